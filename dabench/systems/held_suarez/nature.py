@@ -1,0 +1,180 @@
+"""The nature run: dry primitive equations with Held-Suarez forcing over four mountains.
+
+Needs the optional package `dinosaur` (extra `train`); nothing else in dabench does. A run is a
+folder of segments, `segment_000.npz` onwards, each with the spectral states of all members every
+12 hours and the last full state, so that an interrupted run goes on where it stopped.
+"""
+
+import dataclasses
+import functools
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+TRUNCATION = 31
+SIGMA_BOUNDARIES = (0.0, 0.06, 0.16, 0.30, 0.45, 0.60, 0.75, 0.90, 1.0)
+SIGMA_CENTRES = tuple((a + b) / 2 for a, b in zip(SIGMA_BOUNDARIES, SIGMA_BOUNDARIES[1:]))
+# height in m, latitude, longitude, half-widths in latitude and longitude, all in degrees
+MOUNTAINS = (
+    (2000.0, 35.0, 90.0, 12.0, 22.0),
+    (1800.0, 45.0, 255.0, 16.0, 10.0),
+    (1500.0, -20.0, 290.0, 18.0, 9.0),
+    (1200.0, -5.0, 30.0, 14.0, 12.0),
+)
+ASYMMETRY_KELVIN = 6.0  # of the equilibrium temperature, in the lower half of the atmosphere
+REFERENCE_KELVIN = 288.0
+SURFACE_PRESSURE = 1e5  # Pa, global mean, kept by the mass fixer
+STEPS_PER_FRAME = 24  # of 30 minutes: one frame is 12 hours
+
+
+@dataclasses.dataclass(frozen=True)
+class NatureSettings:
+    """How long to run: `members` independent members, `frames` stored 12-hourly from each after
+    `spinup_days`, written `segment_frames` at a time."""
+
+    members: int = 8
+    spinup_days: int = 160
+    frames: int = 1100
+    segment_frames: int = 50
+    seed: int = 2024
+
+
+def orography(lat: NDArray, lon: NDArray) -> NDArray:
+    """Height in m of the four Gaussian mountains at `lat`, `lon` (degrees, broadcast)."""
+    height = np.zeros(np.broadcast_shapes(lat.shape, lon.shape))
+    for top, lat0, lon0, dlat, dlon in MOUNTAINS:
+        away = (lon - lon0 + 180.0) % 360.0 - 180.0
+        height = height + top * np.exp(-(((lat - lat0) / dlat) ** 2) - (away / dlon) ** 2)
+    return height
+
+
+def equilibrium_asymmetry(lat: NDArray, lon: NDArray, sigma: NDArray) -> NDArray:
+    """Departure in K of the equilibrium temperature from zonal symmetry, (level, ...).
+
+    Two waves of opposite tilt, confined to mid-latitudes and to sigma > 0.5.
+    """
+    phi, lam = np.radians(lat), np.radians(lon)
+    wave = np.cos(lam - 0.5) * np.cos(phi) ** 2 + 0.6 * np.cos(2 * lam + 1.0) * np.sin(
+        2 * phi
+    ) * np.cos(phi)
+    depth = np.clip((sigma - 0.5) / 0.5, 0.0, 1.0)
+    return ASYMMETRY_KELVIN * depth.reshape(-1, *[1] * wave.ndim) * wave[None]
+
+
+class Nature:
+    """The model: `start` draws states, `frame` moves them on by 12 hours.
+
+    States are dinosaur's spectral primitive-equation states, with a leading member axis outside.
+    """
+
+    def __init__(self) -> None:
+        from dinosaur import (
+            coordinate_systems,
+            primitive_equations,
+            scales,
+            sigma_coordinates,
+            spherical_harmonic,
+        )
+
+        self.specs = primitive_equations.PrimitiveEquationsSpecs.from_si()
+        self.grid = spherical_harmonic.Grid.T31(radius=self.specs.radius)
+        vertical = sigma_coordinates.SigmaCoordinates(np.asarray(SIGMA_BOUNDARIES))
+        self.coords = coordinate_systems.CoordinateSystem(self.grid, vertical)
+        self.units = scales.units
+        lon, sin_lat = self.grid.nodal_mesh
+        self.lat, self.lon = np.degrees(np.arcsin(sin_lat)), np.degrees(lon)
+        height = self.specs.nondimensionalize(orography(self.lat, self.lon) * self.units.meter)
+        # Two passes of the T31 band limit would ring over the sea: smooth the spectrum a little.
+        total = self.grid.modal_axes[1]
+        taper = np.exp(-((total / TRUNCATION) ** 4)) * (total <= TRUNCATION)
+        self.orography = np.asarray(self.grid.to_modal(jnp.asarray(height, jnp.float32))) * taper
+        self.step = self._step_function()
+
+    def _step_function(self) -> Callable:
+        from dinosaur import held_suarez, primitive_equations, time_integration
+
+        reference = np.full(len(SIGMA_CENTRES), REFERENCE_KELVIN)
+        dry = primitive_equations.PrimitiveEquationsSigma(
+            reference, self.orography, self.coords, self.specs
+        )
+        forcing = held_suarez.HeldSuarezForcingSigma(self.coords, self.specs, reference)
+        asymmetry = equilibrium_asymmetry(self.lat, self.lon, np.asarray(SIGMA_CENTRES))
+        heating = self.grid.to_modal(jnp.asarray(forcing.kt() * asymmetry, jnp.float32))
+
+        def stationary(state):
+            zero = jax.tree.map(jnp.zeros_like, state)
+            return dataclasses.replace(zero, temperature_variation=heating)
+
+        equation = time_integration.compose_equations(
+            [dry, forcing, time_integration.ExplicitODE.from_functions(stationary)]
+        )
+        dt = self.specs.nondimensionalize(30 * self.units.minute)
+        step = time_integration.imex_rk_sil3(equation, dt)
+        smooth = time_integration.exponential_step_filter(
+            self.grid, dt, tau=0.0087504, order=1.5, cutoff=0.8
+        )
+        return time_integration.step_with_filters(step, [smooth])
+
+    @property
+    def log_pascal(self) -> float:
+        """log of one pascal in model units."""
+        return float(np.log(self.specs.nondimensionalize(1.0 * self.units.pascal)))
+
+    def mean_pressure(self, state) -> Float[Array, ""]:
+        """Area-mean surface pressure in Pa of one member."""
+        pressure = jnp.exp(self.grid.to_nodal(state.log_surface_pressure) - self.log_pascal)
+        return self.grid.integrate(pressure[0]) / (4 * np.pi * self.specs.radius**2)
+
+    def fix_mass(self, state):
+        """Shift log surface pressure so that its mean pressure is `SURFACE_PRESSURE` again."""
+        shift = jnp.log(SURFACE_PRESSURE / self.mean_pressure(state)) * np.sqrt(4 * np.pi)
+        log_pressure = state.log_surface_pressure.at[0, 0, 0].add(shift)
+        return dataclasses.replace(state, log_surface_pressure=log_pressure)
+
+    def frame(self, state):
+        """One member 12 hours on, mass restored."""
+        state = jax.lax.fori_loop(0, STEPS_PER_FRAME, lambda _, s: self.step(s), state)
+        return self.fix_mass(state)
+
+    def start(self, key: Array):
+        """Isothermal rest over the mountains with small random vorticity in degrees 2 to 15."""
+        from dinosaur.primitive_equations import State
+
+        layers = len(SIGMA_CENTRES)
+        zero = jnp.zeros((layers, *self.grid.modal_shape), jnp.float32)
+        total = self.grid.modal_axes[1]
+        keep = self.grid.mask * ((total >= 2) & (total <= 15))[None]
+        noise = jax.random.normal(key, zero.shape, jnp.float32) * keep[None] * 1e-3
+        height = self.grid.to_nodal(self.orography)
+        scale = REFERENCE_KELVIN * self.specs.R / self.specs.g
+        hydrostatic = self.grid.to_modal(-height / scale)[None]
+        offset = (np.log(SURFACE_PRESSURE) + self.log_pascal) * np.sqrt(4 * np.pi)
+        pressure = jnp.asarray(hydrostatic, jnp.float32).at[0, 0, 0].add(offset)
+        state = State(
+            vorticity=noise,
+            divergence=zero,
+            temperature_variation=zero,
+            log_surface_pressure=pressure,
+        )
+        return self.fix_mass(state)
+
+
+def pack(state) -> dict[str, NDArray]:
+    """A state's arrays by name, as stored in a segment."""
+    names = ("vorticity", "divergence", "temperature_variation", "log_surface_pressure")
+    return {name: np.asarray(getattr(state, name), np.float32) for name in names}
+
+
+def unpack(arrays: dict[str, NDArray]):
+    from dinosaur.primitive_equations import State
+
+    return State(**{name: jnp.asarray(array) for name, array in arrays.items()})
