@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-
+from dabench.observe import Network, Observation
 from jaxtyping import Array, Float, Key
 
-from dabench.observe import Network, Observation
 from dabench.systems.base import ForecastModel, Members
 
 Info = dict[str, Array]
@@ -25,10 +24,12 @@ Info = dict[str, Array]
     products          Jacobian products a member
 """
 
+
 class Ensemble(NamedTuple):
     """The smallest carry: equally weighted draws from p(x_k | y_1..k)."""
 
     x: Members
+
 
 class Problem(NamedTuple):
     """All that a method may know of a scenario; never the truth.
@@ -45,6 +46,7 @@ class Problem(NamedTuple):
     climate: Float[Array, "draw state"]
     batch: int = 8
 
+
 class Filter(NamedTuple):
     """Two pure functions; `step` goes from posterior to posterior and is compiled once.
 
@@ -54,6 +56,7 @@ class Filter(NamedTuple):
 
     init: Callable[[Members], Any]
     step: Callable[[Key[Array, ""], Any, Observation], tuple[Any, Info]]
+
 
 def split_key(key: Key[Array, ""], n: int) -> tuple[Key[Array, "member"], Key[Array, ""]]:
     """(one key a member for the forecast, one key for the analysis), the same in every method.

@@ -93,7 +93,10 @@ class Layout:
                 values, level_dim = values.squeeze(axis), ()
             coords = {"level": np.array(levels, float)} if level_dim else {}
             data[name] = xr.DataArray(
-                values, coords | dict(self.coords), (*dims, *level_dim, *self.coords), attrs={"units": units}
+                values,
+                coords | dict(self.coords),
+                (*dims, *level_dim, *self.coords),
+                attrs={"units": units},
             )
         return xr.Dataset(data)
 
