@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from dabench.observe import Network, Observation
 from jaxtyping import Array, Float, Key
 
+from dabench.observe import Network, Observation
 from dabench.systems.base import ForecastModel, Members
 
 Info = dict[str, Array]

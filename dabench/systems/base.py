@@ -142,10 +142,10 @@ class ForecastModel(Protocol):
 
 @runtime_checkable
 class DiffusionModel(ForecastModel, Protocol):
-    """A forecast drawn by denoising z = target + sigma e, e ~ N(0, C): a filter can condition it on y.
+    """A forecast drawn by denoising, which is what lets a filter condition it on y.
 
-    The target is a normalised form of x' ("target" below is its flattened size); `next_state` is the
-    affine map from a target to x'.
+    z = target + sigma e with e ~ N(0, C), where the target is a normalised form of x' and
+    `next_state` the affine map from a target to x'.
     """
 
     sampler: Sampler
@@ -186,7 +186,7 @@ class System:
         model: What filters may use.
         truth: (seed, cycles) -> (cycles + 1, state): states at cycle 0, 1, .. cycles. Systems with
             a fixed verification trajectory start it at `start` and ignore the seed.
-        climate: (draws, state) states of the system's climate, none of them from the truth's period.
+        climate: (draws, state) states of the climate, none of them from the truth's period.
         perturb: (key, x (state,), amplitude) -> (state,): a balanced perturbation of one state;
             amplitude in units of the climatological standard deviation, or of the state for toys.
         cycle_seconds: Length of a cycle in seconds of model time.
