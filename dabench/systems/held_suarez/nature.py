@@ -6,10 +6,9 @@ folder of segments, `segment_000.npz` onwards, each with the spectral states of 
 """
 
 import dataclasses
-import functools
-import json
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -33,17 +32,23 @@ MOUNTAINS = (
 ASYMMETRY_KELVIN = 6.0  # of the equilibrium temperature, in the lower half of the atmosphere
 REFERENCE_KELVIN = 288.0
 SURFACE_PRESSURE = 1e5  # Pa, global mean, kept by the mass fixer
+FIELDS = ("vorticity", "divergence", "temperature_variation", "log_surface_pressure")
 STEPS_PER_FRAME = 24  # of 30 minutes: one frame is 12 hours
 
 
 @dataclasses.dataclass(frozen=True)
 class NatureSettings:
-    """How long to run: `members` independent members, `frames` stored 12-hourly from each after
-    `spinup_days`, written `segment_frames` at a time."""
+    """How long to run.
+
+    One start from rest runs for `spinup_days`; `members` branch off with random winds of their own
+    and run for `branch_days` more, unstored, to forget each other; then `frames` of each are
+    stored, 12 hours apart, `segment_frames` to a file.
+    """
 
     members: int = 8
-    spinup_days: int = 160
-    frames: int = 1100
+    spinup_days: int = 140
+    branch_days: int = 40
+    frames: int = 1000
     segment_frames: int = 50
     seed: int = 2024
 
@@ -149,11 +154,7 @@ class Nature:
         """Isothermal rest over the mountains with small random vorticity in degrees 2 to 15."""
         from dinosaur.primitive_equations import State
 
-        layers = len(SIGMA_CENTRES)
-        zero = jnp.zeros((layers, *self.grid.modal_shape), jnp.float32)
-        total = self.grid.modal_axes[1]
-        keep = self.grid.mask * ((total >= 2) & (total <= 15))[None]
-        noise = jax.random.normal(key, zero.shape, jnp.float32) * keep[None] * 1e-3
+        noise = self._random_vorticity(key, 1e-3)
         height = self.grid.to_nodal(self.orography)
         scale = REFERENCE_KELVIN * self.specs.R / self.specs.g
         hydrostatic = self.grid.to_modal(-height / scale)[None]
@@ -161,20 +162,100 @@ class Nature:
         pressure = jnp.asarray(hydrostatic, jnp.float32).at[0, 0, 0].add(offset)
         state = State(
             vorticity=noise,
-            divergence=zero,
-            temperature_variation=zero,
+            divergence=jnp.zeros_like(noise),
+            temperature_variation=jnp.zeros_like(noise),
             log_surface_pressure=pressure,
         )
         return self.fix_mass(state)
 
+    def branch(self, state, seed: int, member: int):
+        """`state` plus a few m/s of random wind, member 0 included."""
+        key = jax.random.fold_in(jax.random.key(seed), member)
+        wind = self._random_vorticity(key, 5e-3)
+        return dataclasses.replace(state, vorticity=state.vorticity + wind)
+
+    def _random_vorticity(self, key: Array, size: float) -> Float[Array, "layer order degree"]:
+        total = self.grid.modal_axes[1]
+        keep = self.grid.mask * ((total >= 2) & (total <= 15))[None]
+        shape = (len(SIGMA_CENTRES), *self.grid.modal_shape)
+        return jax.random.normal(key, shape, jnp.float32) * keep[None] * size
+
 
 def pack(state) -> dict[str, NDArray]:
     """A state's arrays by name, as stored in a segment."""
-    names = ("vorticity", "divergence", "temperature_variation", "log_surface_pressure")
-    return {name: np.asarray(getattr(state, name), np.float32) for name in names}
+    return {name: np.asarray(getattr(state, name), np.float32) for name in FIELDS}
 
 
-def unpack(arrays: dict[str, NDArray]):
+def unpack(arrays: Mapping[str, NDArray]):
+    """The state stored by `pack`."""
     from dinosaur.primitive_equations import State
 
-    return State(**{name: jnp.asarray(array) for name, array in arrays.items()})
+    return State(**{name: jnp.asarray(arrays[name]) for name in FIELDS})
+
+
+def triangle() -> tuple[NDArray, NDArray]:
+    """Row and column of every harmonic of degree <= 31 in dinosaur's (order, degree) arrays.
+
+    Sorted by degree, then by order 0, +1, -1, +2, ...: coefficient l*l + j is order j of degree l.
+    """
+    degree = np.repeat(np.arange(TRUNCATION + 1), 2 * np.arange(TRUNCATION + 1) + 1)
+    return np.arange(degree.size) - degree**2, degree
+
+
+def save(path: Path, **arrays: NDArray) -> None:
+    """Write an npz so that the file is either absent or whole."""
+    draft = path.with_suffix(f".{os.getpid()}.part")
+    with draft.open("wb") as file:
+        np.savez(file, **arrays)
+    draft.replace(path)
+
+
+def _spin_up(nature: Nature, out: Path, settings: NatureSettings):
+    """The state all members branch from, from `out` if it is there."""
+    path = out / "spinup.npz"
+    if not path.exists():
+        frame = jax.jit(nature.frame)
+        state = nature.start(jax.random.key(settings.seed))
+        for _ in range(2 * settings.spinup_days):
+            state = frame(state)
+        save(path, **pack(state))
+    return unpack(np.load(path))
+
+
+def segment_path(out: Path, member: int, segment: int) -> Path:
+    return out / f"member_{member:02d}_segment_{segment:03d}.npz"
+
+
+def run(out: Path, settings: NatureSettings, members: Sequence[int] | None = None) -> None:
+    """Bring the run in folder `out` up to `settings`, going on from what is there.
+
+    A segment holds `coefficients` (frame, 25, 1024) in model units (vorticity, divergence,
+    temperature variation of eight layers each, log surface pressure; harmonics as in `triangle`)
+    and the last state in full. Several processes may share the work by taking different `members`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    nature = Nature()
+    branch_point = _spin_up(nature, out, settings)
+    frame, rows_columns = jax.jit(nature.frame), triangle()
+    for segment in range(-1, -(-settings.frames // settings.segment_frames)):
+        for member in range(settings.members) if members is None else members:
+            path = segment_path(out, member, segment + 1)
+            if path.exists():
+                continue
+            if segment < 0:
+                state, count = nature.branch(branch_point, settings.seed, member), 0
+                for _ in range(2 * settings.branch_days):
+                    state = frame(state)
+            else:
+                state = unpack(np.load(segment_path(out, member, segment)))
+                count = settings.segment_frames
+            rows = []
+            for _ in range(count):
+                state = frame(state)
+                arrays = np.concatenate(list(pack(state).values()))
+                rows.append(arrays[:, *rows_columns])
+            if rows and not np.isfinite(rows[-1]).all():
+                raise FloatingPointError(f"member {member} blew up in segment {segment}")
+            coefficients = np.asarray(rows, np.float32)
+            save(path, coefficients=coefficients, **pack(state))
+            log.info("nature run: member %d, segment %d", member, segment + 1)
