@@ -189,6 +189,7 @@ class System:
         climate: (draws, state) states of the climate, none of them from the truth's period.
         perturb: (key, x (state,), amplitude) -> (state,): a balanced perturbation of one state;
             amplitude in units of the climatological standard deviation, or of the state for toys.
+        prior: key -> (state,): a draw from the law that the truth starts from, where it has one.
         cycle_seconds: Length of a cycle in seconds of model time.
         start: Valid time of cycle 0 as ISO text where there is a calendar, else None.
         digest: Of everything that determines the numbers (settings, weights, data).
@@ -201,6 +202,7 @@ class System:
     perturb: Callable[[jax.Array, jax.Array, float], jax.Array]
     cycle_seconds: float
     start: str | None = None
+    prior: Callable[[jax.Array], jax.Array] | None = None
     digest: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
