@@ -270,8 +270,8 @@ def noise_features(
 ) -> Float[Array, "level feature"]:
     """Cosines, then sines, of 2π k ln(sigma) / period, k = 1 .. frequencies."""
     position = jnp.log(sigma) if log_first else sigma
-    k = jnp.arange(1, frequencies + 1, dtype=sigma.dtype)
-    angle = (2 * np.pi / period) * position[:, None] * k[None]
+    frequency = jnp.asarray(np.arange(1, frequencies + 1) * 2 * np.pi / period, sigma.dtype)
+    angle = position[:, None] * frequency[None]
     return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
 
 
