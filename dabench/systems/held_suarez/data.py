@@ -7,7 +7,6 @@ be evaluated on any grid.
 
 import logging
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,6 +151,12 @@ def surface_height() -> Float[np.ndarray, "coefficient"]:
     height = nature.orography(grid.lat[:, None], grid.lon[None]).ravel()
     taper = np.exp(-((harmonics.degrees() / harmonics.LMAX) ** 4))
     return height @ harmonics.analysis(grid) * taper
+
+
+def static_statistics() -> tuple[float, float]:
+    """Area mean and standard deviation of the surface geopotential."""
+    geopotential = GRAVITY * surface_height() / np.sqrt(4 * np.pi)
+    return float(geopotential[0]), float(np.sqrt((geopotential[1:] ** 2).sum()))
 
 
 class Statistics(NamedTuple):
