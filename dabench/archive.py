@@ -1,0 +1,342 @@
+"""The archive of one run: a zarr (format 3) that grows cycle by cycle, and what resumes it.
+
+A run's folder holds
+
+    archive.zarr    groups truth, mean, spread, members (optional), observations, diagnostics
+    restart.npz     the filter's carry after the last completed cycle; gone once the run has ended
+
+and `.<folder>.lock` beside it is held by the process that writes.
+
+Every group has the dimension `cycle` = 0..K, cycle 0 being the initial state (no observations:
+nan, or -1 for whole numbers), and `time`, the valid time. The attributes of the root are named in
+`attributes` below. A cycle counts as complete once `restart.npz` has been replaced; zarr replaces
+chunks and metadata atomically too, so a process may be killed at any moment: readers see whole
+cycles, and the next process carries on. Reading needs no JAX.
+"""
+
+import json
+import os
+import platform
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from dabench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dabench.systems.base import Layout
+
+SCHEMA = 1
+GROUPS = ("truth", "mean", "spread", "members", "observations", "diagnostics")
+CHUNK_BYTES = 2**18  # small states share a chunk between cycles, up to this size
+
+DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
+    "ess": ((), "1", "effective sample size before resampling"),
+    "alpha": ((), "1", "tempering exponent of the weights"),
+    "log_weights": (("member",), "1", "normalised log-weights before resampling"),
+    "ancestor": (("member",), "1", "member of the cycle before that each came from"),
+    "background_obs": (("observation",), "as observed", "mean of h(x) before y is used"),
+    "background_var": (("observation",), "as observed, squared", "variance of h(x), without R"),
+    "guarded": ((), "1", "share of linear solves that a guard stopped"),
+    "evaluations": ((), "1", "denoiser evaluations a member"),
+    "products": ((), "1", "Jacobian products a member"),
+    "seconds": ((), "s", "time of the step on its device"),
+    "wall_seconds": ((), "s", "time of the whole cycle, archiving included"),
+}
+
+
+class Record(NamedTuple):
+    """Consecutive cycles as arrays; the first axis of every entry is `cycle`.
+
+    Arguments:
+        time: Valid time in seconds (since 1970 where the system has a calendar).
+        truth, mean, spread: (cycle, channel, point); spread with ddof = 1, nan for one member.
+        members: (cycle, member, channel, point), or None where members are not kept.
+        y: (cycle, observation).
+        info: Diagnostics by name.
+    """
+
+    time: np.ndarray
+    truth: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+    members: np.ndarray | None
+    y: np.ndarray
+    info: Mapping[str, np.ndarray]
+
+
+def label(
+    layout: "Layout", table: "pd.DataFrame", record: Record, calendar: bool = False
+) -> dict[str, xr.Dataset]:
+    """The groups of an archive with their dimensions, coordinates, units and attributes.
+
+    The only place that names anything: creating, appending and mock data in tests go through it.
+
+    Arguments:
+        table: The network's: one row an observation.
+        calendar: Whether times are seconds since 1970, else model time.
+    """
+    groups = {}
+    for name in ("truth", "mean", "spread"):
+        groups[name] = layout.to_dataset(getattr(record, name), ("cycle",))
+    if record.members is not None:
+        groups["members"] = layout.to_dataset(record.members, ("cycle", "member"))
+    columns = {c: ("observation", _plain(table[c])) for c in table.columns}
+    groups["observations"] = xr.Dataset({"y": (("cycle", "observation"), record.y)}, columns)
+    groups["diagnostics"] = xr.Dataset({n: _diagnostic(n, v) for n, v in record.info.items()})
+    units = "seconds since 1970-01-01" if calendar else "s"
+    time = ("cycle", record.time, {"units": units, "long_name": "valid time"})
+    return {name: group.assign_coords(time=time) for name, group in groups.items()}
+
+
+def _plain(column: "pd.Series") -> np.ndarray:
+    """Numbers stay numbers, all else becomes text."""
+    numeric = np.issubdtype(getattr(column.dtype, "type", object), np.number)
+    return column.to_numpy() if numeric else column.astype(str).to_numpy(dtype=object)
+
+
+def _diagnostic(name: str, values: np.ndarray) -> xr.Variable:
+    """Standard names have their dimensions in DIAGNOSTICS, others get dimensions of their own."""
+    own = tuple(f"{name}_{i}" for i in range(values.ndim - 1))
+    dims, units, meaning = DIAGNOSTICS.get(name, (own, "1", name))
+    return xr.Variable(("cycle", *dims), values, {"units": units, "long_name": meaning})
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a whole file so that readers see the old one or the new one, never a part."""
+    with replacing(path) as f:
+        f.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file to write, which takes the place of `path` when the block ends without error."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as f:
+            yield f
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class Archive:
+    """The writing end of one run, whose lock the caller holds."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.store = folder / "archive.zarr"
+        self.restart = folder / "restart.npz"
+
+    def create(self, groups: dict[str, xr.Dataset], times: np.ndarray, attrs: dict) -> None:
+        """Lay out all cycles; `groups` is what `label` makes of one cycle, values aside."""
+        part = self.store.with_name(f"archive.zarr.{os.getpid()}.part")
+        zarr.open_group(part, mode="w", zarr_format=3, attributes=attrs | {"schema": SCHEMA})
+        for name, group in groups.items():
+            _lay_out(part, name, group, times)
+        os.replace(part, self.store)
+
+    def append(self, first: int, groups: dict[str, xr.Dataset]) -> None:
+        """Write whole cycles from `first` on; they count once `mark` has been called."""
+        for name, group in groups.items():
+            stop = first + group.sizes["cycle"]
+            for key, variable in group.data_vars.items():
+                array = zarr.open_array(self.store, path=f"{name}/{key}", mode="r+")
+                array[first:stop] = variable.values
+
+    def mark(self, cycle: int, leaves: list[np.ndarray]) -> None:
+        """Declare all cycles up to `cycle` complete; `leaves` of the carry go on from there."""
+        with replacing(self.restart) as f:
+            arrays: dict[str, Any] = {f"leaf{i}": leaf for i, leaf in enumerate(leaves)}
+            np.savez(f, cycle=cycle, **arrays)
+        self.update(completed=cycle)
+
+    def restore(self, dtypes: list[np.dtype]) -> tuple[int, list[np.ndarray]] | None:
+        """The last complete cycle and the leaves of its carry; None if there is none yet."""
+        if not self.restart.exists():
+            if (attributes(self.folder) or {}).get("completed", -1) < 0:
+                return None
+            raise UserError(f"{self.folder}: {self.restart.name} is gone; start again with --fresh.")
+        with np.load(self.restart) as saved:
+            leaves = [saved[f"leaf{i}"].view(dtype) for i, dtype in enumerate(dtypes)]
+            return int(saved["cycle"]), leaves
+
+    def finish(self, status: str) -> None:
+        """Say how the run ended. What could resume it is dropped."""
+        self.update(status=status)
+        self.restart.unlink(missing_ok=True)
+
+    def update(self, **attrs: Any) -> None:
+        zarr.open_group(self.store, mode="r+").update_attributes(attrs)
+
+    def clean(self) -> None:
+        """Drop what a killed process left half-written; none of it is part of the archive."""
+        for part in self.folder.glob("*.part"):
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        for part in self.store.rglob("*.partial"):
+            part.unlink()
+
+
+def _lay_out(store: Path, name: str, group: xr.Dataset, times: np.ndarray) -> None:
+    """Create the arrays of one group for every cycle, and write its coordinates."""
+    time = xr.Variable("cycle", times, group.time.attrs)
+    coords = group.drop_vars([*group.data_vars, "time"]).assign_coords(
+        cycle=np.arange(len(times)), time=time
+    )
+    coords.to_zarr(store, group=name, mode="a", zarr_format=3, consolidated=False)
+    target = zarr.open_group(store, path=name, mode="r+")
+    for key, variable in group.data_vars.items():
+        a_cycle = variable.shape[1:]
+        target.create_array(
+            str(key),
+            shape=(len(times), *a_cycle),
+            chunks=(_chunk(variable, len(times)), *(max(n, 1) for n in a_cycle)),
+            dtype=variable.dtype,
+            fill_value=nothing(variable.dtype),
+            dimension_names=[str(d) for d in variable.dims],
+            attributes=dict(variable.attrs),
+        )
+
+
+def nothing(dtype: np.dtype) -> float | int:
+    """What stands where a cycle has no value."""
+    return {"f": np.nan, "i": -1}.get(dtype.kind, 0)
+
+
+def _chunk(variable: xr.DataArray, cycles: int) -> int:
+    """How many cycles share a chunk."""
+    return min(cycles, max(1, CHUNK_BYTES // max(1, variable[0].nbytes)))
+
+
+# --- who may write, and what is there ----------------------------------------------------------
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a run's folder alone. The system frees the lock when its process dies."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f".{folder.name}.lock"), "a+") as f:
+        try:
+            _lock(f)
+        except OSError:
+            f.seek(0)
+            raise UserError(
+                f"{folder}: in use by another dabench ({f.read().strip() or 'just started'}). "
+                "Wait for it to end, or choose another folder with --out."
+            ) from None
+        f.truncate(0)
+        f.write(f"process {os.getpid()} on {platform.node()}\n")
+        f.flush()
+        yield
+
+
+def _lock(f: IO[str]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        f.seek(0)
+        msvcrt.locking(f.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename a run's folder to the first free `<folder>.<n>`; None if there is no archive."""
+    if not (folder / "archive.zarr").exists():
+        return None
+    aside = next(p for n in count(1) if not (p := folder.with_name(f"{folder.name}.{n}")).exists())
+    return folder.rename(aside)
+
+
+def attributes(folder: Path) -> dict[str, Any] | None:
+    """The root attributes of a run's archive; None if there is none."""
+    path = folder / "archive.zarr" / "zarr.json"
+    return json.loads(path.read_bytes())["attributes"] if path.exists() else None
+
+
+def check(folder: Path, identity: Mapping[str, Any]) -> None:
+    """UserError unless the archive there, if any, is of the run that is asked for."""
+    there = attributes(folder)
+    if there is None:
+        return
+    here, asked = (
+        _flat({k: there.get(k) for k in identity}),
+        _flat(json.loads(json.dumps(identity))),
+    )
+    differ = [k for k in here | asked if here.get(k) != asked.get(k)]
+    if differ:
+        lines = [
+            f"  {k}: {here.get(k, 'not set')} there, {asked.get(k, 'not set')} asked"
+            for k in differ
+        ]
+        raise UserError(
+            f"{folder} holds another run:\n"
+            + "\n".join(lines[:8])
+            + "\nUse --fresh (the old run is renamed, not deleted) or another folder with --out."
+        )
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict) and value:
+        pairs = [_flat(v, f"{path}.{k}" if path else str(k)) for k, v in value.items()]
+        return {k: v for pair in pairs for k, v in pair.items()}
+    return {path: value}
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+def open_run(path: str | Path) -> xr.DataTree:
+    """The whole cycles of a run, read from disk when they are used.
+
+    Arguments:
+        path: The run's folder, or its archive.zarr.
+    Returns:
+        A tree with the groups of this module's docstring; its `attrs` say what was run.
+    """
+    folder = Path(path).parent if Path(path).name == "archive.zarr" else Path(path)
+    attrs = attributes(folder)
+    if attrs is None:
+        raise UserError(f"{path}: no run here (no archive.zarr). `dabench run` makes one.")
+    if attrs.get("schema") != SCHEMA:
+        raise UserError(
+            f"{path}: archive schema {attrs.get('schema')}, this dabench reads {SCHEMA}"
+        )
+    present = [name for name in GROUPS if (folder / "archive.zarr" / name).exists()]
+    whole = slice(0, attrs["completed"] + 1)
+    groups = {
+        name: _open_group(folder / "archive.zarr", name).isel(cycle=whole) for name in present
+    }
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), **groups})
+
+
+def _open_group(store: Path, name: str) -> xr.Dataset:
+    with warnings.catch_warnings():  # a process killed while writing leaves *.partial files
+        warnings.filterwarnings("ignore", "Object at .*partial is not recognized")
+        return xr.open_zarr(
+            store, group=name, consolidated=False, chunks=None, decode_timedelta=False
+        )
+
+
+def find_runs(root: str | Path) -> list[Path]:
+    """Folders of the runs under `root`, oldest first; those set aside are left out."""
+    folders = [p.parent for p in Path(root).rglob("archive.zarr") if p.parent.suffix == ""]
+    return sorted(folders, key=lambda f: ((f / "archive.zarr" / "zarr.json").stat().st_mtime, f))

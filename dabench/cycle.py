@@ -1,0 +1,267 @@
+"""The one loop: truth and observations, the same for every method; then key, step, append."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Num, PyTree
+
+from dabench import archive
+from dabench.archive import Archive, Record
+from dabench.filters.base import Filter, Info
+from dabench.metrics.regions import cell_area
+from dabench.observe import Network, Observation, observe, stream
+from dabench.systems.base import Layout, Members, System
+
+FLUSH_SECONDS = 0.5  # cycles shorter than this are archived several at a time
+KEEP_BELOW = 2**30  # members are archived by default up to this many bytes
+
+Report = Callable[[int, float | None, float], None]
+"""Told after every cycle: its number, N_eff if the method has one, RMSE of the headline field."""
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """A twin experiment: what is true, what is seen, and what is known at the start.
+
+    Arguments:
+        start: Valid time of cycle 0 in seconds.
+        kind: Initial members: the `truth` copied, `perturbed`, or `climatological` draws.
+        amplitude: Of the perturbations, as in `System.perturb`.
+    """
+
+    system: System
+    network: Network
+    truth: Float[Array, "cycle state"]
+    seed: int
+    start: float = 0.0
+    kind: Literal["truth", "perturbed", "climatological"] = "perturbed"
+    amplitude: float = 1.0
+
+    @property
+    def cycles(self) -> int:
+        return len(self.truth) - 1
+
+    @property
+    def times(self) -> Float[np.ndarray, "cycle"]:
+        """Valid times in seconds."""
+        return self.start + self.system.cycle_seconds * np.arange(self.cycles + 1)
+
+    def observation(self, cycle: int) -> Observation:
+        """What arrives in a cycle, from 1 on."""
+        return self._observe(np.uint32(cycle), self.times[cycle], self.truth[cycle])
+
+    @cached_property
+    def _observe(self) -> Callable[..., Observation]:
+        return jax.jit(lambda k, time, x: observe(self.seed, k, time, self.network, x))
+
+    def initial(self, n: int) -> Members:
+        """n members at cycle 0; member i is the same for every n."""
+        key, x = stream(self.seed, "initial"), jnp.asarray(self.truth[0])
+        if self.kind == "truth":
+            return jnp.tile(x[None], (n, 1))
+        if self.kind == "climatological":
+            climate = jnp.asarray(self.system.climate, x.dtype)
+            return climate[jax.random.permutation(key, len(climate))[np.arange(n) % len(climate)]]
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(np.arange(n, dtype=np.uint32))
+        perturbed = jax.lax.map(lambda k: self.system.perturb(k, x, self.amplitude), keys)
+        return perturbed.astype(x.dtype)
+
+
+def run(
+    method: Filter,
+    twin: Twin,
+    members: int,
+    folder: Path,
+    attrs: dict[str, Any],
+    *,
+    keep_members: bool | None = None,
+    report: Report = lambda *_: None,
+) -> str:
+    """Run a method to its end, going on after the last cycle that the folder's archive holds.
+
+    The caller holds the folder's lock and has made sure that the archive is of this run.
+
+    Arguments:
+        attrs: For the archive's root.
+        keep_members: Archive every member; None: where all take less than 1 GiB.
+    Returns:
+        The status, `complete` or `diverged at cycle k`.
+    """
+    there = archive.attributes(folder)
+    if there is not None and there["status"] != "running":
+        return there["status"]
+    carry = jax.jit(method.init)(twin.initial(members))
+    if keep_members is None:
+        keep_members = members_bytes(twin.system.layout, members, twin.cycles) < KEEP_BELOW
+    return _Loop(method, twin, carry, folder, keep_members).run(attrs, report)
+
+
+def members_bytes(layout: Layout, members: int, cycles: int) -> int:
+    """What archiving all members would take, uncompressed."""
+    fields = layout.size // layout.frames * np.dtype(layout.dtype).itemsize
+    return (cycles + 1) * members * fields
+
+
+class Summary(NamedTuple):
+    """One ensemble in few numbers, in double precision; the last frame alone."""
+
+    mean: Float[Array, "channel point"]
+    spread: Float[Array, "channel point"]
+    rmse: Float[Array, ""]
+    diverged: Bool[Array, ""]
+
+
+def summarise(
+    x: Members, truth: Float[Array, "state"], layout: Layout, weights: Float[Array, "channel point"]
+) -> Summary:
+    """Mean, spread (ddof = 1; zero for one member) and weighted RMSE of the mean.
+
+    An ensemble has diverged where it is not finite and the truth is.
+    """
+    fields, true = layout.now(x), layout.now(truth)
+    precise = jax.dtypes.canonicalize_dtype(np.float64)
+    mean = jnp.mean(fields, 0, dtype=precise)
+    deviation = fields.astype(precise) - mean[None]
+    spread = jnp.sqrt(jnp.sum(deviation**2, 0) / max(1, len(x) - 1))
+    error = jnp.where(weights > 0, mean - true.astype(precise), 0)
+    rmse = jnp.sqrt(jnp.sum(weights.astype(precise) * error**2))
+    return Summary(mean, spread, rmse, jnp.any(~jnp.isfinite(x) & jnp.isfinite(truth)[None]))
+
+
+def headline(layout: Layout) -> Float[np.ndarray, "channel point"]:
+    """Weights, summing to one, of the RMSE shown while running: 500 hPa temperature, or all."""
+    area = np.ones(layout.points)
+    if layout.on_sphere:
+        area = np.repeat(cell_area(layout.coords["latitude"]), len(layout.coords["longitude"]))
+    levels = [abs((c.level or 1e9) - 500) for c in layout.channels if c.name == "temperature"]
+    chosen = [
+        not levels or (c.name == "temperature" and abs((c.level or 1e9) - 500) == min(levels))
+        for c in layout.channels
+    ]
+    weights = np.outer(chosen, area)
+    return weights / weights.sum()
+
+
+class _Loop:
+    """One run in progress."""
+
+    def __init__(self, method: Filter, twin: Twin, carry: PyTree, folder: Path, keep: bool):
+        self.twin, self.layout, self.keep = twin, twin.system.layout, keep
+        self.key, self.carry = stream(twin.seed, "filter"), carry
+        self.archive, self.pending, self.clock = Archive(folder), [], time.perf_counter()
+        self.step, self.info = compile_step(method, self.key, carry, twin.observation(1))
+        weights = jnp.asarray(headline(self.layout))
+        self.summarise = jax.jit(lambda x, truth: summarise(x, truth, self.layout, weights))
+
+    def run(self, attrs: dict[str, Any], report: Report) -> str:
+        self.archive.clean()
+        start = self._resume()
+        if start is None:
+            start = 0
+            self._create(attrs)
+        for k in range(start + 1, self.twin.cycles + 1):
+            info, seconds, y = self._advance(k)
+            summary = self._record(k, y, info, seconds)
+            report(k, _scalar(info.get("ess")), float(summary.rmse))
+            if summary.diverged:
+                return self._finish(k, f"diverged at cycle {k}")
+            if time.perf_counter() - self.flushed > FLUSH_SECONDS:
+                self._flush(k)
+        return self._finish(self.twin.cycles, "complete")
+
+    def _advance(self, k: int) -> tuple[Info, float, Array]:
+        """One cycle on the device: from posterior to posterior."""
+        obs, key = self.twin.observation(k), jax.random.fold_in(self.key, k)
+        jax.block_until_ready(obs)
+        begin = time.perf_counter()
+        self.carry, info = jax.block_until_ready(self.step(key, self.carry, obs))
+        return info, time.perf_counter() - begin, obs.y
+
+    def _record(self, k: int, y: Any, info: Info, seconds: float) -> Summary:
+        """Copy one cycle to the host, in line for the archive."""
+        x, truth = self.carry.x, self.twin.truth[k]
+        summary = self.summarise(x, jnp.asarray(truth))
+        now = time.perf_counter()
+        times = {"seconds": np.float64(seconds), "wall_seconds": np.float64(now - self.clock)}
+        self.clock = now
+        members = self.layout.now(x) if self.keep else None
+        fields = (self.layout.now(truth), summary.mean, summary.spread, members)
+        record = Record(self.twin.times[k], *fields, y, {**info, **times})
+        self.pending.append(jax.tree.map(lambda a: np.asarray(a)[None], record))
+        return summary
+
+    def _create(self, attrs: dict[str, Any]) -> None:
+        nothing = jax.tree.map(
+            lambda a: np.full(a.shape, archive.nothing(a.dtype), a.dtype), self.info
+        )
+        y = np.full(self.twin.network.size, np.nan, self.layout.dtype)
+        self._record(0, y, nothing, np.nan)
+        if archive.attributes(self.archive.folder) is None:
+            self.archive.create(self._labelled(), self.twin.times, attrs)
+        self._flush(0)
+
+    def _resume(self) -> int | None:
+        """Take up the carry of the last complete cycle, if there is one."""
+        leaves, tree = jax.tree.flatten(self.carry)
+        saved = self.archive.restore([_plain(leaf).dtype for leaf in leaves])
+        if saved is None:
+            return None
+        self.carry = tree.unflatten(map(_like, leaves, saved[1]))
+        self.flushed = time.perf_counter()
+        return saved[0]
+
+    def _labelled(self) -> dict:
+        block = jax.tree.map(lambda *cycles: np.concatenate(cycles), *self.pending)
+        calendar = self.twin.system.start is not None
+        return archive.label(self.layout, self.twin.network.table, block, calendar)
+
+    def _flush(self, k: int) -> None:
+        """All cycles up to k to the archive, which then goes on from there."""
+        if self.pending:
+            self.archive.append(k + 1 - len(self.pending), self._labelled())
+            self.archive.mark(k, [np.asarray(_plain(leaf)) for leaf in jax.tree.leaves(self.carry)])
+        self.pending, self.flushed = [], time.perf_counter()
+
+    def _finish(self, k: int, status: str) -> str:
+        self._flush(k)
+        self.archive.finish(status)
+        return status
+
+
+def compile_step(
+    method: Filter, key: Array, carry: PyTree, obs: Observation
+) -> tuple[Callable[..., tuple[PyTree, Info]], dict[str, jax.ShapeDtypeStruct]]:
+    """The compiled step, and the shapes of its diagnostics. TypeError if it changes the carry's."""
+    traced = jax.jit(method.step).trace(key, carry, obs)
+    after, info = traced.out_info
+    before = jax.tree.map(lambda a: (a.shape, a.dtype), carry)
+    if before != jax.tree.map(lambda a: (a.shape, a.dtype), after):
+        raise TypeError(f"a step must keep the carry's shapes and dtypes: {before} became {after}")
+    return traced.lower().compile(), info
+
+
+def _plain(leaf: Array) -> Num[Array, "..."]:
+    """Random keys as numbers, all else as it is."""
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _like(leaf: Array, saved: np.ndarray) -> Array:
+    """The inverse of `_plain`, given any leaf of the same kind."""
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(jnp.asarray(saved), impl=jax.random.key_impl(leaf))
+    return jnp.asarray(saved)
+
+
+def _is_key(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _scalar(value: Any) -> float | None:
+    return None if value is None else float(np.mean(value))
