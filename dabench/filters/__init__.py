@@ -1,0 +1,15 @@
+"""Filters that baselines may name; plug-ins add to them by the entry point `dabench.filters`."""
+
+FILTERS = {
+    "bootstrap": "dabench.filters.bootstrap:bootstrap",
+    "climatology": "dabench.filters.climatology:climatology",
+    "enkf": "dabench.filters.enkf:enkf",
+    "ensemble": "dabench.filters.ensemble:ensemble",
+    "fa_apf": "dabench.filters.fa_apf:fa_apf",
+    "guided": "dabench.filters.guided:guided",
+    "kalman": "dabench.filters.kalman:kalman",
+    "letkf": "dabench.filters.letkf:letkf",
+    "oi": "dabench.filters.oi:oi",
+    "persistence": "dabench.filters.persistence:persistence",
+}
+"""Name: module and factory. A factory takes the Problem; its keyword-only arguments are settings."""

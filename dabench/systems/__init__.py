@@ -1,0 +1,9 @@
+"""Systems that scenarios may name; plug-ins add to them by the entry point `dabench.systems`."""
+
+SYSTEMS = {
+    "held_suarez": "dabench.systems.held_suarez.system:held_suarez",
+    "linear_gaussian": "dabench.systems.linear_gaussian:linear_gaussian",
+    "lorenz63": "dabench.systems.lorenz63:lorenz63",
+    "lorenz96": "dabench.systems.lorenz96:lorenz96",
+}
+"""Name: module and factory. A factory's keyword-only arguments are the system's settings."""
