@@ -52,7 +52,7 @@ DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
     "evaluations": ((), "1", "denoiser evaluations a member"),
     "products": ((), "1", "Jacobian products a member"),
     "seconds": ((), "s", "time of the step on its device"),
-    "wall_seconds": ((), "s", "time of the whole cycle, archiving included"),
+    "wall_seconds": ((), "s", "time since the cycle before was done"),
 }
 
 
@@ -73,7 +73,7 @@ class Record(NamedTuple):
     spread: np.ndarray
     members: np.ndarray | None
     y: np.ndarray
-    info: Mapping[str, np.ndarray]
+    info: Mapping[str, Any]
 
 
 def label(
@@ -100,7 +100,7 @@ def label(
     return {name: group.assign_coords(time=time) for name, group in groups.items()}
 
 
-def _plain(column: "pd.Series") -> np.ndarray:
+def _plain(column: Any) -> np.ndarray:
     """Numbers stay numbers, all else becomes text."""
     numeric = np.issubdtype(getattr(column.dtype, "type", object), np.number)
     return column.to_numpy() if numeric else column.astype(str).to_numpy(dtype=object)
@@ -172,7 +172,9 @@ class Archive:
         if not self.restart.exists():
             if (attributes(self.folder) or {}).get("completed", -1) < 0:
                 return None
-            raise UserError(f"{self.folder}: {self.restart.name} is gone; start again with --fresh.")
+            raise UserError(
+                f"{self.folder}: {self.restart.name} is gone; start again with --fresh."
+            )
         with np.load(self.restart) as saved:
             leaves = [saved[f"leaf{i}"].view(dtype) for i, dtype in enumerate(dtypes)]
             return int(saved["cycle"]), leaves

@@ -1,7 +1,7 @@
 """The one loop: truth and observations, the same for every method; then key, step, append."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,11 +55,11 @@ class Twin:
 
     def observation(self, cycle: int) -> Observation:
         """What arrives in a cycle, from 1 on."""
-        return self._observe(np.uint32(cycle), self.times[cycle], self.truth[cycle])
+        return self._observe(np.uint32(cycle), self.times[cycle], self.truth)
 
     @cached_property
     def _observe(self) -> Callable[..., Observation]:
-        return jax.jit(lambda k, time, x: observe(self.seed, k, time, self.network, x))
+        return jax.jit(lambda k, time, x: observe(self.seed, k, time, self.network, x[k]))
 
     def initial(self, n: int) -> Members:
         """n members at cycle 0; member i is the same for every n."""
@@ -110,10 +110,12 @@ def members_bytes(layout: Layout, members: int, cycles: int) -> int:
 
 
 class Summary(NamedTuple):
-    """One ensemble in few numbers, in double precision; the last frame alone."""
+    """One cycle for the archive: the last frame alone; mean and spread in double precision."""
 
+    truth: Float[Array, "channel point"]
     mean: Float[Array, "channel point"]
     spread: Float[Array, "channel point"]
+    members: Float[Array, "member channel point"]
     rmse: Float[Array, ""]
     diverged: Bool[Array, ""]
 
@@ -125,14 +127,15 @@ def summarise(
 
     An ensemble has diverged where it is not finite and the truth is.
     """
-    fields, true = layout.now(x), layout.now(truth)
+    members, true = layout.now(x), layout.now(truth)
     precise = jax.dtypes.canonicalize_dtype(np.float64)
-    mean = jnp.mean(fields, 0, dtype=precise)
-    deviation = fields.astype(precise) - mean[None]
+    mean = jnp.mean(members, 0, dtype=precise)
+    deviation = members.astype(precise) - mean[None]
     spread = jnp.sqrt(jnp.sum(deviation**2, 0) / max(1, len(x) - 1))
     error = jnp.where(weights > 0, mean - true.astype(precise), 0)
     rmse = jnp.sqrt(jnp.sum(weights.astype(precise) * error**2))
-    return Summary(mean, spread, rmse, jnp.any(~jnp.isfinite(x) & jnp.isfinite(truth)[None]))
+    diverged = jnp.any(~jnp.isfinite(x) & jnp.isfinite(truth)[None])
+    return Summary(true, mean, spread, members, rmse, diverged)
 
 
 def headline(layout: Layout) -> Float[np.ndarray, "channel point"]:
@@ -154,11 +157,13 @@ class _Loop:
 
     def __init__(self, method: Filter, twin: Twin, carry: PyTree, folder: Path, keep: bool):
         self.twin, self.layout, self.keep = twin, twin.system.layout, keep
-        self.key, self.carry = stream(twin.seed, "filter"), carry
-        self.archive, self.pending, self.clock = Archive(folder), [], time.perf_counter()
-        self.step, self.info = compile_step(method, self.key, carry, twin.observation(1))
-        weights = jnp.asarray(headline(self.layout))
-        self.summarise = jax.jit(lambda x, truth: summarise(x, truth, self.layout, weights))
+        self.archive, self.pending = Archive(folder), []
+        self.clock = self.flushed = time.perf_counter()
+        key, weights = stream(twin.seed, "filter"), jnp.asarray(headline(self.layout))
+        self.key = jax.jit(lambda k: jax.random.fold_in(key, k))
+        self.carry = carry
+        self.step, self.info = compile_step(method, key, carry, twin.observation(1))
+        self.summarise = jax.jit(lambda x, truth, k: summarise(x, truth[k], self.layout, weights))
 
     def run(self, attrs: dict[str, Any], report: Report) -> str:
         self.archive.clean()
@@ -178,24 +183,22 @@ class _Loop:
 
     def _advance(self, k: int) -> tuple[Info, float, Array]:
         """One cycle on the device: from posterior to posterior."""
-        obs, key = self.twin.observation(k), jax.random.fold_in(self.key, k)
-        jax.block_until_ready(obs)
+        obs, key = jax.block_until_ready((self.twin.observation(k), self.key(np.uint32(k))))
         begin = time.perf_counter()
         self.carry, info = jax.block_until_ready(self.step(key, self.carry, obs))
         return info, time.perf_counter() - begin, obs.y
 
-    def _record(self, k: int, y: Any, info: Info, seconds: float) -> Summary:
+    def _record(self, k: int, y: Any, info: Mapping[str, Any], seconds: float) -> Summary:
         """Copy one cycle to the host, in line for the archive."""
-        x, truth = self.carry.x, self.twin.truth[k]
-        summary = self.summarise(x, jnp.asarray(truth))
-        now = time.perf_counter()
-        times = {"seconds": np.float64(seconds), "wall_seconds": np.float64(now - self.clock)}
-        self.clock = now
-        members = self.layout.now(x) if self.keep else None
-        fields = (self.layout.now(truth), summary.mean, summary.spread, members)
-        record = Record(self.twin.times[k], *fields, y, {**info, **times})
+        s = self.summarise(self.carry.x, self.twin.truth, k)
+        begin, self.clock = self.clock, time.perf_counter()
+        clocks = {"seconds": np.float64(seconds), "wall_seconds": np.float64(self.clock - begin)}
+        members = s.members if self.keep else None
+        record = Record(
+            self.twin.times[k], s.truth, s.mean, s.spread, members, y, {**info, **clocks}
+        )
         self.pending.append(jax.tree.map(lambda a: np.asarray(a)[None], record))
-        return summary
+        return s
 
     def _create(self, attrs: dict[str, Any]) -> None:
         nothing = jax.tree.map(
