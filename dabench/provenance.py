@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 PACKAGES = ("dabench", "jax", "jaxlib", "numpy", "scipy", "xarray", "zarr")
 
@@ -17,7 +17,7 @@ def provenance() -> dict[str, Any]:
     """All that a reader of results may ask about the process that makes them (JSON-ready)."""
     import jax
 
-    device = jax.devices()[0]
+    device, config = jax.devices()[0], cast(Any, jax.config)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -30,8 +30,8 @@ def provenance() -> dict[str, Any]:
         else os.cpu_count(),
         "memory_bytes": memory(),
         "device": f"{len(jax.devices())} x {device.device_kind} ({device.platform})",
-        "x64": bool(jax.config.read("jax_enable_x64")),
-        "matmul_precision": str(jax.config.read("jax_default_matmul_precision") or "default"),
+        "x64": config.jax_enable_x64,
+        "matmul_precision": config.jax_default_matmul_precision or "default",
     }
 
 

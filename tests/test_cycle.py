@@ -1,0 +1,208 @@
+"""The loop: what it hands to a filter, what it archives, when it stops and goes on."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy
+import xarray as xr
+from toy import LAYOUT
+
+from dabench import archive, cycle
+from dabench.cycle import Twin
+from dabench.filters.base import Ensemble, Filter, Problem, split_key
+from dabench.observe import build, stream
+from dabench.scenario import Group
+from dabench.systems.base import Channel, Layout
+
+ATTRS = {"status": "running", "completed": -1}
+
+
+def twin(cycles=5, **kw):
+    system = toy.toy()
+    network = build([Group(error_std=0.5)], LAYOUT)
+    return Twin(system, network, jnp.asarray(system.truth(0, cycles)), 7, **kw)
+
+
+def go(folder, method=None, t=None, members=3, **kw):
+    t = t or twin()
+    method = method or toy.forecast(problem(t))
+    return cycle.run(method, t, members, folder, ATTRS, **kw)
+
+
+def problem(t):
+    return Problem(t.system.model, t.network, jnp.asarray(t.system.climate))
+
+
+def same(a, b):
+    for name in a.children:
+        timings = [v for v in ("seconds", "wall_seconds") if v in a[name]]
+        xr.testing.assert_identical(
+            a[name].to_dataset().drop_vars(timings), b[name].to_dataset().drop_vars(timings)
+        )
+
+
+@pytest.mark.parametrize("kind", ["truth", "perturbed", "climatological"])
+def test_a_small_initial_ensemble_is_the_start_of_a_large_one(kind):
+    t = twin(kind=kind, amplitude=0.5)
+    np.testing.assert_array_equal(t.initial(3), t.initial(8)[:3])
+
+
+def test_initial_members_are_what_they_are_called():
+    x = twin().truth[0]
+    np.testing.assert_array_equal(twin(kind="truth").initial(2), np.stack([x, x]))
+    draws = np.asarray(twin(kind="climatological").initial(10))
+    climate = twin().system.climate
+    assert sorted(map(tuple, draws)) == sorted(map(tuple, climate))  # each once
+    deviation = np.asarray(twin(amplitude=0.25).initial(4000)) - np.asarray(x)
+    assert abs(deviation.std() / 0.25 - 1) < 4 / np.sqrt(2 * deviation.size)
+
+
+def test_archived_moments_are_those_of_the_archived_members(tmp_path):
+    assert go(tmp_path) == "complete"
+    run = archive.open_run(tmp_path)
+    members = run["members/x"].values
+    assert members.shape == (6, 3, 4)
+    np.testing.assert_allclose(run["mean/x"], members.mean(1), rtol=1e-14)
+    np.testing.assert_allclose(run["spread/x"], members.std(1, ddof=1), rtol=1e-13)
+    np.testing.assert_array_equal(run["truth/x"], twin().truth)
+
+
+def test_a_filter_gets_the_keys_the_times_and_the_observations_of_its_cycle(tmp_path):
+    def step(key, ens, obs):
+        return ens, {"key": jax.random.key_data(key), "time": obs.time, "y": obs.y}
+
+    t = twin(start=1000.0)
+    go(tmp_path, Filter(Ensemble, step), t)
+    run = archive.open_run(tmp_path)
+    keys = [jax.random.key_data(jax.random.fold_in(stream(7, "filter"), k)) for k in range(1, 6)]
+    np.testing.assert_array_equal(run["diagnostics/key"][1:], keys)
+    np.testing.assert_array_equal(run["diagnostics"]["time"], 1000 + 60.0 * np.arange(6))
+    np.testing.assert_array_equal(run["diagnostics/y"], run["observations/y"])
+    for k in (1, 5):
+        np.testing.assert_array_equal(run["observations/y"][k], t.observation(k).y)
+
+
+def test_one_trace_and_one_compilation_a_run(tmp_path):
+    toy.TRACED.clear()
+    go(tmp_path, members=5)
+    assert toy.TRACED == ["forecast"]
+
+
+def test_a_step_that_changes_its_carry_is_a_bug_that_is_named(tmp_path):
+    def step(key, ens, obs):
+        return Ensemble(ens.x.astype(jnp.float32)), {}
+
+    with pytest.raises(TypeError, match="must keep the carry's shapes"):
+        go(tmp_path, Filter(Ensemble, step))
+
+
+def test_diagnostics_of_any_shape_are_archived_with_named_dimensions(tmp_path):
+    go(tmp_path)
+    found = archive.open_run(tmp_path)["diagnostics"]
+    assert found["ancestor"].dims == ("cycle", "member")
+    assert found["odd"].dims == ("cycle", "odd_0", "odd_1")
+    assert found["ess"].dims == ("cycle",)
+    assert np.isnan(found["ess"][0])
+    assert (found["ancestor"][0] == -1).all()
+    assert (found["seconds"][1:] > 0).all()
+
+
+def test_an_ensemble_that_turns_infinite_stops_and_is_archived(tmp_path):
+    t = twin()
+    status = go(tmp_path, toy.diverging(problem(t), after=150.0), t)
+    run = archive.open_run(tmp_path)
+    assert status == run.attrs["status"] == "diverged at cycle 3"
+    assert run.sizes == {} or run["members"].sizes["cycle"] == 4
+    assert np.isfinite(run["members/x"][:3]).all()
+    assert not np.isfinite(run["members/x"][3]).any()
+    assert go(tmp_path, toy.diverging(problem(t)), t) == "diverged at cycle 3"
+
+
+def test_values_that_the_truth_lacks_do_not_count_as_divergence():
+    truth = jnp.array([1.0, jnp.nan, 2.0, 3.0])
+    x = jnp.tile(truth[None], (2, 1))
+    weights = jnp.full((1, 4), 0.25)
+    assert not cycle.summarise(x, truth, LAYOUT, weights).diverged
+    assert cycle.summarise(x.at[1, 0].set(jnp.nan), truth, LAYOUT, weights).diverged
+
+
+def test_one_member_has_no_spread(tmp_path):
+    go(tmp_path, members=1)
+    assert (archive.open_run(tmp_path)["spread/x"] == 0).all()
+
+
+def test_means_are_formed_in_double_precision():
+    layout = Layout((Channel("z", "m"),), {"site": np.arange(1)})
+    x = (5e4 + jax.random.normal(jax.random.key(0), (1000, 1))).astype(jnp.float32)
+    summary = cycle.summarise(x, x[0], layout, jnp.ones((1, 1)))
+    exact = np.asarray(x, np.float64)
+    np.testing.assert_allclose(summary.mean[0], exact.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(summary.spread[0], exact.std(0, ddof=1), rtol=1e-12)
+
+
+def test_the_shown_rmse_is_the_area_mean_at_500_hpa():
+    channels = tuple(Channel("temperature", "K", p) for p in (850.0, 500.0))
+    grid = {"latitude": np.array([-90.0, 0.0, 90.0]), "longitude": np.array([0.0, 180.0])}
+    weights = cycle.headline(Layout(channels, grid))
+    assert weights[0].sum() == 0
+    half_cap = (1 - np.sin(np.pi / 4)) / 4  # area of a polar row over the sphere's, a point
+    np.testing.assert_allclose(weights[1, [0, 1, 4, 5]], half_cap)
+    np.testing.assert_allclose(weights.sum(), 1)
+
+
+class Stop(Exception):
+    pass
+
+
+class Carry(NamedTuple):
+    """A carry with more than members: numbers of other kinds, and a random key."""
+
+    x: jax.Array
+    count: jax.Array
+    half: jax.Array
+    key: jax.Array
+
+
+@pytest.mark.parametrize("flush", [0.0, 100.0])
+def test_a_run_that_was_stopped_goes_on_to_the_same_end(tmp_path, monkeypatch, flush):
+    def init(x):
+        return Carry(x, jnp.zeros((), jnp.int32), jnp.zeros(2, jnp.bfloat16), jax.random.key(3))
+
+    def step(key, c, obs):
+        keys, _ = split_key(c.key, len(c.x))
+        x = toy.Model().forecast(keys, c.x, obs.time) + c.half.sum().astype(c.x.dtype)
+        return Carry(x, c.count + 1, c.half + 0.125, key), {"count": c.count}
+
+    def stop(k, ess, rmse):
+        if k == 3:
+            raise Stop
+
+    monkeypatch.setattr(cycle, "FLUSH_SECONDS", flush)
+    method = Filter(init, step)
+    go(tmp_path / "whole", method)
+    with pytest.raises(Stop):
+        go(tmp_path / "stopped", method, report=stop)
+    done = archive.open_run(tmp_path / "stopped").attrs["completed"]
+    assert done == (2 if flush == 0 else 0)
+    assert go(tmp_path / "stopped", method) == "complete"
+    same(archive.open_run(tmp_path / "whole"), archive.open_run(tmp_path / "stopped"))
+    assert not (tmp_path / "stopped" / "restart.npz").exists()
+
+
+def test_a_run_that_is_complete_is_left_alone(tmp_path):
+    go(tmp_path)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    assert go(tmp_path) == "complete"
+    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+
+
+def test_members_are_kept_by_default_while_they_are_small(tmp_path, monkeypatch):
+    go(tmp_path / "small")
+    monkeypatch.setattr(cycle, "KEEP_BELOW", 6 * 3 * 4 * 8)
+    go(tmp_path / "large")
+    go(tmp_path / "asked", keep_members=True)
+    kept = [f for f in ("small", "large", "asked") if "members" in archive.open_run(tmp_path / f)]
+    assert kept == ["small", "asked"]
