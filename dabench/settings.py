@@ -1,12 +1,70 @@
-"""From names and numbers in a file to a factory's checked keyword arguments."""
+"""A factory's keyword-only arguments are its settings: names, types, defaults and limits in one place.
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+Factories of systems and filters are found by name, in this package and among plug-ins (entry points
+`dabench.systems` and `dabench.filters`), and imported when they are used.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from dabench.errors import UserError
+from dabench.explain import Problem, suggest, validate
+from dabench.yamlfile import Keys
+
+Kind = Literal["systems", "filters"]
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
-    """The end of an error message about an unknown name: the likely one, and all there are."""
-    names = sorted(known)
-    close = get_close_matches(str(word), names, 1)
-    hint = f". Did you mean {close[0]!r}?" if close else "."
-    return f"{hint} Known: {', '.join(names)}"
+@cache
+def registry(kind: Kind) -> dict[str, str]:
+    """Name to "module:factory" of all that is there; a plug-in cannot replace a name of our own."""
+    package = import_module(f"dabench.{kind}")
+    plugins = {e.name: e.value for e in entry_points(group=f"dabench.{kind}")}
+    return plugins | getattr(package, kind.upper())
+
+
+def factory(kind: Kind, name: str) -> Callable[..., Any]:
+    """The factory of this name; UserError if there is none."""
+    if name not in registry(kind):
+        raise UserError(f"unknown {kind[:-1]} {name!r}; {suggest(name, registry(kind))}")
+    module, _, attribute = registry(kind)[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+@cache
+def schema(make: Callable[..., Any]) -> type[BaseModel]:
+    """A strict pydantic model of a factory's keyword-only arguments."""
+    hints = get_type_hints(make, include_extras=True)
+    fields: Any = {
+        p.name: (hints[p.name], ... if p.default is p.empty else p.default)
+        for p in inspect.signature(make).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
+    config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+    return create_model(make.__name__, __config__=config, __doc__=inspect.getdoc(make), **fields)
+
+
+def check(kind: Kind, choice: Any, path: Keys) -> tuple[BaseModel | None, list[Problem]]:
+    """The settings in {name: ..., setting: ...}, checked by the factory of that name.
+
+    Arguments:
+        choice: Plain data. If it is no such mapping nothing is said, since another check will.
+        path: Where it stands in its file.
+    """
+    if not (isinstance(choice, dict) and isinstance(choice.get("name"), str)):
+        return None, []
+    name, settings = choice["name"], {k: v for k, v in choice.items() if k != "name"}
+    if name not in registry(kind):
+        known = suggest(name, registry(kind))
+        return None, [Problem((*path, "name"), f"unknown {kind[:-1]} {name!r}; {known}")]
+    return validate(schema(factory(kind, name)), settings, path)
+
+
+def arguments(settings: BaseModel) -> dict[str, Any]:
+    """Checked settings as keyword arguments."""
+    return {name: getattr(settings, name) for name in type(settings).model_fields}

@@ -1,0 +1,205 @@
+"""What is wrong with a file: every problem, each with its line, path, finding and remedy."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dabench.errors import UserError
+from dabench.yamlfile import Document, Key, Keys, dotted
+
+Model = TypeVar("Model", bound=BaseModel)
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+OWN_WORDS = ("value_error", "assertion_error")
+
+
+class Strict(BaseModel):
+    """No unknown keys, no changes, no infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: where in the data, and what would be right."""
+
+    path: Keys
+    text: str
+
+
+def validate(model: type[Model], data: Any, path: Keys = ()) -> tuple[Model | None, list[Problem]]:
+    """(plain data as a model, no problems) or (None, everything that is wrong with them).
+
+    Nothing is converted but lists to tuples, mappings to models and whole numbers to floats.
+
+    Arguments:
+        path: Where the data stand in their file.
+    """
+    try:
+        return model.model_validate_json(json.dumps(data), strict=True), []
+    except ValidationError as e:
+        found = _Finder(model, data).problems(e)
+        return None, [Problem((*path, *p.path), p.text) for p in found]
+
+
+def report(document: Document, problems: Sequence[Problem]) -> UserError:
+    """All problems of a document as one error."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    rows = [(document.where(p.path), dotted(p.path) or "(top)", p.text) for p in problems]
+    width = [max(len(row[i]) for row in rows) for i in (0, 1)]
+    lines = [f"  {a:{width[0]}}  {b:{width[1]}}  {text}" for a, b, text in rows]
+    return UserError("\n".join([f"{document.source}: {count}", *lines]))
+
+
+def suggest(word: object, known: Iterable[str]) -> str:
+    """What to say of an unknown name: the one that was meant, and all that there are."""
+    names = sorted(known)
+    close = get_close_matches(str(word), names, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}"
+
+
+def shown(value: Any, width: int = 40) -> str:
+    """A value as it may be quoted in a message."""
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= width else f"{text[: width - 4]} ..."
+
+
+def summary(doc: str | None, name: str) -> str:
+    """The first sentence that a docstring's `Arguments:` has on a name, '' if there is none."""
+    for names, text in re.findall(
+        r"^    ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.+(?:\n {8}.+)*)", doc or "", re.MULTILINE
+    ):
+        if name in names.split(", "):
+            sentence = re.split(r"(?<=[^.].)[.;](?:\s|$)", " ".join(text.split()))[0]
+            return sentence if len(sentence) <= 90 else ""
+    return ""
+
+
+class _Finder:
+    """Turns pydantic's errors on some data into problems, with the help of the JSON schema."""
+
+    def __init__(self, model: type[BaseModel], data: Any):
+        self.schema, self.data = model.model_json_schema(), data
+
+    def problems(self, error: ValidationError) -> list[Problem]:
+        """One problem a place; where alternatives were tried, what went wrong deepest inside."""
+        found: dict[Keys, str] = {}
+        for e in error.errors(include_url=False):
+            for path, text in self._read(e):
+                found.setdefault(path, text)
+        inner = {path[:i] for path in found for i in range(len(path))}
+        kept = [Problem(path, text) for path, text in found.items() if path not in inner]
+        return sorted(kept, key=lambda p: [str(key) for key in p.path])
+
+    def _read(self, e: Any) -> Iterator[Problem]:
+        *above, last = e["loc"] or ("",)
+        if e["type"] in UNKNOWN or (e["type"] == "missing" and isinstance(last, str)):
+            path, _ = self._locate(above)
+            key = self._locate(e["loc"])[0][-1] if e["type"] in UNKNOWN else last
+            yield self._unknown(path, key) if e["type"] in UNKNOWN else self._missing(path, last)
+            return
+        path, value = self._locate(e["loc"])
+        known = _properties(self._nodes(path))
+        if isinstance(value, dict) and e["type"].startswith("union_tag"):
+            yield from (self._unknown(path, key) for key in value if key not in known)
+        yield Problem(path, self._wrong(e, path, value))
+
+    def _locate(self, loc: Sequence[Key]) -> tuple[Keys, Any]:
+        """The part of pydantic's location that is in the data (it names types too), and what is."""
+        path, here = [], self.data
+        for step in loc:
+            if isinstance(here, dict):
+                keys = [k for k in here if str(k) == str(step)]
+            else:
+                inside = isinstance(here, list) and isinstance(step, int) and step < len(here)
+                keys = [step] if inside else []
+            for key in keys[:1]:
+                path, here = [*path, key], here[key]
+        return tuple(path), here
+
+    def _unknown(self, path: Keys, key: Key) -> Problem:
+        return Problem((*path, key), f"unknown; {suggest(key, _properties(self._nodes(path)))}")
+
+    def _missing(self, path: Keys, key: Key) -> Problem:
+        wanted = _expected(self._nodes((*path, key)), self.schema)
+        return Problem((*path, key), f"is missing; give {wanted}{self._note((*path, key))}")
+
+    def _wrong(self, e: Any, path: Keys, value: Any) -> str:
+        if e["type"] in OWN_WORDS:
+            return str(e["ctx"]["error"])
+        wanted = _expected(self._nodes(path), self.schema)
+        return f"{shown(value)} is not {wanted}{self._note(path)}"
+
+    def _note(self, path: Keys) -> str:
+        docs = [node.get("description") for node in self._nodes(path[:-1])] if path else []
+        notes = [text for doc in docs if (text := summary(doc, str(path[-1])))]
+        return f" ({notes[0]})" if notes else ""
+
+    def _nodes(self, path: Keys) -> list[dict]:
+        """All alternatives that the schema has for what stands at a path."""
+        nodes = _alternatives(self.schema, self.schema)
+        for key in path:
+            nodes = [n for node in nodes for n in _alternatives(_inside(node, key), self.schema)]
+        return nodes
+
+
+def _inside(node: dict, key: Key) -> dict:
+    """The schema of one entry of a mapping or list; {} where anything goes."""
+    if isinstance(key, int) and (node.get("type") == "array"):
+        fixed = node.get("prefixItems", [])
+        return fixed[key] if key < len(fixed) else node.get("items", {})
+    extra = node.get("additionalProperties", {})
+    return node.get("properties", {}).get(str(key), extra if isinstance(extra, dict) else {})
+
+
+def _alternatives(node: dict, schema: dict) -> list[dict]:
+    if "$ref" in node:
+        return _alternatives(schema["$defs"][node["$ref"].rsplit("/", 1)[1]], schema)
+    options = node.get("anyOf", node.get("oneOf"))
+    if options is None:
+        return [node] if node else []
+    return [n for option in options for n in _alternatives(option, schema)]
+
+
+def _properties(nodes: list[dict]) -> list[str]:
+    return list(dict.fromkeys(key for node in nodes for key in node.get("properties", {})))
+
+
+def _expected(nodes: list[dict], schema: dict) -> str:
+    """In words, what the schema wants."""
+    return " or ".join(dict.fromkeys(_words(node, schema) for node in nodes)) or "allowed here"
+
+
+def _words(node: dict, schema: dict) -> str:
+    if "enum" in node or "const" in node:
+        return " or ".join(shown(v) for v in node.get("enum", [node.get("const")]))
+    match node.get("type"):
+        case "number" | "integer" as kind:
+            return ("a number" if kind == "number" else "a whole number") + _bounds(node)
+        case "string":
+            return f"text matching {node['pattern']}" if "pattern" in node else "text"
+        case "boolean":
+            return "true or false"
+        case "null":
+            return "null"
+        case "array":
+            return _list_words(node, schema)
+    properties = node.get("properties")
+    return f"a mapping of {', '.join(properties)}" if properties else "a mapping"
+
+
+def _bounds(node: dict) -> str:
+    signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+    bounds = [f"{sign} {node[name]:g}" for name, sign in signs.items() if name in node]
+    return f" {' and '.join(bounds)}" if bounds else ""
+
+
+def _list_words(node: dict, schema: dict) -> str:
+    if "prefixItems" in node:
+        items = [_expected(_alternatives(n, schema), schema) for n in node["prefixItems"]]
+        return f"a list [{', '.join(items)}]"
+    items = _expected(_alternatives(node.get("items", {}), schema), schema)
+    return f"a list (each {items})" + (" with an entry" if node.get("minItems") else "")

@@ -1,0 +1,57 @@
+"""Where scenarios and baselines lie: the working directory, the checkout, the installed package."""
+
+import re
+from pathlib import Path
+
+from dabench.errors import UserError
+from dabench.explain import suggest
+
+PACKAGE = Path(__file__).parent
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+
+
+def folders(kind: str) -> list[Path]:
+    """The folders `scenarios` or `baselines` that exist, the first to look in first."""
+    checkout = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else PACKAGE
+    parents = (Path(), checkout, PACKAGE / "share")
+    found = {(p / kind).resolve(): p / kind for p in parents if (p / kind).is_dir()}
+    return list(found.values())
+
+
+def names(kind: str) -> dict[str, Path]:
+    """Every name that `find` knows, with its file: paths from the folder on, without the suffix."""
+    found: dict[str, Path] = {}
+    for folder in folders(kind):
+        for path in sorted(folder.rglob("*.yaml")):
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return found
+
+
+def is_path(name: str) -> bool:
+    """Whether the user means a file rather than a name."""
+    return name.endswith((".yaml", ".yml")) or name.startswith((".", "/", "~"))
+
+
+def find(kind: str, name: str) -> Path:
+    """The file of a name (`temp_4deg`, `era5/temp_4deg`) or path; UserError if there is none."""
+    if is_path(name):
+        return Path(name).expanduser()
+    known = names(kind)
+    if name not in known:
+        raise UserError(f"unknown {kind[:-1]} {name!r}; {suggest(name, known)}")
+    return known[name]
+
+
+def name_of(kind: str, path: Path) -> str:
+    """The name of a file: its path below the last folder `scenarios` (or `baselines`), or its stem.
+
+    UserError if it could not name a folder.
+    """
+    parts = path.absolute().with_suffix("").parts
+    below = len(parts) - 1 - parts[::-1].index(kind) if kind in parts[:-1] else len(parts) - 2
+    if bad := [part for part in parts[below + 1 :] if not NAME.fullmatch(part)]:
+        raise UserError(
+            f"{path}: {bad[0]!r} cannot name a folder of results; "
+            "use letters, digits, '-', '_' and single dots"
+        )
+    return "/".join(parts[below + 1 :])
