@@ -60,6 +60,7 @@ class Record(NamedTuple):
     """Consecutive cycles as arrays; the first axis of every entry is `cycle`.
 
     Arguments:
+        cycle: Number of each cycle.
         time: Valid time in seconds (since 1970 where the system has a calendar).
         truth, mean, spread: (cycle, channel, point); spread with ddof = 1, nan for one member.
         members: (cycle, member, channel, point), or None where members are not kept.
@@ -67,6 +68,7 @@ class Record(NamedTuple):
         info: Diagnostics by name.
     """
 
+    cycle: np.ndarray
     time: np.ndarray
     truth: np.ndarray
     mean: np.ndarray
@@ -97,7 +99,7 @@ def label(
     groups["diagnostics"] = xr.Dataset({n: _diagnostic(n, v) for n, v in record.info.items()})
     units = "seconds since 1970-01-01" if calendar else "s"
     time = ("cycle", record.time, {"units": units, "long_name": "valid time"})
-    return {name: group.assign_coords(time=time) for name, group in groups.items()}
+    return {n: g.assign_coords(cycle=record.cycle, time=time) for n, g in groups.items()}
 
 
 def _plain(column: Any) -> np.ndarray:
@@ -152,10 +154,10 @@ class Archive:
             _lay_out(part, name, group, times)
         os.replace(part, self.store)
 
-    def append(self, first: int, groups: dict[str, xr.Dataset]) -> None:
-        """Write whole cycles from `first` on; they count once `mark` has been called."""
+    def append(self, groups: dict[str, xr.Dataset]) -> None:
+        """Write whole cycles; they count once `mark` has been called."""
         for name, group in groups.items():
-            stop = first + group.sizes["cycle"]
+            first, stop = int(group["cycle"][0]), int(group["cycle"][-1]) + 1
             for key, variable in group.data_vars.items():
                 array = zarr.open_array(self.store, path=f"{name}/{key}", mode="r+")
                 array[first:stop] = variable.values
@@ -198,7 +200,7 @@ class Archive:
 def _lay_out(store: Path, name: str, group: xr.Dataset, times: np.ndarray) -> None:
     """Create the arrays of one group for every cycle, and write its coordinates."""
     time = xr.Variable("cycle", times, group.time.attrs)
-    coords = group.drop_vars([*group.data_vars, "time"]).assign_coords(
+    coords = group.drop_vars([*group.data_vars, "cycle", "time"]).assign_coords(
         cycle=np.arange(len(times)), time=time
     )
     coords.to_zarr(store, group=name, mode="a", zarr_format=3, consolidated=False)

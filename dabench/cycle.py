@@ -193,10 +193,8 @@ class _Loop:
         s = self.summarise(self.carry.x, self.twin.truth, k)
         begin, self.clock = self.clock, time.perf_counter()
         clocks = {"seconds": np.float64(seconds), "wall_seconds": np.float64(self.clock - begin)}
-        members = s.members if self.keep else None
-        record = Record(
-            self.twin.times[k], s.truth, s.mean, s.spread, members, y, {**info, **clocks}
-        )
+        fields = (s.truth, s.mean, s.spread, s.members if self.keep else None)
+        record = Record(np.asarray(k), self.twin.times[k], *fields, y, {**info, **clocks})
         self.pending.append(jax.tree.map(lambda a: np.asarray(a)[None], record))
         return s
 
@@ -228,7 +226,7 @@ class _Loop:
     def _flush(self, k: int) -> None:
         """All cycles up to k to the archive, which then goes on from there."""
         if self.pending:
-            self.archive.append(k + 1 - len(self.pending), self._labelled())
+            self.archive.append(self._labelled())
             self.archive.mark(k, [np.asarray(_plain(leaf)) for leaf in jax.tree.leaves(self.carry)])
         self.pending, self.flushed = [], time.perf_counter()
 
