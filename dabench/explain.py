@@ -98,8 +98,7 @@ class _Finder:
         *above, last = e["loc"] or ("",)
         if e["type"] in UNKNOWN or (e["type"] == "missing" and isinstance(last, str)):
             path, _ = self._locate(above)
-            key = self._locate(e["loc"])[0][-1] if e["type"] in UNKNOWN else last
-            yield self._unknown(path, key) if e["type"] in UNKNOWN else self._missing(path, last)
+            yield self._unknown(path, last) if e["type"] in UNKNOWN else self._missing(path, last)
             return
         path, value = self._locate(e["loc"])
         known = _properties(self._nodes(path))
@@ -109,15 +108,15 @@ class _Finder:
 
     def _locate(self, loc: Sequence[Key]) -> tuple[Keys, Any]:
         """The part of pydantic's location that is in the data (it names types too), and what is."""
-        path, here = [], self.data
+        path: list[Key] = []
+        here: Any = self.data
         for step in loc:
-            if isinstance(here, dict):
-                keys = [k for k in here if str(k) == str(step)]
-            else:
-                inside = isinstance(here, list) and isinstance(step, int) and step < len(here)
-                keys = [step] if inside else []
-            for key in keys[:1]:
-                path, here = [*path, key], here[key]
+            keys: Iterable[Key] = here if isinstance(here, dict) else ()
+            if isinstance(here, list) and isinstance(step, int):
+                keys = range(len(here))
+            for key in [k for k in keys if str(k) == str(step)][:1]:
+                path.append(key)
+                here = here[key]
         return tuple(path), here
 
     def _unknown(self, path: Keys, key: Key) -> Problem:
@@ -193,7 +192,7 @@ def _words(node: dict, schema: dict) -> str:
 
 def _bounds(node: dict) -> str:
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-    bounds = [f"{sign} {node[name]:g}" for name, sign in signs.items() if name in node]
+    bounds = [f"{sign} {node[name]}" for name, sign in signs.items() if name in node]
     return f" {' and '.join(bounds)}" if bounds else ""
 
 

@@ -13,9 +13,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 def folders(kind: str) -> list[Path]:
     """The folders `scenarios` or `baselines` that exist, the first to look in first."""
     checkout = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else PACKAGE
-    parents = (Path(), checkout, PACKAGE / "share")
+    parents = (PACKAGE / "share", checkout, Path())  # of two names of one folder the last stays
     found = {(p / kind).resolve(): p / kind for p in parents if (p / kind).is_dir()}
-    return list(found.values())
+    return list(found.values())[::-1]
 
 
 def names(kind: str) -> dict[str, Path]:

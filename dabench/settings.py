@@ -1,21 +1,22 @@
-"""A factory's keyword-only arguments are its settings: names, types, defaults and limits in one place.
+"""A factory's keyword-only arguments are its settings: names, types, defaults and limits.
 
 Factories of systems and filters are found by name, in this package and among plug-ins (entry points
 `dabench.systems` and `dabench.filters`), and imported when they are used.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from dabench.errors import UserError
 from dabench.explain import Problem, suggest, validate
-from dabench.yamlfile import Keys
+from dabench.yamlfile import Key, Keys
 
 Kind = Literal["systems", "filters"]
 
@@ -49,12 +50,15 @@ def schema(make: Callable[..., Any]) -> type[BaseModel]:
     return create_model(make.__name__, __config__=config, __doc__=inspect.getdoc(make), **fields)
 
 
-def check(kind: Kind, choice: Any, path: Keys) -> tuple[BaseModel | None, list[Problem]]:
+def check(
+    kind: Kind, choice: Any, path: Keys, elsewhere: Mapping[Key, Keys] = MappingProxyType({})
+) -> tuple[BaseModel | None, list[Problem]]:
     """The settings in {name: ..., setting: ...}, checked by the factory of that name.
 
     Arguments:
         choice: Plain data. If it is no such mapping nothing is said, since another check will.
         path: Where it stands in its file.
+        elsewhere: Settings that the file gives in another place, and where.
     """
     if not (isinstance(choice, dict) and isinstance(choice.get("name"), str)):
         return None, []
@@ -62,7 +66,17 @@ def check(kind: Kind, choice: Any, path: Keys) -> tuple[BaseModel | None, list[P
     if name not in registry(kind):
         known = suggest(name, registry(kind))
         return None, [Problem((*path, "name"), f"unknown {kind[:-1]} {name!r}; {known}")]
-    return validate(schema(factory(kind, name)), settings, path)
+    checked, problems = validate(schema(factory(kind, name)), settings, path)
+    return checked, [_moved(problem, name, path, elsewhere) for problem in problems]
+
+
+def _moved(problem: Problem, name: str, path: Keys, elsewhere: Mapping[Key, Keys]) -> Problem:
+    """The same problem, told of the place where the file gives the setting."""
+    key = problem.path[len(path)] if len(problem.path) > len(path) else None
+    if key is None or key not in elsewhere:
+        return problem
+    unknown = problem.text.startswith("unknown")
+    return Problem(elsewhere[key], f"{name} takes no {key}" if unknown else problem.text)
 
 
 def arguments(settings: BaseModel) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from jaxtyping import Array, Float, Key, Num
 
 from dabench.observe.locations import place
 from dabench.observe.operators import Rows, operator, resolve
-from dabench.scenario import Group, Misfit
+from dabench.scenario import Group
+from dabench.stations import Misfit
 from dabench.systems.base import Layout
 
 

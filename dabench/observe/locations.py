@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dabench.scenario import Every, Grid, Group, Misfit, Points, Random
+from dabench.scenario import Group
+from dabench.stations import Every, Grid, Misfit, Points, Random
 from dabench.systems.base import Layout
 
 SNAP = 1e-6

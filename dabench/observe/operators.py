@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dabench.explain import suggest
 from dabench.observe.locations import Stations
-from dabench.scenario import Group, Misfit
-from dabench.settings import suggest
+from dabench.scenario import Group
+from dabench.stations import Misfit
 from dabench.systems.base import Layout
 
 SURFACE = {
@@ -91,7 +92,7 @@ def _expand(variable: str, level: str | float, known: dict) -> list[tuple[str, f
     levels = [at for name, at in known if name == variable]
     if not levels:
         names = sorted({name for name, _ in known})
-        raise Misfit(("variables",), f"this system has no {variable!r}{suggest(variable, names)}")
+        raise Misfit(("variables",), f"this system has no {variable!r}; {suggest(variable, names)}")
     if level == "all":
         return [(variable, at) for at in levels]
     wanted = level if isinstance(level, float) else None
