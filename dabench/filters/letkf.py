@@ -7,6 +7,7 @@ from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Key
 
 from dabench.filters.base import Filter, Info, Problem, split_key
+from dabench.filters.forecast import background, forecast
 from dabench.filters.inflate import (
     Consistency,
     adapt,
@@ -115,14 +116,16 @@ def letkf(
 
     def step(key: Key[Array, ""], carry: Carry, obs: Observation) -> tuple[Carry, Info]:
         keys, key = split_key(key, len(carry.x))
-        prior = problem.model.forecast(keys, carry.x, obs.time)
+        prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
-        seen, info = scaled(prior, obs.y, problem.network)
+        seen = scaled(prior, obs.y, problem.network)
         increment, factor = analyse(
             plan, anomalies(prior), seen.S, seen.d[None], solver, carry.inflation, route
         )
         x = multiply(relax_to_prior_spread(prior + increment, prior, rtps), inflation)
         x = rotate(key, x) if rotation else x
-        return Carry(x, factor), info | ({"inflation": factor.mean()} if adaptive else {})
+        if adaptive:
+            info = info | {"inflation": factor.mean()}
+        return Carry(x, factor), info | background(seen.hx)
 
     return Filter(init, step)

@@ -82,9 +82,10 @@ class Plan:
         return index
 
     @cached_property
-    def centre_latitudes(self) -> tuple[np.ndarray, np.ndarray]:
+    def latitudes(self) -> tuple[np.ndarray, np.ndarray]:
         """Of the locations and of the points of units, in radians (on the sphere)."""
-        return tuple(np.arcsin(np.clip(p[..., 2], -1, 1)) for p in (self.location, self.position))
+        z = self.location[:, 2], self.position[..., 2]
+        return np.arcsin(np.clip(z[0], -1, 1)), np.arcsin(np.clip(z[1], -1, 1))
 
 
 def make_plan(layout: Layout, table: pd.DataFrame, taper: Localisation, batch: int = 1) -> Plan:
@@ -136,7 +137,7 @@ def windows(plan: Plan, index: Int[np.ndarray, "block unit"]) -> tuple[np.ndarra
     if not plan.taper.sphere or plan.taper.length_scale is None:
         return np.zeros(len(index), np.int32), len(plan.location)
     reach = cutoff(plan.taper.length_scale) / EARTH_RADIUS_KM + 1e-3
-    seen, own = plan.centre_latitudes
+    seen, own = plan.latitudes
     first = np.searchsorted(seen, own[index].min((1, 2)) - reach)
     size = max(1, int((np.searchsorted(seen, own[index].max((1, 2)) + reach) - first).max()))
     return np.minimum(first, len(seen) - size).astype(np.int32), size

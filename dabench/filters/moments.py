@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from dabench.filters.base import Info
 from dabench.observe import Network
 from dabench.systems.base import Members
 
@@ -42,12 +42,9 @@ class Scaled(NamedTuple):
     scale: Float[Array, "obs"]
 
 
-def scaled(x: Members, y: Float[Array, "obs"], network: Network) -> tuple[Scaled, Info]:
-    """An ensemble seen by a network, with the diagnostics that every filter reports of it."""
+def scaled(x: Members, y: Float[Array, "obs"], network: Network) -> Scaled:
+    """An ensemble seen by a network; a single member has no departures."""
     hx = jax.vmap(network.h)(x).astype(wide())
-    centre, n = hx.mean(0), len(x)
-    scale = 1 / (jnp.asarray(network.error_std, wide()) * jnp.sqrt(jnp.asarray(n - 1, wide())))
-    departures = hx - centre[None]
-    variance = (departures**2).sum(0) / (n - 1)
-    info = {"background_obs": centre, "background_var": variance}
-    return Scaled(departures * scale[None], (y - centre) * scale, hx, scale), info
+    centre = hx.mean(0)
+    scale = jnp.asarray(1 / (network.error_std * np.sqrt(max(len(x) - 1, 1))), wide())
+    return Scaled((hx - centre[None]) * scale[None], (y - centre) * scale, hx, scale)

@@ -1,0 +1,114 @@
+"""Optimal interpolation: the covariances of the climate in place of an ensemble's."""
+
+from typing import Annotated, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from annotated_types import Ge, Gt
+from jaxtyping import Array, Float, Key, PyTree
+
+from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
+from dabench.filters.climatology import draw
+from dabench.filters.enkf import perturbations
+from dabench.filters.forecast import background as diagnostics
+from dabench.filters.forecast import forecast
+from dabench.filters.inflate import Consistency
+from dabench.filters.local import make_plan
+from dabench.filters.localise import localisation
+from dabench.filters.moments import anomalies, mean, scaled, wide
+from dabench.filters.routes import Route, analyse
+from dabench.observe import Network, Observation
+from dabench.systems.base import Members, Sampler
+
+Positive = Annotated[float, Gt(0)]
+
+
+class Gain(NamedTuple):
+    """The Kalman gain for each departure in d, T = (I + SᵀS)⁻¹ Sᵀd = Sᵀ (I + SSᵀ)⁻¹ d."""
+
+    def moments(self, G: Array, g: Array, own: PyTree, fit: Consistency) -> tuple[Array, PyTree]:
+        """See `routes.Solver`."""
+        return solve(G, g), own
+
+    def rows(self, S: Array, d: Array, own: PyTree, fit: Consistency) -> tuple[Array, PyTree]:
+        """See `routes.Solver`."""
+        if S.shape[-2] > S.shape[-1]:
+            return solve(S.mT @ S, S.mT @ d), own
+        return S.mT @ solve(S @ S.mT, d), own
+
+
+def solve(A: Float[Array, "*unit n n"], b: Float[Array, "*unit n r"]) -> Float[Array, "*unit n r"]:
+    """(I + A)⁻¹ b, A positive semi-definite."""
+    A = A + jnp.eye(A.shape[-1], dtype=A.dtype)[(None,) * (A.ndim - 2)]
+    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(A), True), b)
+
+
+def climate_departures(
+    climate: Float[Array, "draw state"], draws: int, scale: float, network: Network
+) -> tuple[Float[Array, "m state"], Float[Array, "m obs"]]:
+    """Anomalies with `scale` times the climate's covariance: of states, and as `Scaled.S`.
+
+    Arguments:
+        draws: How many states to use, evenly spread over those there are.
+    """
+    chosen = np.linspace(0, len(climate) - 1, min(draws, len(climate))).astype(int)
+    states = jnp.asarray(climate)[chosen]
+    seen = scaled(states, jnp.zeros(network.size, states.dtype), network)
+    return np.sqrt(scale) * anomalies(states), np.sqrt(scale) * seen.S
+
+
+def oi(
+    problem: Problem,
+    *,
+    background: Literal["forecast", "climatology"] = "forecast",
+    variance_scale: Positive = 0.1,
+    draws: Annotated[int, Ge(2)] = 64,
+    length_scale_km: Positive | None = 800.0,
+    length_scale_sites: Positive | None = None,
+    vertical_scale: Positive | None = 0.5,
+    route: Route = "auto",
+    sampler: Sampler | None = None,
+) -> Filter:
+    """Optimal interpolation into each member, with one background covariance for all time.
+
+    Each member is forecast from its own analysis and drawn to its own perturbed observations, whose
+    sample mean is removed: one member makes the classical scheme, more make its spread known.
+
+    Arguments:
+        background: The forecast, or draws from the climate (centred on its mean) in every cycle.
+        variance_scale: Background covariance over that of the climate.
+        draws: States of the climate to estimate it from.
+        length_scale_km, length_scale_sites: Of the Gaspari-Cohn taper of the observations, which
+            ends at 3.65 of them; the first counts on the sphere, the second elsewhere.
+        vertical_scale: The same in ln p; what has no level counts as 1000 hPa.
+        route: `pairs` or `rows` of `routes`; `auto` is the cheaper one.
+        sampler: Of the forecast; None is the model's own.
+    """
+    layout, network, climate = problem.model.layout, problem.network, problem.climate
+    taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale)
+    plan = make_plan(layout, network.table, taper)
+    basis, S = climate_departures(climate, draws, variance_scale, network)
+    unit = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())
+
+    def from_climate(key: Key[Array, ""], n: int) -> Members:
+        states = anomalies(draw(key, climate, n)) * np.sqrt(n / max(n - 1, 1))
+        return mean(jnp.asarray(climate)).astype(states.dtype)[None] + states
+
+    def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
+        n = len(carry.x)
+        keys, key = split_key(key, n)
+        key_noise, key_climate = jax.random.split(key)
+        if background == "climatology":
+            prior, info = from_climate(key_climate, n), {}
+        else:
+            prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
+
+        hx = jax.vmap(network.h)(prior).astype(wide())
+        e = perturbations(key_noise, n, network.size) * jnp.asarray(network.error_std)[None]
+        d = (obs.y.astype(e.dtype)[None] + e - hx) * unit[None]
+        A, SA = jax.lax.optimization_barrier((basis, S))
+        increment, _ = analyse(plan, A, SA, d, Gain(), route=route)
+        return Ensemble(prior + increment), info | diagnostics(hx)
+
+    return Filter(Ensemble, step)

@@ -1,0 +1,17 @@
+"""The initial members for ever: what no forecast and no observation are worth."""
+
+import jax
+from jaxtyping import Array, Key
+
+from dabench.filters.base import Ensemble, Filter, Info, Problem
+from dabench.filters.forecast import background
+from dabench.observe import Observation
+
+
+def persistence(problem: Problem) -> Filter:
+    """A reference row: the first analysis, unchanged."""
+
+    def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
+        return carry, background(jax.vmap(problem.network.h)(carry.x))
+
+    return Filter(Ensemble, step)
