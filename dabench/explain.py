@@ -55,7 +55,7 @@ def report(document: Document, problems: Sequence[Problem]) -> UserError:
 
 def suggest(word: object, known: Iterable[str]) -> str:
     """What to say of an unknown name: the one that was meant, and all that there are."""
-    names = sorted(known)
+    names = sorted(map(str, known))
     close = get_close_matches(str(word), names, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}Known: {', '.join(names) or 'none'}"
