@@ -1,0 +1,24 @@
+"""The unconditional ensemble: forecasts that never see an observation."""
+
+import jax
+from jaxtyping import Array, Key
+
+from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
+from dabench.filters.forecast import background, forecast
+from dabench.observe import Observation
+from dabench.systems.base import Sampler
+
+
+def ensemble(problem: Problem, *, sampler: Sampler | None = None) -> Filter:
+    """The free run, x' ~ p(x' | x): what every method has to beat.
+
+    Arguments:
+        sampler: Of the forecast; None is the model's own.
+    """
+
+    def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
+        keys, _ = split_key(key, len(ens.x))
+        x_next, info = forecast(problem, keys, ens.x, obs.time, sampler)
+        return Ensemble(x_next), info | background(jax.vmap(problem.network.h)(x_next))
+
+    return Filter(Ensemble, step)

@@ -1,0 +1,39 @@
+"""The forecast step that methods share: the model's own, or with another sampler."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dabench import diffusion
+from dabench.errors import UserError
+from dabench.filters.base import Info, Problem
+from dabench.filters.moments import wide
+from dabench.systems.base import DiffusionModel, ForecastModel, Keys, Members, Sampler, Time
+
+
+def forecast(
+    problem: Problem, keys: Keys, x: Members, time: Time, sampler: Sampler | None
+) -> tuple[Members, Info]:
+    """Draws from p(x' | x), with the model's own forecast where no sampler is given."""
+    if sampler is None:
+        return problem.model.forecast(keys, x, time), {}
+    model = diffusion_model(problem.model)
+    return diffusion.draw(keys, model, x, time, sampler, problem.batch)
+
+
+def diffusion_model(model: ForecastModel) -> DiffusionModel:
+    """The model, if it can be conditioned on observations; UserError if not."""
+    if not isinstance(model, DiffusionModel):
+        raise UserError(
+            "this method or setting (guidance, sampler) needs a diffusion model, and this system's "
+            "is a plain forecast model; systems with model error (noise_std > 0) have one"
+        )
+    return model
+
+
+def background(hx: Float[Array, "member obs"]) -> Info:
+    """Mean and variance of the forecast in observation space, for the archive."""
+    hx = hx.astype(wide())
+    return {
+        "background_obs": hx.mean(0),
+        "background_var": jnp.var(hx, 0, ddof=min(1, len(hx) - 1)),
+    }

@@ -1,0 +1,35 @@
+"""Guidance without weights: every member draws from its own optimal proposal."""
+
+from jaxtyping import Array, Key
+
+from dabench import diffusion
+from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
+from dabench.filters.forecast import diffusion_model
+from dabench.guidance import Guidance, Guide
+from dabench.observe import Observation
+from dabench.systems.base import Sampler
+
+DEFAULT = Guide()
+
+
+def guided(
+    problem: Problem, *, sampler: Sampler | None = None, guidance: Guide = DEFAULT
+) -> Filter:
+    """x' ~ p(x' | x, y) for every member, unweighted: what the weights of FA-APF add shows here.
+
+    Biased wherever p(y | x) differs between members.
+
+    Arguments:
+        sampler: Of the draws; None is the model's own.
+        guidance: How draws are conditioned on y.
+    """
+    model = diffusion_model(problem.model)
+    sampler = sampler or model.sampler
+
+    def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
+        keys, _ = split_key(key, len(ens.x))
+        given = Guidance(problem.network, obs.y, guidance)
+        x_next, info = diffusion.draw(keys, model, ens.x, obs.time, sampler, problem.batch, given)
+        return Ensemble(x_next), info
+
+    return Filter(Ensemble, step)

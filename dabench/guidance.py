@@ -1,0 +1,108 @@
+"""The posterior denoiser E[target | z, y]: one Kalman update inside every denoising step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from dabench.observe import Network
+from dabench.solve import Solver, solve
+from dabench.systems.base import DiffusionModel, Members
+
+Map = Callable[[Float[Array, "member a"]], Float[Array, "member b"]]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """How to condition a denoiser on observations.
+
+    Arguments:
+        solver, iterations: See `solve.solve`; the paper takes two BiCGStab iterations.
+        product: How products with Cov[target | z] = sigma² J C are made: `vjp`, sigma² C (Jᵀ w), or
+            `jvp`, sigma² J (C w). Equal for an exact denoiser.
+        sigma_guide: Noise level above which there is no guidance (and no work); None: always on.
+    """
+
+    solver: Solver = "bicgstab"
+    iterations: int = 2
+    product: Literal["vjp", "jvp"] = "vjp"
+    sigma_guide: float | None = None
+
+    @property
+    def products(self) -> int:
+        """Jacobian products of one evaluation."""
+        return self.iterations * {"cg": 1, "bicgstab": 2}[self.solver]
+
+
+class Guidance(NamedTuple):
+    """What a draw is conditioned on: y = h(x') + N(0, R), and how."""
+
+    network: Network
+    y: Float[Array, "obs"]
+    settings: Guide = Guide()
+
+
+def misfit(model: DiffusionModel, given: Guidance, x: Members, start: Members) -> Map:
+    """z -> (h(x') - y) / std, the misfit of the x' that belongs to a clean target z.
+
+    Arguments:
+        x: The current states.
+        start: `next_state` of a zero target, which is worked out once a cycle. Since `next_state`
+            is affine only its linear part is left to do here.
+    """
+    std = jnp.asarray(given.network.error_std, start.dtype)
+
+    def whitened(z: Float[Array, "member target"]) -> Float[Array, "member obs"]:
+        _, change = jax.jvp(lambda t: model.next_state(t, x), (jnp.zeros_like(z),), (z,))
+        return (jax.vmap(given.network.h)(start + change) - given.y[None]) / std[None]
+
+    return whitened
+
+
+def posterior_mean(
+    denoise: Map,
+    observe: Map,
+    noise_cov: Map,
+    sigma: Float[Array, ""],
+    z: Float[Array, "member target"],
+    guide: Guide,
+) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
+    r"""E[target | z, y] and which solves were guarded.
+
+        D_y = D + V Hᵀ u,   (I + H V Hᵀ) u = -misfit(D),   V = Cov[target | z] = σ² J C
+
+    with H the Jacobian of the whitened misfit at D, so that R = I and the solver's guards have no
+    scale. The solver carries V Hᵀ u along, so this costs one linearisation of the denoiser and
+    `guide.products` products.
+
+    Arguments:
+        denoise: D at this noise level.
+        observe: The whitened misfit, see `misfit`.
+        noise_cov: w -> C w.
+    Source: Rozet et al. (2024), arXiv:2405.13712; Savary, Rozet & Louppe (2025), arXiv:2509.18811,
+    equations 14-16, here with C.
+    """
+    D, cov = _tweedie(denoise, noise_cov, sigma, z, guide.product)
+    residual, observe_change = jax.linearize(observe, D)
+    spread_back = jax.linear_transpose(observe_change, D)
+
+    def apply(u: Float[Array, "member obs"]) -> tuple[Array, Array]:
+        v = cov(spread_back(u)[0])
+        return u + observe_change(v), v
+
+    solution = solve(apply, -residual, guide.solver, guide.iterations)
+    return D + solution.image, solution.guarded
+
+
+def _tweedie(
+    denoise: Map, noise_cov: Map, sigma: Array, z: Array, product: str
+) -> tuple[Float[Array, "member target"], Map]:
+    """D and w -> V w, from one linearisation."""
+    if product == "jvp":
+        D, push = jax.linearize(denoise, z)
+        return D, lambda w: sigma**2 * push(noise_cov(w))
+    D, pull = jax.vjp(denoise, z)
+    return D, lambda w: sigma**2 * noise_cov(pull(w)[0])

@@ -1,0 +1,131 @@
+"""Krylov solvers for a few guarded steps, for many small systems side by side."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+Solver = Literal["bicgstab", "cg"]
+Operator = Callable[[Float[Array, "member obs"]], tuple[Array, Array]]
+
+FLOOR = 1e-3  # of a Rayleigh quotient, below which a step is refused
+CONVERGED = 1000  # relative residual, in units of the rounding error, at which a solve is done
+
+
+class Solution(NamedTuple):
+    """What A u = b was solved for.
+
+    Arguments:
+        image: (member, target) B u of the best iterate u.
+        guarded: (member,) whether a guard stopped the solve.
+        residual: (member,) |b - A u| / |b| of the best iterate.
+    """
+
+    image: Float[Array, "member target"]
+    guarded: Bool[Array, "member"]
+    residual: Float[Array, "member"]
+
+
+def solve(
+    apply: Operator, b: Float[Array, "member obs"], method: Solver, iterations: int
+) -> Solution:
+    """Solve A u = b for every member, and return B u rather than u.
+
+    Each step that could do harm is refused, which stops that member's solve at its best iterate:
+    A is meant to be I + (a covariance), so every Rayleigh quotient should be at least 1 and a step
+    is taken only if that quotient exceeds `FLOOR`; nor may a full step leave a larger residual. A
+    solve never returns NaN, whatever A is. Members that have converged stop without being counted.
+
+    Arguments:
+        apply: p -> (A p, B p), row by row; one product with the expensive matrix.
+        method: `cg` (one product a step) or `bicgstab` (two; van der Vorst 1992).
+    """
+    step, start = {"cg": (_cg_step, b), "bicgstab": (_bicgstab_step, b)}[method]
+    shape = jax.eval_shape(apply, b)[1]
+    zero = jnp.zeros(shape.shape, shape.dtype)
+    norm = _dot(b, b)
+    state = _State(zero, b, start, norm, zero, norm, norm > 0, jnp.zeros(len(b), bool))
+    tolerance = (CONVERGED * jnp.finfo(b.dtype).eps) ** 2 * norm
+
+    def body(_: Array, s: _State) -> _State:
+        s = step(apply, b, s)
+        return s._replace(active=s.active & (s.best > tolerance))
+
+    s = jax.lax.fori_loop(0, iterations, body, state)
+    return Solution(s.best_image, s.guarded, jnp.sqrt(s.best / jnp.where(norm > 0, norm, 1)))
+
+
+class _State(NamedTuple):
+    image: Array
+    r: Array  # residual
+    p: Array  # direction
+    rho: Array  # r.r (cg) or b.r (bicgstab)
+    best_image: Array
+    best: Array  # squared residual of the best iterate
+    active: Array
+    guarded: Array
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return jnp.sum(a * b, -1)
+
+
+def _ratio(a: Array, b: Array, safe: Array) -> Array:
+    """a / b as a column where it is safe, else 0."""
+    return jnp.where(safe, a / jnp.where(safe, b, 1), 0)[:, None]
+
+
+def _step_along(mask: Array, x: Array, *terms: tuple[Array, Array]) -> Array:
+    """x + sum of coefficient * direction, for the masked members alone (directions may be NaN)."""
+    moved = x + sum(c * d for c, d in terms)
+    return jnp.where(mask[:, None], moved, x)
+
+
+def _keep(s: _State, image: Array, r: Array, moved: Array) -> _State:
+    """Accept a step where it was made and the residual did not grow."""
+    residual = _dot(r, r)
+    better = moved & (residual <= s.best)
+    return s._replace(
+        image=image,
+        r=r,
+        best_image=jnp.where(better[:, None], image, s.best_image),
+        best=jnp.where(better, residual, s.best),
+        active=better,
+        guarded=s.guarded | (s.active & ~better),
+    )
+
+
+def _cg_step(apply: Operator, b: Array, s: _State) -> _State:
+    Ap, Bp = apply(s.p)
+    curvature = _dot(s.p, Ap)
+    safe = s.active & (curvature > FLOOR * _dot(s.p, s.p))
+    alpha = _ratio(s.rho, curvature, safe)
+    image = _step_along(safe, s.image, (alpha, Bp))
+    r = _step_along(safe, s.r, (-alpha, Ap))
+    rho = _dot(r, r)
+    p = r + _ratio(rho, s.rho, safe & (s.rho > 0)) * s.p
+    return _keep(s, image, r, safe)._replace(p=p, rho=rho)
+
+
+def _bicgstab_step(apply: Operator, b: Array, s: _State) -> _State:
+    Ap, Bp = apply(s.p)
+    safe = s.active & (_dot(b, Ap) > FLOOR * s.rho) & (s.rho > 0)
+    alpha = _ratio(s.rho, _dot(b, Ap), safe)
+    half = _step_along(safe, s.r, (-alpha, Ap))
+    half_image = _step_along(safe, s.image, (alpha, Bp))
+
+    Ah, Bh = apply(half)
+    curvature = _dot(half, Ah)
+    full = safe & (curvature > FLOOR * _dot(half, half))
+    omega = _ratio(curvature, _dot(Ah, Ah), full)
+    image = _step_along(full, half_image, (omega, Bh))
+    r = _step_along(full, half, (-omega, Ah))
+
+    rho = _dot(b, r)
+    beta = alpha * _ratio(rho, s.rho, full) / jnp.where(omega == 0, 1, omega)
+    p = _step_along(full, r, (beta, s.p), (-beta * omega, Ap))
+    kept = _keep(s, image, r, safe)
+    stopped = s.active & safe & ~full & (_dot(half, half) > 0)
+    return kept._replace(p=p, rho=rho, active=kept.active & full, guarded=kept.guarded | stopped)
