@@ -198,7 +198,8 @@ def load(run: Path, members: range) -> list[Coefficients]:
     """Channels of each of `members`, as far as the nature run has got: consecutive frames."""
     parts: dict[int, list[NDArray]] = {member: [] for member in members}
     for path, member, segment in convert(run, members):
-        if segment != len(parts[member]) + 1:
-            raise FileNotFoundError(f"{run}: member {member} lacks segment {len(parts[member]) + 1}")
+        expected = len(parts[member]) + 1
+        if segment != expected:
+            raise FileNotFoundError(f"{run}: member {member} lacks segment {expected}")
         parts[member].append(np.load(path))
     return [np.concatenate(rows) for rows in parts.values() if rows]

@@ -1,8 +1,6 @@
-"""Real spherical harmonics at any points, and the Gaussian grid the nature run is regridded on.
+"""Harmonics and their gradients at any points, and the Gaussian grid of the nature run.
 
-Y(l, m) = P(l, m)(sin lat) · {1/√2π, cos(mλ)/√π, sin(|m|λ)/√π for m = 0, > 0, < 0}, orthonormal on the
-unit sphere, with the Condon-Shortley sign. Coefficient l² + j belongs to degree l and the j-th
-order in 0, +1, -1, +2, -2, ...
+The convention and the order of coefficients are those of `gencast.sphere`; here degrees go to 31.
 """
 
 from typing import NamedTuple
@@ -11,48 +9,29 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from dabench.systems.gencast import sphere
+
 LMAX = 31
 
 
-def degrees(lmax: int = LMAX) -> Int[np.ndarray, "coefficient"]:
+def degrees() -> Int[np.ndarray, "coefficient"]:
     """Degree l of every coefficient."""
-    return np.repeat(np.arange(lmax + 1), 2 * np.arange(lmax + 1) + 1)
+    return sphere.degrees(LMAX)
 
 
-def orders(lmax: int = LMAX) -> Int[np.ndarray, "coefficient"]:
-    """Order m of every coefficient, negative for sines."""
-    index = np.arange((lmax + 1) ** 2) - degrees(lmax) ** 2
-    return np.where(index % 2 == 1, (index + 1) // 2, -(index // 2))
-
-
-def legendre(x: NDArray, lmax: int) -> Float[np.ndarray, "order degree point"]:
-    """Associated Legendre functions with unit norm on [-1, 1], zero where order > degree."""
-    p = np.zeros((lmax + 1, lmax + 1, len(x)))
-    y = np.sqrt(1 - x * x)
-    p[0, 0] = np.sqrt(0.5)
-    for m in range(1, lmax + 1):
-        p[m, m] = -np.sqrt(1 + 0.5 / m) * y * p[m - 1, m - 1]
-    for m in range(lmax):
-        p[m, m + 1] = np.sqrt(2 * m + 3) * x * p[m, m]
-        for degree in range(m + 2, lmax + 1):
-            a = np.sqrt((4 * degree**2 - 1) / (degree**2 - m**2))
-            b = np.sqrt(((degree - 1) ** 2 - m**2) / (4 * (degree - 1) ** 2 - 1))
-            p[m, degree] = a * (x * p[m, degree - 1] - b * p[m, degree - 2])
-    return p
-
-
-def fourier(lon: NDArray, lmax: int = LMAX) -> Float[np.ndarray, "coefficient longitude"]:
+def fourier(lon: NDArray) -> Float[np.ndarray, "coefficient longitude"]:
     """Longitude part of every harmonic at `lon` in degrees."""
-    m = orders(lmax)[:, None]
+    m = sphere.orders(LMAX)[:, None]
     angle = np.abs(m) * np.radians(lon)[None]
     wave = np.where(m < 0, np.sin(angle), np.cos(angle)) / np.sqrt(np.pi)
     return np.where(m == 0, np.sqrt(0.5 / np.pi), wave)
 
 
-def basis(lat: NDArray, lon: NDArray, lmax: int = LMAX) -> Float[np.ndarray, "coefficient point"]:
+def basis(lat: NDArray, lon: NDArray) -> Float[np.ndarray, "coefficient point"]:
     """Every harmonic on the grid lat x lon (degrees), latitude-major."""
-    p = legendre(np.sin(np.radians(lat)), lmax)[np.abs(orders(lmax)), degrees(lmax)]
-    return np.einsum("cj,ci->cji", p, fourier(lon, lmax)).reshape(len(p), -1)
+    m, degree = np.abs(sphere.orders(LMAX)), degrees()
+    p = sphere.legendre(np.sin(np.radians(lat)), LMAX)[m, degree]
+    return np.einsum("cj,ci->cji", p, fourier(lon)).reshape(len(p), -1)
 
 
 class Gradient(NamedTuple):
@@ -62,10 +41,11 @@ class Gradient(NamedTuple):
     north: NDArray
 
 
-def gradient(lat: NDArray, lon: NDArray, lmax: int = LMAX) -> Gradient:
+def gradient(lat: NDArray, lon: NDArray) -> Gradient:
     """Derivatives of `basis` on the unit sphere, both times cos φ."""
-    m, degree = orders(lmax), degrees(lmax)
-    p = np.pad(legendre(np.sin(np.radians(lat)), lmax + 1), [(0, 0), (1, 0), (0, 0)])
+    m, degree = sphere.orders(LMAX), degrees()
+    p = sphere.legendre(np.sin(np.radians(lat)), LMAX + 1)
+    p = np.pad(p, [(0, 0), (1, 0), (0, 0)])
 
     def epsilon(n):
         return np.sqrt((n**2 - m**2) / (4.0 * n**2 - 1))[:, None]
@@ -73,10 +53,10 @@ def gradient(lat: NDArray, lon: NDArray, lmax: int = LMAX) -> Gradient:
     above, below = p[np.abs(m), degree + 2], p[np.abs(m), degree]
     slope = (degree + 1)[:, None] * epsilon(degree) * below
     slope = slope - degree[:, None] * epsilon(degree + 1) * above
-    north = np.einsum("cj,ci->cji", slope, fourier(lon, lmax))
-    # d/dλ of cos is -|m| sin and of sin |m| cos: the partner's values, the sine one after the cosine
+    north = np.einsum("cj,ci->cji", slope, fourier(lon))
+    # d/dλ of cos is -|m| sin, of sin |m| cos: the partner's values; a sine follows its cosine
     partner = np.arange(len(m)) + np.sign(m)
-    east = -m[:, None] * basis(lat, lon, lmax)[partner]
+    east = -m[:, None] * basis(lat, lon)[partner]
     return Gradient(east, north.reshape(len(m), -1))
 
 
@@ -94,7 +74,13 @@ def gaussian_grid(nlat: int = 48) -> GaussianGrid:
     return GaussianGrid(np.degrees(np.arcsin(nodes)), np.arange(2 * nlat) * 180.0 / nlat, weight)
 
 
-def analysis(grid: GaussianGrid, lmax: int = LMAX) -> Float[np.ndarray, "point coefficient"]:
+def analysis(grid: GaussianGrid) -> Float[np.ndarray, "point coefficient"]:
     """The matrix from values on the Gaussian grid to coefficients, by quadrature."""
     area = np.repeat(grid.weight * 2 * np.pi / len(grid.lon), len(grid.lon))
-    return basis(grid.lat, grid.lon, lmax).T * area[:, None]
+    return basis(grid.lat, grid.lon).T * area[:, None]
+
+
+def area_weights(lat: NDArray) -> Float[np.ndarray, "lat"]:
+    """Area of each latitude's cell on a regular grid with poles, summing to 2."""
+    edges = np.concatenate([[-90.0], (lat[1:] + lat[:-1]) / 2, [90.0]])
+    return np.diff(np.sin(np.radians(edges)))

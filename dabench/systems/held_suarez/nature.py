@@ -9,6 +9,7 @@ import dataclasses
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 TRUNCATION = 31
 SIGMA_BOUNDARIES = (0.0, 0.06, 0.16, 0.30, 0.45, 0.60, 0.75, 0.90, 1.0)
-SIGMA_CENTRES = tuple((a + b) / 2 for a, b in zip(SIGMA_BOUNDARIES, SIGMA_BOUNDARIES[1:]))
+SIGMA_CENTRES = tuple((a + b) / 2 for a, b in pairwise(SIGMA_BOUNDARIES))
 # height in m, latitude, longitude, half-widths in latitude and longitude, all in degrees
 MOUNTAINS = (
     (2000.0, 35.0, 90.0, 12.0, 22.0),
@@ -202,11 +203,11 @@ def triangle() -> tuple[NDArray, NDArray]:
     return np.arange(degree.size) - degree**2, degree
 
 
-def save(path: Path, **arrays: NDArray) -> None:
+def save(path: Path, compress: bool = False, **arrays: NDArray) -> None:
     """Write an npz so that the file is either absent or whole."""
     draft = path.with_suffix(f".{os.getpid()}.part")
     with draft.open("wb") as file:
-        np.savez(file, **arrays)
+        (np.savez_compressed if compress else np.savez)(file, **arrays)
     draft.replace(path)
 
 

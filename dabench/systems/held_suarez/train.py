@@ -22,8 +22,8 @@ from jaxtyping import Array, Float
 from dabench.systems.gencast import channels as gencast
 from dabench.systems.gencast import checkpoint, parameters
 from dabench.systems.gencast.network import Network
-from dabench.systems.held_suarez import data, harmonics, nature
-from dabench.systems.held_suarez.transform import Transform
+from dabench.systems.held_suarez import data, nature
+from dabench.systems.held_suarez.model import grid, sphere_noise, stack_inputs, static_input
 
 log = logging.getLogger(__name__)
 
@@ -124,14 +124,6 @@ def network_config() -> checkpoint.Config:
     return checkpoint.Config(task, size, sampler)
 
 
-def grid(resolution: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
-    """Latitudes (both poles) and longitudes in degrees, ascending."""
-    return (
-        np.linspace(-90.0, 90.0, round(180 / resolution) + 1),
-        np.arange(round(360 / resolution)) * resolution,
-    )
-
-
 class Trainer:
     """Loss and update of one network on one grid."""
 
@@ -141,9 +133,9 @@ class Trainer:
         lat, lon = grid(resolution)
         self.settings, self.config = settings, config
         self.network = Network(config, lat, lon)
-        self.transform = Transform(lat, lon)
-        self.spectrum = jnp.asarray(noise_spectrum(), jnp.float32)
-        self.static = static_input(self.transform)
+        self.sphere = sphere_noise(resolution)
+        self.static = static_input(self.sphere)
+        self.inputs = gencast.inputs(config.task_config)
         rule = optax.chain(
             optax.clip_by_global_norm(settings.clip),
             optax.scale_by_adam(),
@@ -167,19 +159,20 @@ class Trainer:
         self, params: checkpoint.Params, batch: Batch, noisy: Array, sigma: Float[Array, "pair"]
     ) -> Float[Array, "pair channel coefficient"]:
         """Coefficients of D, projected on the band."""
-        previous, now, z = (
-            self.transform.synthesise(c) for c in (batch.previous, batch.now, noisy)
-        )
-        known = stack_inputs(self.config, previous, now, self.static)
+        previous, now, z = (self.sphere.synthesise(c) for c in (batch.previous, batch.now, noisy))
+        known = stack_inputs(self.inputs, previous, now, self.static)
         level = self.network.at_level(params, sigma)
         condition = self.network.condition(params, known)
         out = self.network.denoise(params, level, condition, jnp.swapaxes(z, 1, 2))
-        return self.transform.analyse(jnp.swapaxes(out, 1, 2))
+        return self.sphere.analyse(jnp.swapaxes(out, 1, 2))
 
     def noisy(self, key: Array, target: Array, sigma: Float[Array, "pair"]) -> Array:
         """Coefficients of target + sigma e, e isotropic with equal power in every degree."""
         noise = jax.random.normal(key, target.shape, jnp.float32)
-        return target + sigma[:, None, None] * noise * self.spectrum[None, None]
+        return (
+            target
+            + sigma[:, None, None] * noise * jnp.asarray(self.sphere.std, jnp.float32)[None, None]
+        )
 
     def _update(self, state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, Array]:
         key_level, key_noise = jax.random.split(key)
@@ -213,37 +206,6 @@ class Trainer:
         return ((out - batch.target) ** 2).sum(-1).mean(0) / (4 * np.pi)
 
 
-def noise_spectrum() -> Float[np.ndarray, "coefficient"]:
-    """Standard deviation of each coefficient of unit-variance noise, flat per degree."""
-    return np.sqrt(4 * np.pi / ((harmonics.LMAX + 1) * (2 * harmonics.degrees() + 1)))
-
-
-def static_input(transform: Transform) -> Float[Array, "point"]:
-    """Surface geopotential, normalised by its area mean and standard deviation."""
-    height = data.surface_height()
-    mean, std = data.static_statistics()
-    normal = data.GRAVITY * height / std
-    normal[0] -= mean / std * np.sqrt(4 * np.pi)
-    return transform.synthesise(jnp.asarray(normal, jnp.float32))
-
-
-def stack_inputs(
-    config: checkpoint.Config,
-    previous: Float[Array, "pair channel point"],
-    now: Float[Array, "pair channel point"],
-    static: Float[Array, "point"],
-) -> Float[Array, "pair point known"]:
-    """The network's known channels in their order."""
-    place = {(c.name, c.level): i for i, c in enumerate(data.channels())}
-    frames = {-gencast.FRAME_HOURS: previous, 0: now}
-    ground = jnp.broadcast_to(static[None], (len(now), *static.shape))
-    fields = [
-        ground if f.hours is None else frames[f.hours][:, place[f.name, f.level]]
-        for f in gencast.inputs(config.task_config)
-    ]
-    return jnp.stack(fields, axis=-1)
-
-
 def validate(trainer: Trainer, params: checkpoint.Params, held_out: Frames, size: int = 24) -> dict:
     """Root-mean-square error of D on fixed held-out pairs and noise, for each noise level.
 
@@ -256,7 +218,8 @@ def validate(trainer: Trainer, params: checkpoint.Params, held_out: Frames, size
     for i, sigma in enumerate(VALIDATION_SIGMAS):
         keys = jax.random.split(jax.random.key(i), len(batches))
         square = [
-            trainer.errors(params, b, jnp.float32(sigma), k) for b, k in zip(batches, keys)
+            trainer.errors(params, b, jnp.float32(sigma), k)
+            for b, k in zip(batches, keys, strict=True)
         ]
         out[f"sigma_{sigma:g}"] = float(np.sqrt(np.mean(square)))
     still = [np.mean((b.target**2).sum(-1)) / (4 * np.pi) for b in batches]
