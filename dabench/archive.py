@@ -277,23 +277,17 @@ def attributes(folder: Path) -> dict[str, Any] | None:
 
 
 def check(folder: Path, identity: Mapping[str, Any]) -> None:
-    """UserError unless the archive there, if any, is of the run that is asked for."""
-    there = attributes(folder)
-    if there is None:
+    """UserError unless the archive there, if any, has this `identity` among its attributes."""
+    attrs = attributes(folder)
+    if attrs is None:
         return
-    here, asked = (
-        _flat({k: there.get(k) for k in identity}),
-        _flat(json.loads(json.dumps(identity))),
-    )
-    differ = [k for k in here | asked if here.get(k) != asked.get(k)]
+    there, asked = _flat(attrs["identity"]), _flat(json.loads(json.dumps(identity)))
+    differ = [k for k in there | asked if there.get(k) != asked.get(k)]
     if differ:
-        lines = [
-            f"  {k}: {here.get(k, 'not set')} there, {asked.get(k, 'not set')} asked"
-            for k in differ
-        ]
+        lines = [f"  {k}: {there.get(k)} there, {asked.get(k)} asked" for k in differ[:8]]
         raise UserError(
             f"{folder} holds another run:\n"
-            + "\n".join(lines[:8])
+            + "\n".join(lines)
             + "\nUse --fresh (the old run is renamed, not deleted) or another folder with --out."
         )
 

@@ -14,13 +14,14 @@ from jaxtyping import Array, Bool, Float, Num, PyTree
 
 from dabench import archive
 from dabench.archive import Archive, Record
+from dabench.errors import UserError
 from dabench.filters.base import Filter, Info
 from dabench.metrics.regions import cell_area
 from dabench.observe import Network, Observation, observe, stream
 from dabench.systems.base import Layout, Members, System
 
 FLUSH_SECONDS = 0.5  # cycles shorter than this are archived several at a time
-KEEP_BELOW = 2**30  # members are archived by default up to this many bytes
+STORE_BELOW = 2**30  # members are archived by default up to this many bytes
 
 Report = Callable[[int, float | None, float], None]
 """Told after every cycle: its number, N_eff if the method has one, RMSE of the headline field."""
@@ -32,7 +33,8 @@ class Twin:
 
     Arguments:
         start: Valid time of cycle 0 in seconds.
-        kind: Initial members: the `truth` copied, `perturbed`, or `climatological` draws.
+        kind: Initial members: the `truth` copied, `perturbed`, `climatological` draws (each once
+            while there are enough), or draws of the system's `prior`.
         amplitude: Of the perturbations, as in `System.perturb`.
     """
 
@@ -41,7 +43,7 @@ class Twin:
     truth: Float[Array, "cycle state"]
     seed: int
     start: float = 0.0
-    kind: Literal["truth", "perturbed", "climatological"] = "perturbed"
+    kind: Literal["truth", "perturbed", "climatological", "prior"] = "perturbed"
     amplitude: float = 1.0
 
     @property
@@ -69,9 +71,15 @@ class Twin:
         if self.kind == "climatological":
             climate = jnp.asarray(self.system.climate, x.dtype)
             return climate[jax.random.permutation(key, len(climate))[np.arange(n) % len(climate)]]
+
+        def perturbed(key: Array) -> Array:
+            return self.system.perturb(key, x, self.amplitude)
+
+        draw = self.system.prior if self.kind == "prior" else perturbed
+        if draw is None:
+            raise UserError(f"initial.kind: {self.system.name} has no prior to draw from")
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(np.arange(n, dtype=np.uint32))
-        perturbed = jax.lax.map(lambda k: self.system.perturb(k, x, self.amplitude), keys)
-        return perturbed.astype(x.dtype)
+        return jax.lax.map(draw, keys).astype(x.dtype)
 
 
 def run(
@@ -81,7 +89,7 @@ def run(
     folder: Path,
     attrs: dict[str, Any],
     *,
-    keep_members: bool | None = None,
+    store_members: bool | None = None,
     report: Report = lambda *_: None,
 ) -> str:
     """Run a method to its end, going on after the last cycle that the folder's archive holds.
@@ -90,7 +98,7 @@ def run(
 
     Arguments:
         attrs: For the archive's root.
-        keep_members: Archive every member; None: where all take less than 1 GiB.
+        store_members: Archive every member; None: where all take less than 1 GiB.
     Returns:
         The status, `complete` or `diverged at cycle k`.
     """
@@ -98,9 +106,9 @@ def run(
     if there is not None and there["status"] != "running":
         return there["status"]
     carry = jax.jit(method.init)(twin.initial(members))
-    if keep_members is None:
-        keep_members = members_bytes(twin.system.layout, members, twin.cycles) < KEEP_BELOW
-    return _Loop(method, twin, carry, folder, keep_members).run(attrs, report)
+    if store_members is None:
+        store_members = members_bytes(twin.system.layout, members, twin.cycles) < STORE_BELOW
+    return _Loop(method, twin, carry, folder, store_members).run(attrs, report)
 
 
 def members_bytes(layout: Layout, members: int, cycles: int) -> int:

@@ -14,7 +14,7 @@ from dabench.errors import UserError
 from dabench.systems.base import Channel, Layout
 
 IDENTITY = {"scenario": {"digest": "a", "period": {"cycles": 4}}, "members": 3}
-ATTRS = IDENTITY | {"status": "running", "completed": -1}
+ATTRS = {"identity": IDENTITY} | {"status": "running", "completed": -1}
 TABLE = pd.DataFrame(
     {"variable": ["t", "t"], "level": [np.nan, 500.0], "error_std": [0.1, 0.2], "units": "K"}
 )

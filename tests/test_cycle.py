@@ -201,8 +201,8 @@ def test_a_run_that_is_complete_is_left_alone(tmp_path):
 
 def test_members_are_kept_by_default_while_they_are_small(tmp_path, monkeypatch):
     go(tmp_path / "small")
-    monkeypatch.setattr(cycle, "KEEP_BELOW", 6 * 3 * 4 * 8)
+    monkeypatch.setattr(cycle, "STORE_BELOW", 6 * 3 * 4 * 8)
     go(tmp_path / "large")
-    go(tmp_path / "asked", keep_members=True)
+    go(tmp_path / "asked", store_members=True)
     kept = [f for f in ("small", "large", "asked") if "members" in archive.open_run(tmp_path / f)]
     assert kept == ["small", "asked"]

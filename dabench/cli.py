@@ -1,0 +1,145 @@
+"""The command line: parse, call, print. Every verb prints what it wrote and what comes next."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dabench.errors import UserError
+
+app = typer.Typer(
+    name="dabench",
+    help="A benchmark of data assimilation with diffusion forecast models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Runs = Annotated[list[Path], typer.Argument(help="Folders of runs (runs/.../seed0).")]
+Out = Annotated[Path, typer.Option(help="Where runs are kept.")]
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="A scenario's path or name.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="Only this method; may be repeated."),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A method's setting; may be repeated."),
+    ] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Ensemble size.")] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Number of cycles.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    out: Out = Path("runs"),
+    system: Annotated[str | None, typer.Option(help="Another system.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A profile of the methods' files.")] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh/--resume", help="Set old runs aside, or go on where they stopped."),
+    ] = False,
+    store_members: Annotated[
+        bool | None,
+        typer.Option(
+            "--store-members/--no-store-members",
+            help="Archive every member, or not. By default where they take less than 1 GiB.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate; run nothing.")] = False,
+) -> None:
+    """Run methods on a scenario, score them, draw them, print a table, write the leaderboard."""
+    from dabench import estimate
+    from dabench import run as running
+
+    jobs = running.plan(
+        scenario,
+        methods=method or (),
+        changes=change or (),
+        members=members,
+        cycles=cycles,
+        seed=seed,
+        out=out,
+        system=system,
+        profile=profile,
+    )
+    if dry_run:
+        estimate.show(jobs, store_members)
+        return
+    try:
+        outcome = running.execute(jobs, fresh=fresh, store_members=store_members)
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped; all whole cycles are kept. Go on with:\n  {again()}", err=True)
+        raise typer.Exit(130) from None
+    evaluate(outcome.folders, out)
+    outcome.reraise()
+
+
+def evaluate(folders: list[Path], out: Path) -> None:
+    """All that follows from archives alone: scores, plots, the table, the leaderboard."""
+    for folder in folders:
+        _score(folder)
+
+
+def _score(folder: Path) -> None:
+    from dabench.score import FILE, score_run
+
+    score_run(folder)
+    typer.echo(f"scores       {folder / FILE}")
+
+
+@app.command()
+def score(runs: Runs) -> None:
+    """Score runs from their archives, anew."""
+    for folder in runs:
+        _score(folder)
+    typer.echo(f"next         dabench plot {shlex.join(map(str, runs))}")
+
+
+@app.command()
+def train(
+    system: Annotated[str, typer.Argument(help="The system to train; held_suarez is one.")],
+    out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights.")],
+) -> None:
+    """Make a system's data and train its forecast model."""
+    if system != "held_suarez":
+        raise UserError(f"{system} is not trained; held_suarez is")
+    from dabench.systems.held_suarez.train import train as train_held_suarez
+
+    train_held_suarez(out)
+
+
+@app.command("list")
+def list_() -> None:
+    """Scenarios, methods and systems that are known here."""
+    from dabench import library, yamlfile
+    from dabench.baseline import methods
+    from dabench.settings import registry
+
+    for name, path in library.names("scenarios").items():
+        data = yamlfile.read(path).data
+        typer.echo(f"scenario  {name:24} {data.get('title', '') if isinstance(data, dict) else ''}")
+    for name in methods(""):
+        typer.echo(f"method    {name}")
+    for name in sorted(registry("systems")):
+        typer.echo(f"system    {name}")
+    typer.echo("next      dabench run SCENARIO")
+
+
+def again() -> str:
+    """The command that goes on where this one stopped."""
+    return shlex.join(["dabench", *(a for a in sys.argv[1:] if a != "--fresh")])
+
+
+def main() -> None:
+    """The entry point: users' mistakes are one message and exit code 2, bugs keep tracebacks."""
+    try:
+        app()
+    except UserError as e:
+        print(f"dabench: {e}", file=sys.stderr)
+        sys.exit(2)

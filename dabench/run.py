@@ -1,0 +1,295 @@
+"""A scenario and its methods, from YAML to archives."""
+
+import hashlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.console import Console
+
+from dabench import archive, settings
+from dabench.baseline import DEFAULT_METHODS, Baseline, load_baseline
+from dabench.errors import UserError
+from dabench.scenario import Scenario, load_scenario
+
+if TYPE_CHECKING:
+    from dabench.cycle import Twin
+    from dabench.filters.base import Filter, Problem
+    from dabench.systems.base import System
+
+
+class Unfit(Exception):
+    """One of the default methods cannot work on this system."""
+
+
+BATCH = 8  # members that a forecast model holds at once, where the system does not say
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One method on one scenario.
+
+    Arguments:
+        label: The method's name, and the profile's if one was asked for.
+        folder: Of its run.
+        asked: Whether the user named the method; if not, it may be left out where it cannot work.
+    """
+
+    experiment: "Experiment"
+    label: str
+    baseline: Baseline
+    folder: Path
+    asked: bool = True
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that determines the numbers, as plain data."""
+        scenario = self.experiment.scenario
+        content = scenario.model_dump(mode="json", exclude={"name", "title", "source"})
+        system = self.experiment.system
+        return {
+            "scenario": content,
+            "system": {"name": system.name, "digest": system.digest},
+            "filter": self.baseline.filter,
+            "settings": dict(self.baseline.settings),
+            "members": self.baseline.members,
+        }
+
+    def attrs(self) -> dict[str, Any]:
+        """What the archive's root says."""
+        from dabench.provenance import provenance
+
+        scenario, identity = self.experiment.scenario, self.identity
+        text = json.dumps(identity, sort_keys=True)
+        return identity | {
+            "status": "running",
+            "completed": -1,
+            "identity": identity,
+            "digest": hashlib.sha256(text.encode()).hexdigest(),
+            "scenario": scenario.plain() | {"digest": scenario.digest},
+            "method": self.label,
+            "seed": scenario.seed,
+            "cycles": scenario.period.cycles,
+            "spinup": scenario.period.spinup,
+            "provenance": provenance(),
+        }
+
+    def filter(self) -> "Filter":
+        """UserError if the method cannot work here; Unfit if nobody asked for it."""
+        make = settings.factory("filters", self.baseline.filter)
+        try:
+            return make(self.experiment.problem, **self.baseline.arguments)
+        except UserError as e:
+            raise e if self.asked else Unfit(e) from None
+
+    def run(self, fresh: bool, store_members: bool | None, console: Console) -> str:
+        """To the end of the archive; returns its status."""
+        with archive.lock(self.folder):
+            if fresh and (aside := archive.set_aside(self.folder)):
+                console.print(
+                    f"{self.label}: the old run is now {aside}", markup=False, soft_wrap=True
+                )
+            archive.check(self.folder, self.identity)
+            there = archive.attributes(self.folder)
+            if there is not None and there["status"] != "running":
+                return there["status"]
+            return self._run(self.filter(), store_members, console)
+
+    def _run(self, method: "Filter", store_members: bool | None, console: Console) -> str:
+        from dabench import cycle
+        from dabench.progress import watch
+
+        self.folder.mkdir(exist_ok=True)
+        twin, members = self.experiment.twin, self.baseline.members
+        with watch(self.label, twin.cycles, console) as report:
+            return cycle.run(
+                method,
+                twin,
+                members,
+                self.folder,
+                self.attrs(),
+                store_members=store_members,
+                report=report,
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """What all methods on a scenario share, made when it is first needed."""
+
+    scenario: Scenario
+
+    @cached_property
+    def system(self) -> "System":
+        set_up_jax()
+        return self.scenario.make_system()
+
+    @cached_property
+    def problem(self) -> "Problem":
+        import jax.numpy as jnp
+
+        from dabench.filters.base import Problem
+
+        system = self.system
+        network = self.scenario.network(system.layout)
+        climate = jnp.asarray(system.climate, system.layout.dtype)
+        return Problem(system.model, network, climate, system.extra.get("batch", BATCH))
+
+    @cached_property
+    def twin(self) -> "Twin":
+        import jax.numpy as jnp
+
+        from dabench.cycle import Twin
+
+        s, system = self.scenario, self.system
+        truth = jnp.asarray(system.truth(s.seed, s.period.cycles), system.layout.dtype)
+        network, start = self.problem.network, seconds(system.start)
+        return Twin(system, network, truth, s.seed, start, **s.initial.model_dump())
+
+
+class Outcome(NamedTuple):
+    """What became of the jobs: the folders of runs that ended, and what went wrong in others."""
+
+    folders: list[Path]
+    failures: list[Exception]
+
+    def reraise(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if len(self.failures) > 1:
+            raise ExceptionGroup(f"{len(self.failures)} methods failed", self.failures)
+        if self.failures:
+            raise self.failures[0]
+
+
+def run(scenario: str | Path, **options: Any) -> list[Path]:
+    """Run methods on a scenario, each to the end of its archive, and return their folders.
+
+    Arguments:
+        scenario: Path or name.
+        options: Of `plan`, and `fresh`, `store_members`, `console` of `execute`.
+    Raises: UserError before anything runs; what a method raises once the others have ended.
+    """
+    ours = {k: options.pop(k) for k in ("fresh", "store_members", "console") if k in options}
+    outcome = execute(plan(scenario, **options), **ours)
+    outcome.reraise()
+    return outcome.folders
+
+
+def plan(
+    scenario: str | Path,
+    *,
+    methods: Sequence[str] = (),
+    changes: Sequence[str] = (),
+    members: int | None = None,
+    cycles: int | None = None,
+    seed: int | None = None,
+    out: str | Path = "runs",
+    system: str | None = None,
+    profile: str | None = None,
+) -> list[Job]:
+    """What `dabench run` is to do; UserError with all that is wrong with scenario and methods.
+
+    Arguments:
+        methods: Names of baselines; none means the scenario's default methods.
+        changes: `key=value` for settings of the methods.
+        members, cycles, seed, system: In place of what the files say.
+        out: Folder of all runs.
+        profile: Of the baselines' files.
+    """
+    problem = load_scenario(scenario).change(cycles=cycles, seed=seed, system=system)
+    experiment = Experiment(problem)
+    jobs = []
+    for method in dict.fromkeys(methods or DEFAULT_METHODS):
+        baseline = load_baseline(
+            method, problem.name, profile=profile, overrides=changes, members=members
+        )
+        label = f"{baseline.name}-{profile}" if profile else baseline.name
+        home = Path(out) / problem.name / problem.system.name / label
+        jobs.append(Job(experiment, label, baseline, home / f"seed{problem.seed}", bool(methods)))
+    return jobs
+
+
+def execute(
+    jobs: Sequence[Job],
+    *,
+    fresh: bool = False,
+    store_members: bool | None = None,
+    console: Console | None = None,
+) -> Outcome:
+    """Run jobs one after the other; a job that fails does not keep the others from running.
+
+    Arguments:
+        fresh: Set old runs aside, instead of going on where they stopped.
+        store_members: Archive every member; None: where all take less than 1 GiB.
+    """
+    console = console or Console(stderr=True)
+    if not fresh:
+        for job in jobs:
+            archive.check(job.folder, job.identity)
+    outcome = Outcome([], [])
+    with terminable():
+        for job in jobs:
+            begin = time.perf_counter()
+            try:
+                status = job.run(fresh, store_members, console)
+            except Unfit as e:
+                console.print(f"{job.label:12} left out: {e}", markup=False, soft_wrap=True)
+            except Exception as e:
+                outcome.failures.append(e)
+                console.print(
+                    f"{job.label:12} failed: {type(e).__name__}: {e}", markup=False, soft_wrap=True
+                )
+            else:
+                outcome.folders.append(job.folder)
+                elapsed = time.perf_counter() - begin
+                console.print(
+                    f"{job.label:12} {status}, {elapsed:.1f} s: {job.folder}",
+                    markup=False,
+                    soft_wrap=True,
+                )
+    return outcome
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, so that either way what is complete is kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def set_up_jax() -> None:
+    """Double precision where it is asked for, and compiled programs kept between processes."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        try:
+            (home / "dabench" / "jax").mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return
+        jax.config.update("jax_compilation_cache_dir", str(home / "dabench" / "jax"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def seconds(start: str | None) -> float:
+    """ISO time to seconds since 1970; 0 where there is no calendar."""
+    if start is None:
+        return 0.0
+    time = datetime.fromisoformat(start)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
