@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
-from dabench.guidance import Guidance, misfit, posterior_mean
+from dabench.guidance import Guidance, posterior_mean
 from dabench.systems.base import DiffusionModel, Keys, Members, Sampler, Time
 
 Stats = dict[str, Array]
@@ -312,14 +312,7 @@ def _denoise(
     """D or D_y, and which solves were guarded."""
     if given is None:
         return denoise(z, m.condition), jnp.zeros(len(z), bool)
-    return posterior_mean(
-        lambda z: denoise(z, m.condition),
-        misfit(model, given, m.x, m.start),
-        model.noise_cov,
-        sigma,
-        z,
-        given.settings,
-    )
+    return posterior_mean(model, given, lambda z: denoise(z, m.condition), sigma, z, m.x, m.start)
 
 
 def _renoise(

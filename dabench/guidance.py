@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from annotated_types import Ge, Gt
 from jaxtyping import Array, Bool, Float
 
+from dabench.filters.moments import wide
 from dabench.observe import Network
-from dabench.solve import Solver, solve
+from dabench.solve import Operator, Solver, solve
 from dabench.systems.base import DiffusionModel, Members
+
+DENSE_LIMIT = 2000  # observations up to which H V Hᵀ is made as a matrix
 
 Map = Callable[[Float[Array, "member a"]], Float[Array, "member b"]]
 
@@ -27,9 +31,9 @@ class Guide:
     """
 
     solver: Solver = "bicgstab"
-    iterations: int = 2
+    iterations: Annotated[int, Ge(1)] = 2
     product: Literal["vjp", "jvp"] = "vjp"
-    sigma_guide: float | None = None
+    sigma_guide: Annotated[float, Gt(0)] | None = None
 
     @property
     def products(self) -> int:
@@ -63,12 +67,13 @@ def misfit(model: DiffusionModel, given: Guidance, x: Members, start: Members) -
 
 
 def posterior_mean(
+    model: DiffusionModel,
+    given: Guidance,
     denoise: Map,
-    observe: Map,
-    noise_cov: Map,
     sigma: Float[Array, ""],
     z: Float[Array, "member target"],
-    guide: Guide,
+    x: Members,
+    start: Members,
 ) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
     r"""E[target | z, y] and which solves were guarded.
 
@@ -76,16 +81,55 @@ def posterior_mean(
 
     with H the Jacobian of the whitened misfit at D, so that R = I and the solver's guards have no
     scale. The solver carries V Hᵀ u along, so this costs one linearisation of the denoiser and
-    `guide.products` products.
+    `Guide.products` products.
 
     Arguments:
         denoise: D at this noise level.
-        observe: The whitened misfit, see `misfit`.
-        noise_cov: w -> C w.
+        x, start: See `misfit`.
     Source: Rozet et al. (2024), arXiv:2405.13712; Savary, Rozet & Louppe (2025), arXiv:2509.18811,
     equations 14-16, here with C.
     """
-    D, cov = _tweedie(denoise, noise_cov, sigma, z, guide.product)
+    guide = given.settings
+    D, residual, apply = _linearise(
+        denoise, misfit(model, given, x, start), model.noise_cov, sigma, z, guide.product
+    )
+    solution = solve(apply, -residual, guide.solver, guide.iterations)
+    return D + solution.image, solution.guarded
+
+
+def log_evidence(
+    model: DiffusionModel,
+    given: Guidance,
+    denoise: Map,
+    sigma: Float[Array, ""],
+    z: Float[Array, "member target"],
+    x: Members,
+) -> tuple[Float[Array, "member"], Float[Array, "member target"]]:
+    """log N(y; h(D), R + H V Hᵀ) up to a constant, in float64, and D.
+
+    H V Hᵀ is made with one product an observation, symmetrised, and its negative eigenvalues (which
+    an exact denoiser does not have) are set to zero.
+    """
+    observe = misfit(model, given, x, model.next_state(jnp.zeros_like(z), x))
+    D, residual, apply = _linearise(
+        denoise, observe, model.noise_cov, sigma, z, given.settings.product
+    )
+    unit = jnp.eye(residual.shape[1], dtype=z.dtype)
+    columns = jax.lax.map(
+        lambda e: apply(jnp.broadcast_to(e[None], residual.shape))[0], unit, batch_size=64
+    )
+    S = jnp.moveaxis(columns, 0, -1).astype(wide())
+    lam, U = jnp.linalg.eigh((S + S.mT) / 2)
+    lam = jnp.maximum(lam, 1)
+    along = (residual[:, None].astype(wide()) @ U)[:, 0]
+    return -0.5 * (along**2 / lam + jnp.log(lam)).sum(-1), D
+
+
+def _linearise(
+    denoise: Map, observe: Map, noise_cov: Map, sigma: Array, z: Array, product: str
+) -> tuple[Float[Array, "member target"], Float[Array, "member obs"], Operator]:
+    """D, the misfit of D, and u -> ((I + H V Hᵀ) u, V Hᵀ u)."""
+    D, cov = _tweedie(denoise, noise_cov, sigma, z, product)
     residual, observe_change = jax.linearize(observe, D)
     spread_back = jax.linear_transpose(observe_change, D)
 
@@ -93,8 +137,7 @@ def posterior_mean(
         v = cov(spread_back(u)[0])
         return u + observe_change(v), v
 
-    solution = solve(apply, -residual, guide.solver, guide.iterations)
-    return D + solution.image, solution.guarded
+    return D, residual, apply
 
 
 def _tweedie(

@@ -1,0 +1,107 @@
+"""The bootstrap particle filter: forecast, weigh by the likelihood, resample."""
+
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Ge, Gt
+from jaxtyping import Array, Float, Int, Key
+
+from dabench.filters.base import Filter, Info, Problem, split_key
+from dabench.filters.forecast import background, forecast
+from dabench.filters.moments import wide
+from dabench.filters.resample import Scheme, resample
+from dabench.filters.weights import ess, log_likelihood, normalise
+from dabench.observe import Observation
+from dabench.systems.base import Members, Sampler
+
+
+class Particles(NamedTuple):
+    """Weighted particles, and the equally weighted draws from them that are reported.
+
+    The two are the same in every cycle that resamples.
+    """
+
+    x: Members
+    particles: Members
+    log_weights: Float[Array, "member"]
+
+
+def bootstrap(
+    problem: Problem,
+    *,
+    threshold: Annotated[float, Gt(0)] = 1.0,
+    jitter: Annotated[float, Ge(0)] = 0.0,
+    resampling: Scheme = "systematic",
+    sampler: Sampler | None = None,
+) -> Filter:
+    """Particles move by the model alone; y only weighs them, so few remain where it says much.
+
+    Arguments:
+        threshold: Resample when the effective sample size is below this fraction of the members.
+        jitter: Bandwidth, over n^(-1/(state + 4)), of the Gaussian noise that resampled duplicates
+            get (a regularised filter); a deterministic model needs it. 0: none.
+        resampling: How ancestors are drawn.
+        sampler: Of the forecast; None is the model's own.
+    Source: Gordon, Salmond & Smith (1993), IEE Proc. F 140, 107; Musso, Oudjane & Le Gland (2001).
+    """
+
+    def init(x: Members) -> Particles:
+        return Particles(x, x, normalise(jnp.zeros(len(x), wide())))
+
+    def step(key: Key[Array, ""], carry: Particles, obs: Observation) -> tuple[Particles, Info]:
+        n = len(carry.x)
+        keys, key = split_key(key, n)
+        key_resample, key_jitter = jax.random.split(key)
+        x, info = forecast(problem, keys, carry.particles, obs.time, sampler)
+
+        hx = jax.vmap(problem.network.h)(x)
+        log_w = normalise(carry.log_weights + log_likelihood(hx, obs.y, problem.network))
+        ancestor = resample(resampling, key_resample, jnp.exp(log_w))
+        x_next = x[ancestor]
+        if jitter:
+            x_next = x_next + spread_duplicates(key_jitter, x, log_w, ancestor, jitter)
+
+        due = ess(log_w) < threshold * n
+        info |= background(hx) | {"ess": ess(log_w), "log_weights": log_w}
+        info["ancestor"] = jnp.where(due, ancestor, jnp.arange(n))
+        carry = Particles(
+            x=jnp.where(due, x_next, x[ancestor]),
+            particles=jnp.where(due, x_next, x),
+            log_weights=jnp.where(due, init(x).log_weights, log_w),
+        )
+        return carry, info
+
+    return Filter(init, step)
+
+
+def spread_duplicates(
+    key: Key[Array, ""],
+    x: Members,
+    log_w: Float[Array, "member"],
+    ancestor: Int[Array, "member"],
+    jitter: float,
+) -> Members:
+    """Noise for members that share an ancestor: a kernel shaped like the weighted covariance.
+
+    Arguments:
+        x, log_w: Before resampling. Weights that have collapsed on one member are taken as equal.
+        ancestor: Of every slot.
+    """
+    n, size = x.shape
+    w = jnp.exp(log_w)
+    w = jnp.where(1 - w.max() < 1e-10, 1 / n, w)
+    departures = x - (w @ x)[None].astype(x.dtype)
+    scale = jitter * n ** (-1 / (size + 4)) * jnp.sqrt(w / (1 - w @ w))
+    root = departures * scale.astype(x.dtype)[:, None]
+    if n > 2 * size:
+        root = _factor(root.T @ root)
+    white = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (len(root),), x.dtype))
+    offspring = jnp.zeros(n, jnp.int32).at[ancestor].add(1)[ancestor]
+    return jnp.where((offspring > 1)[:, None], white(jnp.arange(n)) @ root, 0)
+
+
+def _factor(cov: Float[Array, "state state"]) -> Float[Array, "state state"]:
+    """A root with rootᵀ root = cov, also for a singular one."""
+    lam, U = jnp.linalg.eigh(cov)
+    return jnp.sqrt(jnp.maximum(lam, 0))[:, None] * U.T

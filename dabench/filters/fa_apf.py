@@ -1,0 +1,136 @@
+"""The fully adapted auxiliary particle filter: choose ancestors by y, then draw given y."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+from annotated_types import Gt
+from jaxtyping import Array, Float, Key, PyTree
+
+from dabench import diffusion
+from dabench.errors import UserError
+from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
+from dabench.filters.forecast import diffusion_model
+from dabench.filters.moments import wide
+from dabench.filters.resample import Scheme, resample
+from dabench.filters.weights import ess as effective_size
+from dabench.filters.weights import log_likelihood, normalise, temper
+from dabench.guidance import DENSE_LIMIT, Guidance, Guide, log_evidence
+from dabench.observe import Observation
+from dabench.systems.base import DiffusionModel, Keys, Members, Sampler
+
+Size = Annotated[float, Gt(0)]
+DEFAULT = Guide()
+
+
+def fa_apf(
+    problem: Problem,
+    *,
+    ess: tuple[Size, Size] | None = (0.5, 0.9),
+    weight: Literal["dirac", "gaussian"] = "dirac",
+    resampling: Scheme = "systematic",
+    guidance: Guide = DEFAULT,
+    sampler: Sampler | None = None,
+) -> Filter:
+    """Weights w ~ p(y | x)^alpha, ancestors ~ w, then x' ~ p(x' | x, y): equally weighted draws.
+
+    Arguments:
+        ess: Window of the effective sample size that alpha is chosen for, as numbers of members or,
+            up to 1, as fractions of them; null: alpha = 1. The paper has 60 to 70 of 256.
+        weight: How p(y | x) is had from the denoised mean mu of x': `dirac`, N(y; h(mu), R), as in
+            the paper; or `gaussian`, N(y; h(mu), R + H Cov[x' | x] Hᵀ), exact where the model is
+            Gaussian, for up to 2000 observations.
+        resampling: How ancestors are drawn.
+        guidance: How draws are conditioned on y.
+        sampler: Of the draws; None is the model's own.
+    Source: Savary, Rozet & Louppe (2025), arXiv:2509.18811; Pitt & Shephard (1999).
+    """
+    model = diffusion_model(problem.model)
+    sampler = sampler or model.sampler
+    look_ahead = {"dirac": dirac, "gaussian": gaussian}[weight](problem, model, sampler, guidance)
+    window = checked(ess)
+
+    def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
+        n = len(ens.x)
+        keys, key = split_key(key, n)
+        key_look, key_resample = jax.random.split(key)
+        condition = diffusion.conditions(model, ens.x, obs.time, problem.batch)
+
+        log_w, hx = look_ahead(split_key(key_look, n)[0], ens.x, condition, obs.y)
+        alpha = temper(log_w, *window(n)) if window else jnp.ones((), wide())
+        log_w = normalise(alpha * log_w)
+        ancestor = resample(resampling, key_resample, jnp.exp(log_w))
+
+        x_next, info = diffusion.draw(
+            keys,
+            model,
+            ens.x[ancestor],
+            obs.time,
+            sampler,
+            problem.batch,
+            given=Guidance(problem.network, obs.y, guidance),
+            condition=jax.tree.map(lambda c: c[ancestor], condition),
+        )
+        info |= {"ess": effective_size(log_w), "alpha": alpha, "log_weights": log_w}
+        info |= {"ancestor": ancestor, "background_obs": hx.mean(0, dtype=wide())}
+        return Ensemble(x_next), info | {"evaluations": info["evaluations"] + 1}
+
+    return Filter(Ensemble, step)
+
+
+LookAhead = Callable[
+    [Keys, Members, PyTree, Float[Array, "obs"]],
+    tuple[Float[Array, "member"], Float[Array, "member obs"]],
+]
+"""(keys, x, condition, y) -> (log p(y | x) up to a constant, h of the mean of x')."""
+
+
+def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: Guide) -> LookAhead:
+    """p(y | x) ~ N(y; h(mu), R), as if the forecast had no spread (the paper's equation 7)."""
+
+    def look_ahead(keys: Keys, x: Members, condition: PyTree, y: Float[Array, "obs"]):
+        z = diffusion.mean(keys, model, condition, sampler, problem.batch)
+        hx = jax.vmap(problem.network.h)(model.next_state(z, x))
+        return log_likelihood(hx, y, problem.network), hx
+
+    return look_ahead
+
+
+def gaussian(
+    problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: Guide
+) -> LookAhead:
+    """p(y | x) ~ N(y; h(mu), R + H V Hᵀ), V = Cov[target | pure noise] by Tweedie's formula."""
+    if problem.network.size > DENSE_LIMIT:
+        raise UserError(
+            f"weight: gaussian takes up to {DENSE_LIMIT} observations and this scenario has "
+            f"{problem.network.size}; use weight: dirac"
+        )
+
+    def look_ahead(keys: Keys, x: Members, condition: PyTree, y: Float[Array, "obs"]):
+        given = Guidance(problem.network, y, guidance)
+        sigma = jnp.asarray(sampler.sigma_max, x.dtype)
+        split, denoise = diffusion.Batches(len(x), problem.batch), model.denoiser(sigma)
+
+        def one_batch(member: tuple[Keys, Members, PyTree]):
+            keys, x, condition = member
+            z = sigma * jax.vmap(model.noise)(keys)
+            log_w, D = log_evidence(model, given, lambda z: denoise(z, condition), sigma, z, x)
+            return log_w, jax.vmap(problem.network.h)(model.next_state(D, x))
+
+        return split.join(split.map(one_batch, split((keys, x, condition))))
+
+    return look_ahead
+
+
+def checked(ess: tuple[float, float] | None) -> Callable[[int], tuple[float, float]] | None:
+    """The window in members, for a number of members."""
+    if ess is None:
+        return None
+    low, high = ess
+    if low > high or (low <= 1) != (high <= 1):
+        raise UserError(
+            f"filter.ess: [{low:g}, {high:g}] is no window; it takes [low, high], low <= high, "
+            "both as fractions of the members (up to 1) or both as numbers of members"
+        )
+    return lambda n: (low * n, high * n) if high <= 1 else (min(low, n), min(high, n))

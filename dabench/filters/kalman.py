@@ -1,0 +1,76 @@
+"""The exact Kalman filter, for linear-Gaussian systems."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from dabench.errors import UserError
+from dabench.filters.base import Filter, Info, Problem, split_key
+from dabench.filters.moments import wide
+from dabench.observe import Observation
+from dabench.systems.base import Members
+from dabench.systems.gaussian import AdditiveGaussian
+
+
+class Gaussian(NamedTuple):
+    """p(x_k | y_1..k), members drawn from it, and log p(y_1..k)."""
+
+    x: Members
+    mean: Float[Array, "state"]
+    cov: Float[Array, "state state"]
+    log_likelihood: Float[Array, ""]
+
+
+def kalman(problem: Problem) -> Filter:
+    """Exact mean and covariance; members are independent draws from them.
+
+    The initial mean and covariance are those of the initial members.
+    """
+    model, network = problem.model, problem.network
+    if not (isinstance(model, AdditiveGaussian) and model.linear and network.linear):
+        raise UserError(
+            "the kalman filter is exact for linear systems with linear observations alone, such as "
+            "linear_gaussian observed without wind_speed; use enkf or letkf"
+        )
+    zero = jnp.zeros(model.layout.size, jax.dtypes.canonicalize_dtype(model.layout.dtype))
+    A, H = (
+        jax.jacobian(model.step)(zero).astype(wide()),
+        jax.jacobian(network.h)(zero).astype(wide()),
+    )
+    offset = network.h(zero).astype(wide())
+    Q, R = jnp.asarray(model.model_cov, wide()), jnp.diag(jnp.asarray(network.var, wide()))
+
+    def init(x: Members) -> Gaussian:
+        mean = x.mean(0, dtype=wide())
+        departures = x.astype(wide()) - mean[None]
+        cov = departures.T @ departures / max(1, len(x) - 1)
+        return Gaussian(x, mean, cov, jnp.zeros((), wide()))
+
+    def step(key: Key[Array, ""], carry: Gaussian, obs: Observation) -> tuple[Gaussian, Info]:
+        mean, cov = A @ carry.mean, A @ carry.cov @ A.T + Q
+        innovation = obs.y.astype(wide()) - H @ mean - offset
+        S = H @ cov @ H.T + R
+        K = jnp.linalg.solve(S, H @ cov).T
+        evidence = jax.scipy.stats.multivariate_normal.logpdf(
+            innovation, jnp.zeros_like(innovation), S
+        )
+        info = {"background_obs": H @ mean + offset, "background_var": jnp.diag(S - R)}
+
+        mean, cov = mean + K @ innovation, cov - K @ S @ K.T
+        keys, _ = split_key(key, len(carry.x))
+        x = draw(keys, mean, cov).astype(carry.x.dtype)
+        total = carry.log_likelihood + evidence
+        return Gaussian(x, mean, cov, total), info | {"log_likelihood": total}
+
+    return Filter(init, step)
+
+
+def draw(
+    keys: Key[Array, "member"], mean: Float[Array, "state"], cov: Float[Array, "state state"]
+) -> Members:
+    """Independent draws from N(mean, cov); cov may be singular."""
+    lam, U = jnp.linalg.eigh((cov + cov.T) / 2)
+    white = jax.vmap(lambda k: jax.random.normal(k, mean.shape, mean.dtype))(keys)
+    return mean[None] + (white * jnp.sqrt(jnp.maximum(lam, 0))[None]) @ U.T
