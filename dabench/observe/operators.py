@@ -129,7 +129,7 @@ def operator(
     weighted = index.shape[1] > 1 or not (weight == 1).all()
 
     def h(x: Float[Array, "state"]) -> Float[Array, "obs"]:
-        values = x[jnp.asarray(index)]
+        values = jnp.asarray(x).at[index].get(mode="promise_in_bounds")
         values = (values * jnp.asarray(weight, x.dtype)).sum(1) if weighted else values[:, 0]
         y = values[:size]
         for function, first, second in functions:
@@ -171,15 +171,15 @@ def _widen(corners: np.ndarray, n: int, fill: float | None = None) -> np.ndarray
 
 
 def _pairs(groups: Sequence[Rows]) -> list[tuple[Callable, np.ndarray, np.ndarray]]:
-    """(function, rows of y, where the second values stand) for each target of two channels."""
+    """(function, rows of y, where the second values stand) for the targets of two channels."""
     row, second = 0, sum(len(g.targets) * len(g.stations.index) for g in groups)
-    found = []
+    found: dict[Callable, list[np.ndarray]] = {}
     for stations, targets in groups:
-        n = len(stations.index)
+        where = np.arange(len(stations.index))
         for target in targets:
             if len(target.channels) == 2:
-                where = np.arange(n)
-                found.append((PAIRS[target.variable][2], row + where, second + where))
-                second += n
-            row += n
-    return found
+                function = PAIRS[target.variable][2]
+                found.setdefault(function, []).append(np.stack([row + where, second + where]))
+                second += len(where)
+            row += len(where)
+    return [(function, *np.concatenate(parts, 1)) for function, parts in found.items()]

@@ -1,0 +1,35 @@
+"""Small layouts to observe, and fields on them."""
+
+import numpy as np
+
+from dabench.systems.base import Channel, Layout
+
+WINDS = ("u_component_of_wind", "v_component_of_wind")
+
+
+def sphere(step: float = 10.0, poles: bool = True, frames: int = 2) -> Layout:
+    """Surface and upper-air temperature and wind on a regular grid."""
+    channels = [Channel("2m_temperature", "K"), *(Channel(f"10m_{w}", "m/s") for w in WINDS)]
+    channels += [Channel("mean_sea_level_pressure", "Pa")]
+    for name, units in (("temperature", "K"), (WINDS[0], "m/s"), (WINDS[1], "m/s")):
+        channels += [Channel(name, units, level) for level in (250.0, 500.0, 850.0)]
+    lat = np.arange(-90, 90.1, step) if poles else np.arange(-90 + step / 2, 90, step)
+    coords = {"latitude": lat, "longitude": np.arange(0, 360, step)}
+    return Layout(tuple(channels), coords, frames=frames, dtype="float64")
+
+
+def ring(size: int = 12) -> Layout:
+    return Layout((Channel("x"),), {"site": np.arange(size)}, periodic=True, dtype="float64")
+
+
+def state(layout: Layout, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(layout.size)
+
+
+def filled(layout: Layout, **fields: np.ndarray) -> np.ndarray:
+    """A state whose last frame has these fields (latitude, longitude) at every level."""
+    x = np.zeros(layout.shape)
+    for i, channel in enumerate(layout.channels):
+        if channel.name in fields:
+            x[-1, i] = fields[channel.name].ravel()
+    return x.ravel()
