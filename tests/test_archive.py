@@ -1,12 +1,12 @@
 """The archive's schema, its promises to readers, and who may write."""
 
-import multiprocessing
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import toy
 
 from dabench import archive
 from dabench.archive import Archive, Record
@@ -155,7 +155,7 @@ def hold(folder, held, release):
 
 
 def test_two_processes_cannot_write_one_run_and_a_dead_one_holds_nothing(tmp_path):
-    context = multiprocessing.get_context("forkserver")
+    context = toy.processes()
     held, release = context.Event(), context.Event()
     other = context.Process(target=hold, args=(tmp_path / "seed0", held, release))
     other.start()

@@ -1,9 +1,19 @@
 """A system of four variables and filters that do next to nothing, for tests of the machinery."""
 
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
+from dabench.errors import UserError
 from dabench.filters.base import Ensemble, Filter, Problem, split_key
 from dabench.systems.base import Channel, Layout, System
 
@@ -65,10 +75,102 @@ def broken(problem: Problem) -> Filter:
     return Filter(Ensemble, step)
 
 
+def unfit(problem: Problem) -> Filter:
+    """A method that cannot work on this system."""
+    raise UserError("needs a model that can be differentiated")
+
+
+SCENARIO = """\
+title: Toy
+system: {name: toy}
+observations: [{error_std: 0.5}]
+period: {cycles: 6, spinup: 2}
+initial: {kind: perturbed, amplitude: 0.5}
+seed: 3
+"""
+
+
+def playground(folder: Path) -> None:
+    """Scenario and baselines for the toy in a folder, known to a process that works there."""
+    for kind in ("scenarios", "baselines"):
+        (folder / kind).mkdir(parents=True)
+    (folder / "scenarios/toy.yaml").write_text(SCENARIO)
+    for name in METHODS:
+        text = f"members: 3\nfilter: {{name: {name}}}\n"
+        (folder / f"baselines/{name}.yaml").write_text(text)
+
+
+METHODS = ("forecast", "diverging", "broken", "unfit")
+
+
 def install() -> None:
-    """Make `toy` known to this process as plug-ins would be."""
+    """Make `toy` and its filters known to this process, as plug-ins would be."""
     from dabench.filters import FILTERS
+    from dabench.settings import registry
     from dabench.systems import SYSTEMS
 
     SYSTEMS["toy"] = "toy:toy"
-    FILTERS.update({name: f"toy:{name}" for name in ("forecast", "diverging", "broken")})
+    FILTERS.update({name: f"toy:{name}" for name in METHODS})
+    registry.cache_clear()
+
+
+def same(a: xr.DataTree, b: xr.DataTree) -> bool:
+    """Whether two runs are identical to the last bit, timings aside."""
+    timings = ["seconds", "wall_seconds"]
+    pairs = [
+        [run[name].to_dataset().drop_vars(timings, errors="ignore") for run in (a, b)]
+        for name in a.children
+    ]
+    return set(a.children) == set(b.children) and all(x.identical(y) for x, y in pairs)
+
+
+def processes() -> Any:
+    """Processes that are quick to start: forked from one that has imported what they need."""
+    context = multiprocessing.get_context("forkserver")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    context.set_forkserver_preload(["toy", "dabench.cycle", "dabench.run", "dabench.score"])
+    return context
+
+
+def command(folder: Path, *args: str, strike: tuple[int, signal.Signals] | None = None) -> int:
+    """`dabench ARGS` in a process of its own in a folder; its exit code. Output goes to log.txt.
+
+    Arguments:
+        strike: (n, signal) sends the process a signal just before its n-th change to a file.
+    """
+    process = processes().Process(target=_command, args=(folder, args, strike))
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, f"dabench {args} did not end"
+    return process.exitcode
+
+
+def _command(
+    folder: Path, args: tuple[str, ...], strike: tuple[int, signal.Signals] | None
+) -> None:
+    os.chdir(folder)
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    log = os.open("log.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    from dabench import cycle
+    from dabench.cli import main
+
+    install()
+    sys.argv = ["dabench", *args]
+    if strike is not None:
+        cycle.FLUSH_SECONDS = 0.0
+        _strike(str(folder / "runs"), *strike)
+    main()
+
+
+def _strike(root: str, n: int, how: signal.Signals) -> None:
+    changes = itertools.count(1)
+
+    def hook(event: str, args: tuple) -> None:
+        writes = event == "open" and (args[1] is None or set("wax+") & set(args[1]))
+        moves = event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir")
+        if (writes or moves) and str(args[0]).startswith(root) and next(changes) == n:
+            os.kill(os.getpid(), how)
+
+    sys.addaudithook(hook)

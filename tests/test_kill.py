@@ -1,0 +1,62 @@
+"""What is left when a process dies: every prefix readable, every end the same to the last bit."""
+
+import signal
+
+import numpy as np
+import pytest
+import toy
+import xarray as xr
+
+from dabench import archive
+
+RUN = ("run", "toy", "--method", "forecast", "--cycles", "150", "--out")
+FOLDER = "toy/toy/forecast/seed3"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Where an uninterrupted run lies, in runs/."""
+    folder = tmp_path_factory.mktemp("whole")
+    toy.playground(folder)
+    assert toy.command(folder, *RUN, str(folder / "runs")) == 0, (folder / "log.txt").read_text()
+    return folder
+
+
+def starts(run: xr.DataTree, whole: xr.DataTree) -> bool:
+    """Whether a run is the beginning of another."""
+    n = run["truth"].sizes["cycle"]
+    cut = {name: whole[name].to_dataset().isel(cycle=slice(0, n)) for name in whole.children}
+    return toy.same(run, xr.DataTree.from_dict(cut))
+
+
+def test_killed_ten_times_a_run_ends_as_if_nothing_had_been(tmp_path, whole):
+    toy.playground(tmp_path)
+    reference, folder = archive.open_run(whole / "runs" / FOLDER), tmp_path / "runs" / FOLDER
+    completed = []
+    for n in np.random.default_rng(0).integers(1, 1000, 10):
+        code = toy.command(tmp_path, *RUN, str(tmp_path / "runs"), strike=(int(n), signal.SIGKILL))
+        assert code == -signal.SIGKILL, (tmp_path / "log.txt").read_text()
+        if archive.attributes(folder) is not None:
+            run = archive.open_run(folder)
+            assert starts(run, reference)
+            completed.append(run.attrs["completed"])
+    assert completed == sorted(completed)
+    assert 0 < completed[-1] < 150
+    assert toy.command(tmp_path, *RUN, str(tmp_path / "runs")) == 0
+    assert toy.same(archive.open_run(folder), reference)
+    left = {p.name for p in folder.iterdir()}
+    assert not [name for name in left if "part" in name or "restart" in name]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_stop_says_how_to_go_on(tmp_path, whole, how):
+    toy.playground(tmp_path)
+    out = str(tmp_path / "runs")
+    assert toy.command(tmp_path, *RUN, out, "--fresh", strike=(700, how)) == 130
+    said = (tmp_path / "log.txt").read_text()
+    assert "Traceback" not in said
+    assert f"dabench run toy --method forecast --cycles 150 --out {out}\n" in said
+    assert archive.open_run(tmp_path / "runs" / FOLDER).attrs["status"] == "running"
+    assert toy.command(tmp_path, *RUN, out) == 0
+    reference = archive.open_run(whole / "runs" / FOLDER)
+    assert toy.same(archive.open_run(tmp_path / "runs" / FOLDER), reference)

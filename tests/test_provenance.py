@@ -1,0 +1,35 @@
+"""Where numbers came from."""
+
+import json
+import shutil
+import subprocess
+
+import jax
+
+from dabench import provenance
+
+
+def test_provenance_is_plain_data_about_this_process():
+    found = json.loads(json.dumps(provenance.provenance()))
+    assert found["packages"]["jax"] == jax.__version__
+    assert found["x64"] is True
+    assert "cpu" in found["device"] or "gpu" in found["device"]
+
+
+def test_the_commit_is_that_of_the_checkout_and_tells_changes(tmp_path, monkeypatch):
+    def git(*args):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        call = ["git", "-C", str(tmp_path), *who, *args]
+        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+
+    (tmp_path / "dabench").mkdir()
+    for name in ("__init__.py", "provenance.py"):
+        shutil.copy(provenance.__file__, tmp_path / "dabench" / name)
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "dabench/provenance.py"))
+    assert provenance.commit() is None
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "x")
+    assert provenance.commit() == git("rev-parse", "HEAD")
+    (tmp_path / "dabench/provenance.py").write_text("changed")
+    assert provenance.commit() == git("rev-parse", "HEAD") + "-dirty"

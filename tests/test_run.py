@@ -1,0 +1,167 @@
+"""From a scenario's file to archives: who runs, what is recorded, what a failure does to others."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+import toy
+from rich.console import Console
+
+from dabench import archive, estimate
+from dabench import run as running
+from dabench.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def play(tmp_path, monkeypatch):
+    from dabench.filters import FILTERS
+    from dabench.settings import registry
+    from dabench.systems import SYSTEMS
+
+    monkeypatch.setattr("dabench.filters.FILTERS", dict(FILTERS))
+    monkeypatch.setattr("dabench.systems.SYSTEMS", dict(SYSTEMS))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    toy.playground(tmp_path)
+    toy.install()
+    monkeypatch.chdir(tmp_path)
+    yield
+    registry.cache_clear()
+
+
+def go(*methods, **kw):
+    """Outcome and what was printed."""
+    console = Console(file=io.StringIO(), width=80)
+    ours = {k: kw.pop(k) for k in ("fresh", "store_members") if k in kw}
+    outcome = running.execute(running.plan("toy", methods=methods, **kw), console=console, **ours)
+    return outcome, console.file.getvalue()
+
+
+def test_every_method_has_the_same_truth_observations_and_initial_members():
+    outcome, said = go("forecast", "diverging")
+    a, b = map(archive.open_run, outcome.folders)
+    n = b["truth"].sizes["cycle"]
+    for name in ("truth", "observations"):
+        assert a[name].to_dataset().isel(cycle=slice(0, n)).identical(b[name].to_dataset())
+    np.testing.assert_array_equal(a["members/x"][0], b["members/x"][0])
+    assert len(said.splitlines()) == 2
+    assert "forecast     complete" in said
+    assert "diverging    diverged at cycle 3" in said
+
+
+def test_the_root_of_the_archive_says_what_was_run():
+    outcome, _ = go("forecast", members=2, seed=5, changes=["gain=0.5"])
+    attrs = archive.open_run(outcome.folders[0]).attrs
+    assert str(outcome.folders[0]) == "runs/toy/toy/forecast/seed5"
+    assert (attrs["method"], attrs["members"], attrs["seed"]) == ("forecast", 2, 5)
+    assert attrs["settings"] == {"gain": 0.5}
+    assert attrs["scenario"]["title"] == "Toy"
+    assert attrs["system"] == {"name": "toy", "digest": "toy-0.1"}
+    assert (attrs["cycles"], attrs["spinup"], attrs["completed"]) == (6, 2, 6)
+    assert attrs["provenance"]["packages"]["jax"] == jax.__version__
+    assert attrs["provenance"]["x64"] is True
+    json.dumps(attrs)
+
+
+def test_a_bug_in_one_method_leaves_the_others_their_results():
+    outcome, said = go("broken", "forecast")
+    assert [f.parent.name for f in outcome.folders] == ["forecast"]
+    assert "broken       failed: ZeroDivisionError: a bug" in said
+    with pytest.raises(ZeroDivisionError) as e:
+        outcome.reraise()
+    assert e.traceback[-1].name == "step"
+    with pytest.raises(ExceptionGroup, match="2 methods failed"):
+        go("broken", "unfit")[0].reraise()
+
+
+def test_a_method_that_cannot_work_is_left_out_unless_it_was_asked_for(monkeypatch):
+    monkeypatch.setattr(running, "DEFAULT_METHODS", ("unfit", "forecast"))
+    outcome, said = go()
+    assert "unfit        left out: needs a model that can be differentiated" in said
+    assert [f.parent.name for f in outcome.folders] == ["forecast"]
+    assert not outcome.failures
+    assert isinstance(go("unfit")[0].failures[0], UserError)
+
+
+def test_what_is_in_the_way_is_said_before_anything_runs():
+    go("forecast")
+    with pytest.raises(UserError, match="members: 3 there, 7 asked"):
+        go("diverging", "forecast", members=7)
+    assert not archive.find_runs("runs/toy/toy/diverging")
+
+
+def test_fresh_sets_the_old_run_aside_and_resume_leaves_it():
+    go("forecast")
+    outcome, said = go("forecast", members=2, fresh=True)
+    assert "the old run is now runs/toy/toy/forecast/seed3.1" in said
+    assert archive.open_run("runs/toy/toy/forecast/seed3.1").attrs["members"] == 3
+    assert archive.open_run(outcome.folders[0]).attrs["members"] == 2
+    before = os.stat(outcome.folders[0] / "archive.zarr/zarr.json").st_mtime_ns
+    go("forecast", members=2)
+    assert os.stat(outcome.folders[0] / "archive.zarr/zarr.json").st_mtime_ns == before
+
+
+def test_a_profile_has_its_own_folder_and_values():
+    path = toy.Path("baselines/forecast.yaml")
+    path.write_text(path.read_text() + "profiles: {large: {members: 5}}\n")
+    outcome, _ = go("forecast", profile="large")
+    assert outcome.folders[0].parent.name == "forecast-large"
+    assert archive.open_run(outcome.folders[0]).attrs["members"] == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"methods": ["forcast"]}, "unknown method 'forcast'"),
+        ({"methods": ["forecast"], "changes": ["gian=1"]}, "gian"),
+        ({"system": "lorenz97"}, "lorenz97"),
+    ],
+)
+def test_mistakes_are_found_by_the_plan(options, message):
+    with pytest.raises(UserError, match=message):
+        running.plan("toy", **options)
+
+
+def test_iso_times_are_seconds_since_1970_in_utc():
+    assert running.seconds(None) == 0
+    assert running.seconds("1970-01-02T00:00:10") == 86410
+    assert running.seconds("1970-01-01T02:00:00+02:00") == 0
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
+    before = jax.config.values["jax_compilation_cache_dir"]
+    (tmp_path / "cache").write_text("a file, not a folder")
+    try:
+        jax.config.update("jax_compilation_cache_dir", None)
+        running.set_up_jax()
+        assert jax.config.values["jax_compilation_cache_dir"] is None
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_a_dry_run_tells_sizes_and_writes_nothing(tmp_path):
+    console = Console(file=io.StringIO(), width=100)
+    estimate.show(running.plan("toy", methods=["forecast"]), None, console)
+    said = console.file.getvalue()
+    assert "6 cycles" in said
+    assert "state          4 numbers" in said
+    assert "observations   4 a cycle" in said
+    assert "with members: 672 B" in said  # 7 states of 3 members of 4 numbers of 8 bytes
+    assert "Rough" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_and_reading_import_no_jax():
+    code = (
+        "import sys; from dabench import cli, library, baseline, yamlfile, archive;"
+        "from typer.testing import CliRunner;"
+        "assert CliRunner().invoke(cli.app, ['--help']).exit_code == 0;"
+        "assert CliRunner().invoke(cli.app, ['list']).exit_code == 0;"
+        "assert not {'jax', 'xskillscore', 'matplotlib'} & set(sys.modules), 'too much imported'"
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100, env=env)
