@@ -20,15 +20,14 @@ def rank(
     Arguments:
         rng: Breaks ties between the truth and members at random; without it the truth comes first.
     """
-    order = [dim, *truth.dims]
-    x = ensemble.transpose(*order, missing_dims="ignore")
-    x, y = xr.broadcast(x, truth, exclude=[dim])
+    x, y = xr.broadcast(ensemble.transpose(dim, ...), truth, exclude=[dim])
     missing, y_missing = np.isnan(x), np.isnan(y)
-    below = ((x < y) | (y_missing & ~missing)).sum(dim)
+    below, ties = x < y, x == y
+    if missing.any() or y_missing.any():
+        below, ties = below | (y_missing & ~missing), ties | (y_missing & missing)
     if rng is None:
-        return below
-    ties = ((x == y) | (y_missing & missing)).sum(dim)
-    return below + rng.integers(0, ties.values, endpoint=True)
+        return below.sum(dim)
+    return below.sum(dim) + rng.integers(0, ties.sum(dim).values, endpoint=True)
 
 
 def rank_histogram(
@@ -43,31 +42,22 @@ def rank_histogram(
     bins = members + 1 if bins is None else bins
     if (members + 1) % bins:
         raise ValueError(f"{members + 1} ranks do not divide into {bins} bins")
-    share = ranks // ((members + 1) // bins)
-    return _histogram(share, bins, dims)
-
-
-def pit_histogram(
-    ranks: xr.DataArray,
-    members: int,
-    dims: Sequence[Hashable],
-    rng: np.random.Generator,
-    bins: int = 16,
-) -> xr.DataArray:
-    """Histogram of the randomised probability integral transform (rank + u) / (M + 1): (..., bins).
-
-    Flat for a reliable ensemble of any size, where a rank histogram would need bins that divide
-    M + 1. u is uniform on [0, 1).
-    """
-    pit = (ranks + rng.random(ranks.shape)) / (members + 1)
-    return _histogram((pit * bins).astype(int), bins, dims)
-
-
-def _histogram(index: xr.DataArray, bins: int, dims: Sequence[Hashable]) -> xr.DataArray:
+    index = ranks // ((members + 1) // bins)
     share = [(index == b).mean(dims, dtype=np.float64) for b in range(bins)]
     return xr.concat(share, xr.DataArray(np.arange(bins), dims="bins", name="bins")).transpose(
         ..., "bins"
     )
+
+
+def pit(ranks: xr.DataArray, members: int, rng: np.random.Generator) -> xr.DataArray:
+    """Randomised probability integral transform (rank + u) / (M + 1), u uniform on [0, 1).
+
+    Uniform on [0, 1) for a reliable ensemble of any size, so that bins need not divide M + 1.
+
+    Arguments:
+        ranks: 0..members, from `rank`.
+    """
+    return (ranks + rng.random(ranks.shape)) / (members + 1)
 
 
 def central_reliability(histogram: xr.DataArray) -> xr.DataArray:

@@ -1,0 +1,115 @@
+"""What a run says about itself: innovations, weights, ancestors, cost."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from dabench.series import plain
+
+COSTS = ("evaluations", "products", "seconds", "wall_seconds")
+
+
+def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None:
+    """How the background fits the observations before it sees them; None where it is not archived.
+
+    With d = y - mean h(x), a mean d^2 of spread^2 + R is expected, and their ratio chi2 is one.
+    `background_error` is the root of mean d^2 - R, what the error of the background must be.
+
+    Returns:
+        `groups`: a row for each group, variable and level, over `cycles`; `chi2`: per cycle.
+    """
+    diagnostics, seen = tree["diagnostics"].to_dataset(), tree["observations"].to_dataset()
+    if "background_obs" not in diagnostics or not seen.sizes["observation"]:
+        return None
+    d = (seen["y"].astype(np.float64) - diagnostics["background_obs"]).values
+    variance = np.broadcast_to(seen["error_std"].values ** 2, d.shape)
+    if "background_var" in diagnostics:
+        variance = variance + diagnostics["background_var"].values
+    table = seen[["group", "variable", "level", "units", "error_std"]].drop_vars(
+        ["cycle", "time"], errors="ignore"
+    )
+    rows = table.to_dataframe().reset_index(drop=True)
+    names = ["group", "variable", "level"]
+    kinds = rows.groupby(names, dropna=False, sort=False)
+    return {
+        "groups": [
+            _fit(kind, d[cycles, kind.index], variance[cycles, kind.index]) for _, kind in kinds
+        ],
+        "chi2": [plain(v) for v in _chi2(d, variance)],
+    }
+
+
+def _chi2(d: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Per cycle; NaN before the first and where the ensemble is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return (d**2 / variance).mean(-1)
+
+
+def _fit(rows: pd.DataFrame, d: np.ndarray, variance: np.ndarray) -> dict[str, Any]:
+    """One row for the observations of one kind; d and variance (cycle, observation)."""
+    group, variable, level, units, error_std = rows.iloc[0][
+        ["group", "variable", "level", "units", "error_std"]
+    ]
+    mean_square = (d**2).mean()
+    numbers = {
+        "error_std": error_std,
+        "bias": d.mean(),
+        "rms": np.sqrt(mean_square),
+        "expected_rms": np.sqrt(variance.mean()),
+        "background_error": np.sqrt(np.fmax(mean_square - error_std**2, 0.0)),
+        "chi2": (d**2 / variance).mean(),
+    }
+    names = {"group": str(group), "variable": str(variable), "units": str(units)}
+    numbers = {name: plain(value) for name, value in numbers.items()}
+    return names | {"level": plain(level), "count": d.shape[1]} | numbers
+
+
+def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, dict[str, Any]]:
+    """Every scalar diagnostic but costs, and the number of unique ancestors, per cycle.
+
+    Returns:
+        By name: `mean` and `min` over `cycles`, `values` from cycle 0 on.
+    """
+    diagnostics = tree["diagnostics"].to_dataset().drop_vars(COSTS, errors="ignore")
+    found = {str(k): v for k, v in diagnostics.data_vars.items() if v.dims == ("cycle",)}
+    if "ess" in diagnostics:  # a local analysis has one at every point
+        ess = diagnostics["ess"]
+        found["ess"] = ess.mean([d for d in ess.dims if d != "cycle"])
+    if "ancestor" in diagnostics:
+        found["unique_ancestors"] = _unique(diagnostics["ancestor"])
+    return {name: _summary(found[name], cycles) for name in sorted(found)}
+
+
+def _unique(ancestor: xr.DataArray) -> xr.DataArray:
+    """How many members have children; NaN in cycle 0, which has no ancestors."""
+    counts = [len(np.unique(a)) if (a >= 0).all() else np.nan for a in ancestor.values]
+    return xr.DataArray(counts, dims="cycle")
+
+
+def _summary(values: xr.DataArray, cycles: slice) -> dict[str, Any]:
+    series = values.values.astype(np.float64)
+    scored = series[cycles][np.isfinite(series[cycles])]
+    if not len(scored):
+        return {"mean": None, "min": None, "values": plain(series)}
+    return {"mean": plain(scored.mean()), "min": plain(scored.min()), "values": plain(series)}
+
+
+def cost(tree: xr.DataTree) -> dict[str, float | None]:
+    """Denoiser work a member and seconds, summed over the cycles, and the median seconds a cycle.
+
+    Compilation is no cycle's work and is not counted.
+    """
+    diagnostics = tree["diagnostics"].to_dataset()
+    total = {
+        name: plain(np.nansum(diagnostics[name].values.astype(np.float64)))
+        for name in COSTS
+        if name in diagnostics
+    }
+    median = {
+        f"{name}_a_cycle": plain(np.nanmedian(diagnostics[name].values[1:]))
+        for name in ("seconds", "wall_seconds")
+        if name in diagnostics and diagnostics.sizes["cycle"] > 1
+    }
+    return total | median

@@ -1,0 +1,149 @@
+"""Scores of every cycle of a run: fields against the truth, per variable, level and region."""
+
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from dabench.metrics import area_weights, deterministic, ensemble, rank, spatial_mean
+
+REGIONS = ("global", "tropics", "northern-hemisphere", "southern-hemisphere")
+"""As in WeatherBench 2: the hemispheres start at 20 degrees. Toy systems have the first alone."""
+
+BINS = 16
+BLOCK_BYTES = 2**28
+"""How much of one variable of the members is held at once."""
+
+
+def weights_of(truth: xr.Dataset) -> xr.DataArray:
+    """(region, *space) weights for a run's fields."""
+    return area_weights(truth, REGIONS)
+
+
+def fields(tree: xr.DataTree, weights: xr.DataArray) -> dict[str, xr.Dataset]:
+    """Per variable: mse, variance, bias, mae, valid_fraction (region, cycle[, level]), and
+
+    crps, crps_plain, pit (cycle[, level], bins) where the archive holds members, acc where it holds
+    a climatology. Toy systems with several variables get "all", the mean over them.
+    """
+    names = sorted(map(str, tree["truth"].data_vars))
+    found = {name: _variable(tree, name, weights) for name in names}
+    if "site" in weights.dims and len(found) > 1:
+        found["all"] = sum(list(found.values())[1:], start=next(iter(found.values()))) / len(found)
+    return found
+
+
+def field(tree: xr.DataTree, group: str, name: str) -> xr.DataArray:
+    """One variable of a group, at the levels that it has (others of the group may have more)."""
+    array = tree[group].to_dataset()[name]
+    if "level" not in array.dims:
+        return array
+    first = tree["truth"].to_dataset()[name].isel(cycle=0)
+    known = first.notnull().any([d for d in first.dims if d != "level"])
+    return array.isel(level=np.flatnonzero(known.values))
+
+
+def _variable(tree: xr.DataTree, name: str, weights: xr.DataArray) -> xr.Dataset:
+    wanted = ("truth", "mean", "spread", "members", "climatology")
+    groups = {g: field(tree, g, name) for g in wanted if g in tree}
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    parts = [_block(block, weights, rng) for block in _blocks(groups)]
+    return xr.concat(parts, "cycle")
+
+
+def _blocks(groups: dict[str, xr.DataArray]) -> Iterator[dict[str, xr.DataArray]]:
+    """A few cycles of one variable at a time, in memory."""
+    largest = groups.get("members", groups["truth"])
+    cycles = largest.sizes["cycle"]
+    step = max(1, BLOCK_BYTES // max(1, largest.nbytes // max(1, cycles)))
+    for start in range(0, cycles, step):
+        part = slice(start, start + step)
+        yield {
+            g: (a.isel(cycle=part) if "cycle" in a.dims else a).load() for g, a in groups.items()
+        }
+
+
+def _block(
+    block: dict[str, xr.DataArray], weights: xr.DataArray, rng: np.random.Generator
+) -> xr.Dataset:
+    """Points where the truth is missing do not count; elsewhere NaN means divergence, and shows."""
+    truth, mean = block["truth"], block["mean"]
+    seen, complete = truth.notnull(), bool(truth.notnull().all())
+    error = deterministic.error(mean, truth)
+    maps = {"mse": error**2, "variance": block["spread"].astype(np.float64) ** 2}
+    maps |= {"bias": error, "mae": abs(error)}
+    if "members" in block:
+        skill = ensemble.crps_skill(block["members"], truth)
+        spread = ensemble.crps_spread(block["members"])
+        size = block["members"].sizes["member"]
+        maps["crps"] = skill - 0.5 * spread
+        maps["crps_plain"] = skill - 0.5 * spread * (size - 1) / size
+    scores = {}
+    for name, values in maps.items():
+        sound = xr.DataArray(np.isfinite(values) | ~seen).all(weights.dims[1:])
+        known = values if complete else values.where(seen)
+        scores[name] = spatial_mean(known, weights, skipna=True).where(sound)
+    scores["valid_fraction"] = spatial_mean(seen, weights)
+    if "members" in block:
+        scores["pit"] = pit(block["members"], truth, weights[0].drop_vars("region"), rng)
+    if "climatology" in block:
+        scores["acc"] = deterministic.acc(mean, truth, block["climatology"], weights, skipna=True)
+    return xr.Dataset({k: v.drop_vars("time", errors="ignore") for k, v in scores.items()})
+
+
+def pit(
+    members: xr.DataArray, truth: xr.DataArray, weights: xr.DataArray, rng: np.random.Generator
+) -> xr.DataArray:
+    """Area-weighted histogram of the randomised PIT of every cycle: (cycle[, level], bins)."""
+    ranks = rank.rank(members, truth, rng=rng)
+    index = (rank.pit(ranks, members.sizes["member"], rng) * BINS).astype(int)
+    space = weights.dims
+    index, weight = xr.broadcast(index, weights * truth.notnull())
+    cells = [d for d in index.dims if d not in space]
+    index, weight = (a.transpose(*cells, *space) for a in (index, weight))
+    shape = tuple(index.sizes[d] for d in cells)
+    cell = np.arange(np.prod(shape)).reshape(*shape, *(1 for _ in space))
+    share = np.bincount(
+        (index.values + BINS * cell).ravel(), weight.values.ravel(), cell.size * BINS
+    ).reshape(*shape, BINS)
+    coords = {d: truth[d] for d in cells}
+    with np.errstate(invalid="ignore"):
+        return xr.DataArray(share / share.sum(-1, keepdims=True), coords, (*cells, "bins"))
+
+
+def spectra(tree: xr.DataTree, name: str, cycles: slice) -> xr.Dataset:
+    """Mean zonal power of truth, error of the mean, and members (at most 4): ([level,] wavenumber).
+
+    Squared amplitudes in units of the variable squared, averaged over latitudes by area and over
+    `cycles`; the sum over wavenumbers from 1 on is the variance along a circle of latitude.
+    """
+    truth, mean = (field(tree, g, name).isel(cycle=cycles) for g in ("truth", "mean"))
+    wanted = {"truth": truth, "error": deterministic.error(mean, truth)}
+    if "members" in tree:
+        wanted["member"] = field(tree, "members", name).isel(cycle=cycles, member=slice(0, 4))
+    return xr.Dataset({kind: _zonal_power(x) for kind, x in wanted.items()})
+
+
+def _zonal_power(x: xr.DataArray) -> xr.DataArray:
+    weights = area_weights(x, ["global"])[0].isel(longitude=0)
+    n = x.sizes["longitude"]
+    amplitude = np.fft.rfft(x.transpose(..., "longitude").values.astype(np.float64)) / n
+    power = 2 * np.abs(amplitude) ** 2
+    power[..., 0] /= 2
+    if n % 2 == 0:
+        power[..., -1] /= 2
+    dims = [d for d in x.dims if d != "longitude"]
+    labelled = xr.DataArray(power, dims=(*dims, "wavenumber"))
+    labelled = labelled.assign_coords({d: x[d] for d in dims if d in x.coords})
+    mean = labelled.weighted(weights.drop_vars(["region", "longitude"])).mean("latitude")
+    return mean.mean([d for d in ("cycle", "member") if d in mean.dims])
+
+
+def plain(value: Any) -> Any:
+    """Numbers and arrays as JSON has them: NaN and infinities become null."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim:
+        return [plain(v) for v in array]
+    return float(array) if np.isfinite(array) else None
