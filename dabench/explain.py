@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from inspect import cleandoc
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -70,7 +71,7 @@ def shown(value: Any, width: int = 40) -> str:
 def summary(doc: str | None, name: str) -> str:
     """The first sentence that a docstring's `Arguments:` has on a name, '' if there is none."""
     for names, text in re.findall(
-        r"^    ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.+(?:\n {8}.+)*)", doc or "", re.MULTILINE
+        r"^    ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.+(?:\n {8}.+)*)", cleandoc(doc or ""), re.MULTILINE
     ):
         if name in names.split(", "):
             sentence = re.split(r"(?<=[^.].)[.;](?:\s|$)", " ".join(text.split()))[0]
@@ -101,10 +102,20 @@ class _Finder:
             yield self._unknown(path, last) if e["type"] in UNKNOWN else self._missing(path, last)
             return
         path, value = self._locate(e["loc"])
-        known = _properties(self._nodes(path))
-        if isinstance(value, dict) and e["type"].startswith("union_tag"):
-            yield from (self._unknown(path, key) for key in value if key not in known)
+        if e["type"].startswith("union_tag") and isinstance(value, dict):
+            yield from self._untagged(e, path, value)
         yield Problem(path, self._wrong(e, path, value))
+
+    def _untagged(self, e: Any, path: Keys, value: dict) -> Iterator[Problem]:
+        """Of a mapping that is none of several kinds, told apart by one entry or by their keys."""
+        tag = e["ctx"]["discriminator"].strip("'")
+        known = _properties(self._nodes(path))
+        if tag in value:
+            there, _ = self._locate([*path, tag])
+            yield Problem(there, f"{shown(value[tag])} is not {self._expected(there)}")
+        elif tag in known:
+            yield self._missing(path, tag)
+        yield from (self._unknown(path, key) for key in value if key not in known)
 
     def _locate(self, loc: Sequence[Key]) -> tuple[Keys, Any]:
         """The part of pydantic's location that is in the data (it names types too), and what is."""
@@ -120,17 +131,22 @@ class _Finder:
         return tuple(path), here
 
     def _unknown(self, path: Keys, key: Key) -> Problem:
-        return Problem((*path, key), f"unknown; {suggest(key, _properties(self._nodes(path)))}")
+        known = _properties(_fitting(self._nodes(path), self._locate(path)[1]))
+        if key in known:
+            return Problem((*path, key), "does not go with the rest")
+        return Problem((*path, key), f"unknown; {suggest(key, known)}")
 
     def _missing(self, path: Keys, key: Key) -> Problem:
-        wanted = _expected(self._nodes((*path, key)), self.schema)
-        return Problem((*path, key), f"is missing; give {wanted}{self._note((*path, key))}")
+        there = (*path, key)
+        return Problem(there, f"is missing; give {self._expected(there)}{self._note(there)}")
 
     def _wrong(self, e: Any, path: Keys, value: Any) -> str:
         if e["type"] in OWN_WORDS:
             return str(e["ctx"]["error"])
-        wanted = _expected(self._nodes(path), self.schema)
-        return f"{shown(value)} is not {wanted}{self._note(path)}"
+        return f"{shown(value)} is not {self._expected(path)}{self._note(path)}"
+
+    def _expected(self, path: Keys) -> str:
+        return _expected(self._nodes(path), self.schema)
 
     def _note(self, path: Keys) -> str:
         docs = [node.get("description") for node in self._nodes(path[:-1])] if path else []
@@ -161,6 +177,19 @@ def _alternatives(node: dict, schema: dict) -> list[dict]:
     if options is None:
         return [node] if node else []
     return [n for option in options for n in _alternatives(option, schema)]
+
+
+def _fitting(nodes: list[dict], value: Any) -> list[dict]:
+    """The alternatives that a mapping was meant as, by its tag or by what they need; else all."""
+
+    def fits(node: dict) -> bool:
+        tags = {k: p["const"] for k, p in node.get("properties", {}).items() if "const" in p}
+        return all(value.get(k) == tag for k, tag in tags.items()) and any(
+            key in value for key in node.get("required", tags)
+        )
+
+    meant = [node for node in nodes if isinstance(value, dict) and fits(node)]
+    return meant or nodes
 
 
 def _properties(nodes: list[dict]) -> list[str]:

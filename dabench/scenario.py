@@ -259,5 +259,6 @@ def _system_settings(data: Any) -> tuple[BaseModel | None, list[Problem]]:
     given = {k: period[k] for k in FOR_SYSTEM if period.get(k) is not None}
     twice = [Problem(("system", k), "belongs in period") for k in FOR_SYSTEM if k in choice]
     elsewhere: dict[Key, Keys] = {k: ("period", k) for k in given}
+    choice = {k: v for k, v in choice.items() if k not in FOR_SYSTEM}
     checked, problems = settings.check("systems", choice | given, ("system",), elsewhere)
     return checked, [*twice, *problems]
