@@ -70,7 +70,7 @@ class Regridder:
         """Every channel as (frame, point) on the Gaussian grid, before the band limit."""
         u, v = self.winds(model[:, 0:8], model[:, 8:16])
         temperature = nature.REFERENCE_KELVIN + _apply(model[:, 16:24], self.basis)
-        pressure = np.exp(model[:, 24] @ self.basis - np.float32(LOG_PASCAL))
+        pressure = self.pressure(model[:, 24])
         fall = (1 / self.sigma[-1]) ** (GAS_CONSTANT * LAPSE_RATE / GRAVITY)
         surface_temperature = temperature[:, -1] * np.float32(fall)
         out: dict = {
@@ -90,6 +90,12 @@ class Regridder:
             ground = np.broadcast_to(self.surface_geopotential, bottom.shape)
             out["geopotential", level] = at_pressure(*below, height, ground, extrapolate=True)
         return out
+
+    def pressure(self, logarithm: NDArray) -> NDArray:
+        """Surface pressure in Pa from coefficients of its logarithm in model units."""
+        small = logarithm.astype(np.float64)  # most of it is a constant, which costs digits
+        small[:, 0] -= (LOG_PASCAL + np.log(nature.SURFACE_PRESSURE)) * np.sqrt(4 * np.pi)
+        return nature.SURFACE_PRESSURE * np.exp(small.astype(np.float32) @ self.basis)
 
     def winds(self, vorticity: NDArray, divergence: NDArray) -> tuple[NDArray, NDArray]:
         """Eastward and northward wind in m/s, (frame, layer, point)."""

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +92,7 @@ class Nature:
             spherical_harmonic,
         )
 
-        self.specs = primitive_equations.PrimitiveEquationsSpecs.from_si()
+        self.specs: Any = primitive_equations.PrimitiveEquationsSpecs.from_si()
         self.grid = spherical_harmonic.Grid.T31(radius=self.specs.radius)
         vertical = sigma_coordinates.SigmaCoordinates(np.asarray(SIGMA_BOUNDARIES))
         self.coords = coordinate_systems.CoordinateSystem(self.grid, vertical)
@@ -123,10 +124,11 @@ class Nature:
         equation = time_integration.compose_equations(
             [dry, forcing, time_integration.ExplicitODE.from_functions(stationary)]
         )
-        dt = self.specs.nondimensionalize(30 * self.units.minute)
+        dt = float(self.specs.nondimensionalize(30 * self.units.minute))
         step = time_integration.imex_rk_sil3(equation, dt)
+        order: Any = 1.5  # annotated int upstream, used as a real exponent there
         smooth = time_integration.exponential_step_filter(
-            self.grid, dt, tau=0.0087504, order=1.5, cutoff=0.8
+            self.grid, dt, tau=0.0087504, order=order, cutoff=0.8
         )
         return time_integration.step_with_filters(step, [smooth])
 
@@ -138,7 +140,7 @@ class Nature:
     def mean_pressure(self, state) -> Float[Array, ""]:
         """Area-mean surface pressure in Pa of one member."""
         pressure = jnp.exp(self.grid.to_nodal(state.log_surface_pressure) - self.log_pascal)
-        return self.grid.integrate(pressure[0]) / (4 * np.pi * self.specs.radius**2)
+        return jnp.asarray(self.grid.integrate(pressure[0])) / (4 * np.pi * self.specs.radius**2)
 
     def fix_mass(self, state):
         """Shift log surface pressure so that its mean pressure is `SURFACE_PRESSURE` again."""
@@ -203,7 +205,7 @@ def triangle() -> tuple[NDArray, NDArray]:
     return np.arange(degree.size) - degree**2, degree
 
 
-def save(path: Path, compress: bool = False, **arrays: NDArray) -> None:
+def save(path: Path, *, compress: bool = False, **arrays: Any) -> None:
     """Write an npz so that the file is either absent or whole."""
     draft = path.with_suffix(f".{os.getpid()}.part")
     with draft.open("wb") as file:
@@ -235,28 +237,38 @@ def run(out: Path, settings: NatureSettings, members: Sequence[int] | None = Non
     and the last state in full. Several processes may share the work by taking different `members`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    nature = Nature()
-    branch_point = _spin_up(nature, out, settings)
-    frame, rows_columns = jax.jit(nature.frame), triangle()
-    for segment in range(-1, -(-settings.frames // settings.segment_frames)):
-        for member in range(settings.members) if members is None else members:
-            path = segment_path(out, member, segment + 1)
-            if path.exists():
-                continue
-            if segment < 0:
-                state, count = nature.branch(branch_point, settings.seed, member), 0
-                for _ in range(2 * settings.branch_days):
-                    state = frame(state)
-            else:
-                state = unpack(np.load(segment_path(out, member, segment)))
-                count = settings.segment_frames
-            rows = []
-            for _ in range(count):
-                state = frame(state)
-                arrays = np.concatenate(list(pack(state).values()))
-                rows.append(arrays[:, *rows_columns])
-            if rows and not np.isfinite(rows[-1]).all():
-                raise FloatingPointError(f"member {member} blew up in segment {segment}")
-            coefficients = np.asarray(rows, np.float32)
-            save(path, coefficients=coefficients, **pack(state))
-            log.info("nature run: member %d, segment %d", member, segment + 1)
+    chosen = range(settings.members) if members is None else members
+    with jax.enable_x64(False):
+        nature = Nature()
+        branch_point = _spin_up(nature, out, settings)
+        frame = jax.jit(nature.frame)
+        for member in chosen:
+            _branch(nature, frame, out, settings, member, branch_point)
+        for segment in range(1, 1 - (-settings.frames // settings.segment_frames)):
+            for member in chosen:
+                _segment(frame, out, settings, member, segment)
+
+
+def _branch(nature: Nature, frame, out: Path, settings: NatureSettings, member: int, state) -> None:
+    path = segment_path(out, member, 0)
+    if path.exists():
+        return
+    state = nature.branch(state, settings.seed, member)
+    for _ in range(2 * settings.branch_days):
+        state = frame(state)
+    save(path, **pack(state))
+
+
+def _segment(frame, out: Path, settings: NatureSettings, member: int, segment: int) -> None:
+    path = segment_path(out, member, segment)
+    if path.exists():
+        return
+    state, rows = unpack(np.load(segment_path(out, member, segment - 1))), []
+    for _ in range(settings.segment_frames):
+        state = frame(state)
+        fields = np.concatenate(list(pack(state).values()))
+        rows.append(fields[:, *triangle()])
+    if not np.isfinite(rows[-1]).all():
+        raise FloatingPointError(f"member {member} blew up in segment {segment}")
+    save(path, coefficients=np.asarray(rows, np.float32), **pack(state))
+    log.info("nature run: member %d, segment %d", member, segment)
