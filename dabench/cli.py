@@ -82,23 +82,27 @@ def run(
 
 def evaluate(folders: list[Path], out: Path) -> None:
     """All that follows from archives alone: scores, plots, the table, the leaderboard."""
+    from rich.console import Console
+
+    from dabench.score import FILE, current_scores
+    from dabench.table import results
+
+    scores = []
     for folder in folders:
-        _score(folder)
-
-
-def _score(folder: Path) -> None:
-    from dabench.score import FILE, score_run
-
-    score_run(folder)
-    typer.echo(f"scores       {folder / FILE}")
+        scores.append(current_scores(folder))
+        typer.echo(f"scores    {folder / FILE}")
+    Console().print(results(scores))
 
 
 @app.command()
 def score(runs: Runs) -> None:
-    """Score runs from their archives, anew."""
+    """Score runs anew, from their archives alone."""
+    from dabench.score import FILE, score_run
+
     for folder in runs:
-        _score(folder)
-    typer.echo(f"next         dabench plot {shlex.join(map(str, runs))}")
+        score_run(folder)
+        typer.echo(f"scores    {folder / FILE}")
+    typer.echo(f"next      dabench plot {shlex.join(map(str, runs))}")
 
 
 @app.command()
@@ -111,7 +115,7 @@ def train(
         raise UserError(f"{system} is not trained; held_suarez is")
     from dabench.systems.held_suarez.train import train as train_held_suarez
 
-    train_held_suarez(out)
+    typer.echo(f"weights   {train_held_suarez(out)}")
 
 
 @app.command("list")
