@@ -83,13 +83,13 @@ def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, dict[str, Any]]:
 
 
 def _unique(ancestor: xr.DataArray) -> xr.DataArray:
-    """How many members have children; NaN in cycle 0, which has no ancestors."""
-    counts = [len(np.unique(a)) if (a >= 0).all() else np.nan for a in ancestor.values]
-    return xr.DataArray(counts, dims="cycle")
+    """How many members have children."""
+    return xr.DataArray([len(np.unique(a)) for a in ancestor.values], dims="cycle")
 
 
 def _summary(values: xr.DataArray, cycles: slice) -> dict[str, Any]:
     series = values.values.astype(np.float64)
+    series[0] = np.nan  # the initial state
     scored = series[cycles][np.isfinite(series[cycles])]
     if not len(scored):
         return {"mean": None, "min": None, "values": plain(series)}
@@ -103,7 +103,7 @@ def cost(tree: xr.DataTree) -> dict[str, float | None]:
     """
     diagnostics = tree["diagnostics"].to_dataset()
     total = {
-        name: plain(np.nansum(diagnostics[name].values.astype(np.float64)))
+        name: plain(np.nansum(diagnostics[name].values[1:].astype(np.float64)))
         for name in COSTS
         if name in diagnostics
     }
