@@ -1,5 +1,6 @@
 """What is left when a process dies: every prefix readable, every end the same to the last bit."""
 
+import shutil
 import signal
 
 import numpy as np
@@ -60,3 +61,23 @@ def test_a_run_that_is_told_to_stop_says_how_to_go_on(tmp_path, whole, how):
     assert toy.command(tmp_path, *RUN, out) == 0
     reference = archive.open_run(whole / "runs" / FOLDER)
     assert toy.same(archive.open_run(tmp_path / "runs" / FOLDER), reference)
+
+
+def test_scores_are_whole_or_absent_before_whichever_change_the_process_dies(tmp_path, whole):
+    shutil.copytree(whole / "runs", tmp_path / "runs")
+    folder = tmp_path / "runs" / FOLDER
+    files = [folder / "scores.json", folder / "scores.parquet"]
+    reference = [path.read_bytes() for path in files]
+    deaths = 0
+    while True:
+        for path in files:
+            path.unlink(missing_ok=True)
+        code = toy.command(tmp_path, "score", str(folder), strike=(deaths + 1, signal.SIGKILL))
+        for path, content in zip(files, reference, strict=True):
+            assert not path.exists() or path.read_bytes() == content
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL, (tmp_path / "log.txt").read_text()
+        deaths += 1
+    assert deaths >= 4  # two files, each made and moved
+    assert all(path.exists() for path in files)
