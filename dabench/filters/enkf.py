@@ -115,7 +115,7 @@ def enkf(
     vertical_scale: Positive | None = 0.5,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0)] = 0.5,
-    batch_size: Annotated[int, Ge(1)] = 2048,
+    batch_size: Annotated[int, Ge(1)] = 1024,
     sampler: Sampler | None = None,
 ) -> Filter:
     """The ensemble Kalman filter with perturbed observations, its covariances localised.

@@ -89,8 +89,12 @@ class Plan:
 
 
 def make_plan(layout: Layout, table: pd.DataFrame, taper: Localisation, batch: int = 1) -> Plan:
-    """Of the points of a layout, `batch` neighbours at a time, and of a network's table."""
+    """Of the points of a layout, `batch` neighbours at a time, and of a network's table.
+
+    Without a horizontal taper all points are one unit.
+    """
     position = places(layout.positions)
+    batch = len(position) if taper.length_scale is None else batch
     if len(position) % batch:
         raise UserError(f"batch: {batch} does not divide the number of points, {len(position)}")
     keep = taper.vertical_scale is not None

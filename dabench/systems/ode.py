@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -107,8 +108,8 @@ def build(
     """
 
     def truth(seed: int, cycles: int) -> Float[Array, "time state"]:
-        start, *keys = jax.random.split(stream(seed, "truth"), cycles + 1)
-        return trajectory(model, prior(start), jnp.stack(keys))
+        keys = jax.vmap(partial(jax.random.fold_in, stream(seed, "truth")))(jnp.arange(cycles + 1))
+        return trajectory(model, prior(keys[0]), keys[1:])
 
     text = json.dumps({"system": name, **settings}, sort_keys=True)
     return System(
