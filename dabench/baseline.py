@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -15,11 +15,8 @@ from dabench.scenario import Choice, Scenario
 from dabench.stations import Count
 from dabench.yamlfile import Document, Keys
 
-if TYPE_CHECKING:
-    from dabench.systems.base import System
-
 DEFAULT_METHODS = ("fa_apf", "ensemble", "letkf", "bootstrap")
-"""What `dabench run` runs if it is not told."""
+"""What `dabench run` runs if it is not told, as far as the system allows."""
 
 ProfileName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=60)]
 """Part of the name of a folder of results."""
@@ -117,14 +114,6 @@ def load_baseline(
     return _baseline(label, document, profile)
 
 
-def default_methods(system: "System") -> tuple[str, ...]:
-    """What runs on a system by default: the four, fa_apf only where there is a denoiser."""
-    from dabench.systems.base import DiffusionModel
-
-    possible = isinstance(system.model, DiffusionModel)
-    return tuple(m for m in DEFAULT_METHODS if possible or m != "fa_apf")
-
-
 def methods(scenario: str) -> list[str]:
     """Names of all methods that have a baseline for a scenario."""
     names = library.names("baselines")
@@ -202,6 +191,8 @@ def _with_override(document: Document, text: str) -> Document:
     path = tuple(key.strip().split("."))
     if not equals or not all(path):
         raise UserError(f"--set {text}: is not of the form key=value, such as sampler.levels=20")
+    if path == ("name",):
+        raise UserError(f"--set {text}: the filter itself cannot be changed; use another method")
     parsed = yamlfile.parse(value or "''", f"--set {text}").data
     return _with(document, ("filter", *path), parsed, "--set")
 
@@ -212,4 +203,5 @@ def _with(document: Document, path: Keys, value: Any, label: str) -> Document:
     for key in reversed(path):
         new = {key: new}
     lines = {k: v for k, v in document.lines.items() if k[: len(path)] != path}
-    return Document(document.source, _merged(document.data, new), lines | {path: label})
+    lines |= {path[: i + 1]: label for i in range(min(1, len(path) - 1), len(path))}
+    return Document(document.source, _merged(document.data, new), lines)

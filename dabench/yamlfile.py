@@ -22,6 +22,7 @@ Keys = tuple[Key, ...]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
 MAX_INT = 2**63
+MAX_DIGITS = 25
 CONSTANTS = {"null": None, "~": None, "": None, "true": True, "false": False}
 INT = re.compile(r"[-+]?[0-9]+")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)(e[-+]?[0-9]+)?", re.IGNORECASE)
@@ -120,7 +121,7 @@ def _value(events: _Events, event: yaml.Event | None, path: Keys) -> Any:
         return _mapping(events, path)
     if isinstance(event, yaml.SequenceStartEvent):
         return _sequence(events, path)
-    return _scalar(events, event)
+    return _scalar(events, event, path)
 
 
 def _sequence(events: _Events, path: Keys) -> list:
@@ -155,24 +156,27 @@ def _key(events: _Events, event: yaml.Event, path: Keys) -> Key:
     return key
 
 
-def _scalar(events: _Events, event: Any) -> str | int | float | bool | None:
+def _scalar(events: _Events, event: Any, path: Keys) -> str | int | float | bool | None:
     text = event.value
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        events.refuse("half a character (a lone surrogate) cannot be read")
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        events.refuse(f"{_at(path)}half a character (a lone surrogate) cannot be read")
     if event.style is not None:
         return text
     if text.lower() in CONSTANTS:
         return CONSTANTS[text.lower()]
     if NOT_FINITE.fullmatch(text):
-        events.refuse(f"{text} is not a finite number")
-    if FLOAT.fullmatch(text):
-        number = int(text) if INT.fullmatch(text) and len(text) < 25 else float(text)
-        if not (math.isfinite(number) and (isinstance(number, float) or abs(number) < MAX_INT)):
-            events.refuse(f"{text[:30]} is too large a number")
-        return number
-    return text
+        events.refuse(f"{_at(path)}{text} is not a finite number")
+    if not FLOAT.fullmatch(text):
+        return text
+    whole = INT.fullmatch(text) and len(text) < MAX_DIGITS
+    number = int(text) if whole else float(text)
+    if math.isinf(number) or (INT.fullmatch(text) and abs(number) >= MAX_INT):
+        events.refuse(f"{_at(path)}{text[:30]} is too large a number")
+    return number
+
+
+def _at(path: Keys) -> str:
+    return f"{dotted(path)}: " if path else ""
 
 
 def dotted(path: Keys) -> str:

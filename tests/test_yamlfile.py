@@ -50,7 +50,7 @@ def test_every_path_knows_its_line(path, line):
         ("a: &x [*x]", "line 1: anchors (&) and aliases (*) are not read"),
         ("a: 1\nb: !!python/name:os.system ''", "line 2: tags such as"),
         ("--- 1\n--- 2", "line 2: holds more than one document"),
-        ("a:\n  b: .nan", "line 2: .nan is not a finite number"),
+        ("a:\n  b: .nan", "line 2: a.b: .nan is not a finite number"),
         ("a: -.inf", "-.inf is not a finite number"),
         ("a: 1e400", "1e400 is too large a number"),
         ("a: 12345678901234567890", "is too large a number"),

@@ -1,0 +1,40 @@
+"""Every baseline of this repository."""
+
+import pytest
+
+from dabench import library
+from dabench.baseline import DEFAULT_METHODS, load_baseline, methods
+from dabench.filters import FILTERS
+from dabench.yamlfile import read
+
+FILES = library.names("baselines")
+PROFILES = [
+    (name, profile)
+    for name, path in FILES.items()
+    for profile in read(path).data.get("profiles", {})
+]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_baseline_suits_its_filter(name):
+    scenario, _, method = name.rpartition("/")
+    assert load_baseline(method, scenario).name == method
+
+
+@pytest.mark.parametrize(("name", "profile"), PROFILES)
+def test_a_profile_suits_its_filter(name, profile):
+    scenario, _, method = name.rpartition("/")
+    assert load_baseline(method, scenario, profile=profile).profile == profile
+
+
+def test_every_filter_has_a_baseline():
+    assert set(methods("temp_4deg")) == set(FILTERS)
+
+
+def test_every_folder_is_a_scenario():
+    folders = {name.rpartition("/")[0] for name in FILES} - {""}
+    assert folders <= set(library.names("scenarios"))
+
+
+def test_default_methods_have_the_profile_of_the_paper():
+    assert {(m, "paper") for m in DEFAULT_METHODS} <= set(PROFILES)
