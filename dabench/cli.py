@@ -135,6 +135,55 @@ def list_() -> None:
     typer.echo("next      dabench run SCENARIO")
 
 
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Scenarios and baselines (YAML).")],
+) -> None:
+    """Check files of scenarios and baselines; say all that is wrong with them."""
+    wrong = []
+    for file in files:
+        try:
+            typer.echo(f"{file}: {_checked(file)}")
+        except UserError as e:
+            wrong.append(str(e))
+    if wrong:
+        raise UserError("\n".join(wrong))
+
+
+def _checked(file: Path) -> str:
+    """What a sound file is; UserError if it is not."""
+    from dabench import yamlfile
+    from dabench.baseline import load_baseline
+    from dabench.run import Experiment
+    from dabench.scenario import load_scenario
+
+    data = yamlfile.read(file).data
+    path = file.absolute()
+    if isinstance(data, dict) and "filter" in data:
+        return f"a sound baseline of {load_baseline(str(path), '').filter}"
+    scenario = load_scenario(path)
+    size = Experiment(scenario).problem.network.size
+    return f"a sound scenario, {size} observations a cycle, digest {scenario.digest[:12]}"
+
+
+@app.command()
+def doctor() -> None:
+    """Devices, versions, memory and folders, for reports of problems."""
+    from dabench import library
+    from dabench.provenance import provenance
+    from dabench.run import set_up_jax
+
+    cache = set_up_jax()
+    found = provenance()
+    packages = ", ".join(f"{name} {version}" for name, version in found.pop("packages").items())
+    folders = {
+        kind: ", ".join(map(str, library.folders(kind))) for kind in ("scenarios", "baselines")
+    }
+    rows = found | {"packages": packages, "compiled programs": cache or "not kept"} | folders
+    for name, value in rows.items():
+        typer.echo(f"{name:18} {value}")
+
+
 def again() -> str:
     """The command that goes on where this one stopped."""
     return shlex.join(["dabench", *(a for a in sys.argv[1:] if a != "--fresh")])

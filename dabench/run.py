@@ -272,19 +272,25 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def set_up_jax() -> None:
-    """Double precision where it is asked for, and compiled programs kept between processes."""
+def set_up_jax() -> str | None:
+    """Double precision where it is asked for, and compiled programs kept between processes.
+
+    Returns the folder of the compiled programs, None if there is none that can be written.
+    """
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        try:
-            (home / "dabench" / "jax").mkdir(parents=True, exist_ok=True)
-        except OSError:
-            return
-        jax.config.update("jax_compilation_cache_dir", str(home / "dabench" / "jax"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    if folder := jax.config.values["jax_compilation_cache_dir"]:
+        return folder
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "dabench" / "jax"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    return str(folder)
 
 
 def seconds(start: str | None) -> float:
