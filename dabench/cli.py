@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Every verb prints what it wrote and what comes next."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -91,7 +92,30 @@ def evaluate(folders: list[Path], out: Path) -> None:
     for folder in folders:
         scores.append(current_scores(folder))
         typer.echo(f"scores    {folder / FILE}")
+    _draw(folders, None)
     Console().print(results(scores))
+
+
+def _draw(runs: list[Path], out: Path | None) -> None:
+    """Figures of runs: those of one scenario, system and seed in one folder."""
+    from dabench.plots import draw
+
+    homes: dict[Path, list[Path]] = {}
+    for run in map(Path.absolute, runs):
+        homes.setdefault(run.parent.parent / f"figures-{run.name}", []).append(run)
+    for home, group in homes.items():
+        files = draw(group, out or home)
+        typer.echo(f"figures   {os.path.relpath(out or home)}/ ({len(files)} files)")
+
+
+@app.command()
+def plot(
+    runs: Runs,
+    out: Annotated[Path | None, typer.Option(help="Folder; by default beside the runs.")] = None,
+) -> None:
+    """Draw runs: several runs of one scenario go into the same figures."""
+    _draw(runs, out)
+    typer.echo("next      dabench leaderboard")
 
 
 @app.command()
