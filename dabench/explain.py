@@ -74,7 +74,7 @@ def summary(doc: str | None, name: str) -> str:
         r"^    ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.+(?:\n {8}.+)*)", cleandoc(doc or ""), re.MULTILINE
     ):
         if name in names.split(", "):
-            sentence = re.split(r"(?<=[^.].)[.;](?:\s|$)", " ".join(text.split()))[0]
+            sentence = re.split(r";\s|\.(?=\s[A-Z]|$)", " ".join(text.split()))[0]
             return sentence if len(sentence) <= 90 else ""
     return ""
 
@@ -193,7 +193,9 @@ def _fitting(nodes: list[dict], value: Any) -> list[dict]:
 
 
 def _properties(nodes: list[dict]) -> list[str]:
-    return list(dict.fromkeys(key for node in nodes for key in node.get("properties", {})))
+    """The keys that a file may give."""
+    entries = [item for node in nodes for item in node.get("properties", {}).items()]
+    return list(dict.fromkeys(key for key, entry in entries if not entry.get("readOnly")))
 
 
 def _expected(nodes: list[dict], schema: dict) -> str:
@@ -215,8 +217,8 @@ def _words(node: dict, schema: dict) -> str:
             return "null"
         case "array":
             return _list_words(node, schema)
-    properties = node.get("properties")
-    return f"a mapping of {', '.join(properties)}" if properties else "a mapping"
+    keys = _properties([node])
+    return f"a mapping of {', '.join(keys)}" if keys else "a mapping"
 
 
 def _bounds(node: dict) -> str:

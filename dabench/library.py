@@ -33,10 +33,15 @@ def is_path(name: str) -> bool:
 
 
 def find(kind: str, name: str) -> Path:
-    """The file of a name (`temp_4deg`, `era5/temp_4deg`) or path; UserError if there is none."""
-    if is_path(name):
-        return Path(name).expanduser()
+    """The file of a name (`temp_4deg`, `era5/temp_4deg`) or path; UserError if there is none.
+
+    A path such as scenarios/temp_4deg.yaml is also found where only the installed package has it.
+    """
     known = names(kind)
+    if is_path(name):
+        path = Path(name).expanduser()
+        folder, _, rest = path.with_suffix("").as_posix().partition("/")
+        return known.get(rest, path) if folder == kind and not path.exists() else path
     if name not in known:
         raise UserError(f"unknown {kind[:-1]} {name!r}; {suggest(name, known)}")
     return known[name]

@@ -130,7 +130,7 @@ class Scenario(Strict):
         seed: Of truth, observation noise, initial members and methods.
     """
 
-    name: str = "unnamed"
+    name: Annotated[str, Field(json_schema_extra={"readOnly": True})] = "unnamed"
     title: str = ""
     source: str = ""
     system: Choice
