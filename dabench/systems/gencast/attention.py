@@ -24,7 +24,7 @@ Attention = Callable[[Heads, Heads, Heads], Heads]
 
 
 def attention(
-    reach: scipy.sparse.csr_matrix, points: Float[np.ndarray, "node 3"], heads: int
+    reach: scipy.sparse.csr_array, points: Float[np.ndarray, "node 3"], heads: int
 ) -> Attention:
     """softmax(q kᵀ / sqrt(head size)) v over the True entries of each row of `reach`.
 
@@ -41,7 +41,7 @@ def attention(
 
 
 def neighbours(
-    reach: scipy.sparse.csr_matrix,
+    reach: scipy.sparse.csr_array,
 ) -> tuple[Int[np.ndarray, "node slot"], Bool[np.ndarray, "node slot"]]:
     """The columns of each row's entries, padded with zeros, and which of them are real."""
     counts = np.diff(reach.indptr)
@@ -71,13 +71,15 @@ def clusters(points: Float[np.ndarray, "node 3"], size: int) -> Int[np.ndarray, 
 
 
 def shared_keys(
-    reach: scipy.sparse.csr_matrix, groups: Int[np.ndarray, "cluster node"]
+    reach: scipy.sparse.csr_array, groups: Int[np.ndarray, "cluster node"]
 ) -> tuple[Int[np.ndarray, "cluster key"], Bool[np.ndarray, "cluster node key"]]:
     """All nodes that a cluster's members attend to (padded), and who may attend to which."""
     used = [np.unique(reach[nodes].indices) for nodes in groups]
     width = max(map(len, used))
     keys = np.stack([np.resize(each, width) for each in used])
-    allowed = np.stack([reach[nodes][:, key].toarray() for nodes, key in zip(groups, keys)])
+    allowed = np.stack(
+        [reach[nodes][:, key].toarray() for nodes, key in zip(groups, keys, strict=True)]
+    )
     real = np.arange(width)[None] < np.array([len(each) for each in used])[:, None]
     return keys, allowed & real[:, None]
 

@@ -39,7 +39,8 @@ class Field(NamedTuple):
 
 def frames(task: TaskConfig) -> int:
     """How many input frames the task's input duration holds."""
-    return pd.Timedelta(task.input_duration) // pd.Timedelta(hours=FRAME_HOURS)
+    hours = pd.to_timedelta([task.input_duration]).total_seconds()[0] / 3600
+    return int(hours // FRAME_HOURS)
 
 
 def inputs(task: TaskConfig) -> tuple[Field, ...]:

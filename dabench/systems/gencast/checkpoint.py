@@ -156,7 +156,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         "metadata": checkpoint.metadata,
     }
     with open(path, "wb") as file:
-        np.savez(file, **_flatten(tree))
+        np.savez(file, allow_pickle=False, **_flatten(tree))
 
 
 def _flatten(tree: Any, key: str = "") -> dict[str, np.ndarray]:

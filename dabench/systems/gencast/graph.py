@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
-import scipy.spatial
 from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 
 from dabench.systems.gencast import mesh as meshes
 from dabench.systems.gencast.mesh import Mesh
@@ -100,14 +100,12 @@ def nearby(
     points: Float[np.ndarray, "grid 3"], mesh: Mesh, radius: np.floating
 ) -> tuple[Int[np.ndarray, "edge"], Int[np.ndarray, "edge"]]:
     """(point, mesh node) for every pair within a straight-line distance, ordered by point."""
-    found = scipy.spatial.cKDTree(mesh.vertices).query_ball_point(points, radius)
+    found = KDTree(mesh.vertices).query_ball_point(points, radius)
     counts = [len(nodes) for nodes in found]
     return np.repeat(np.arange(len(points)), counts), np.concatenate(found).astype(int)
 
 
-def containing_faces(
-    points: Float[np.ndarray, "grid 3"], mesh: Mesh
-) -> Int[np.ndarray, "grid 3"]:
+def containing_faces(points: Float[np.ndarray, "grid 3"], mesh: Mesh) -> Int[np.ndarray, "grid 3"]:
     """The corners of the face of the polyhedron nearest to each point.
 
     About one point in a hundred lies on an edge of the mesh, where rounding chooses the face; the
@@ -159,11 +157,11 @@ def _turn(
     return np.stack([up, east, north], axis=-1)
 
 
-def within_hops(mesh: Mesh, hops: int) -> scipy.sparse.csr_matrix:
+def within_hops(mesh: Mesh, hops: int) -> scipy.sparse.csr_array:
     """(mesh, mesh) boolean matrix: can be reached along at most `hops` edges; true of itself."""
-    step = meshes.adjacency(mesh) + scipy.sparse.identity(len(mesh.vertices), bool, "csr")
-    reached = scipy.sparse.identity(len(mesh.vertices), bool, "csr")
+    itself = scipy.sparse.csr_array(scipy.sparse.eye_array(len(mesh.vertices), dtype=bool))
+    step, reached = meshes.adjacency(mesh) + itself, itself
     for _ in range(hops):
-        reached = (reached @ step).astype(bool)
+        reached = scipy.sparse.csr_array((reached @ step).astype(bool))
     reached.sort_indices()
     return reached

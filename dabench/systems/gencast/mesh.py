@@ -69,11 +69,11 @@ def edges(mesh: Mesh) -> Int[np.ndarray, "edge 2"]:
     return np.unique(np.concatenate([forward, forward[:, ::-1]]), axis=0)
 
 
-def adjacency(mesh: Mesh) -> scipy.sparse.csr_matrix:
+def adjacency(mesh: Mesh) -> scipy.sparse.csr_array:
     """(vertex, vertex) boolean matrix of the mesh's edges, without self loops."""
     senders, receivers = edges(mesh).T
     ones = np.ones(len(senders), bool)
-    return scipy.sparse.csr_matrix((ones, (senders, receivers)), shape=(len(mesh.vertices),) * 2)
+    return scipy.sparse.csr_array((ones, (senders, receivers)), shape=(len(mesh.vertices),) * 2)
 
 
 def permutation(mesh: Mesh) -> Int[np.ndarray, "vertex"]:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from dabench.errors import UserError
 from dabench.systems.gencast import channels, graph, layers, parameters
 from dabench.systems.gencast.attention import attention
-from dabench.systems.gencast.checkpoint import Config, Params
+from dabench.systems.gencast.checkpoint import Config, NoiseEncoderConfig, Params
 from dabench.systems.gencast.layers import Affine, bias, linear, mlp, normalised_mlp
 from dabench.systems.gencast.parameters import DECODER, ENCODER, TRANSFORMER, block
 
@@ -99,7 +99,7 @@ class Network:
     def encode_noise(self, params: Params, sigma: Float[Array, "level"]) -> Array:
         """The conditioning vector (level, code) of noise levels."""
         encoder = self.config.noise_encoder_config
-        x = noise_features(sigma, encoder.apply_log_first, encoder.base_period, encoder.num_frequencies)
+        x = noise_features(sigma, encoder)
         for i in range(len(encoder.output_sizes)):
             x = jax.nn.gelu(x, approximate=True) if i else x
             x = linear(params[f"{parameters.NOISE_ENCODER}/linear_{i}"], x)
@@ -136,7 +136,7 @@ class Network:
         return jnp.swapaxes(level.c_skip * z + level.c_out * raw, 0, 1)
 
     def raw(
-        self, params: Params, level: Level, condition: Array, noisy: Float[Array, "grid member channel"]
+        self, params: Params, level: Level, condition: Array, noisy: Nodes
     ) -> Float[Array, "grid member channel"]:
         """F of the scaled noisy target."""
         mesh, grid = self.encode(params, level, condition, noisy)
@@ -266,11 +266,12 @@ _CONDITIONED = (
 
 
 def noise_features(
-    sigma: Float[Array, "level"], log_first: bool, period: float, frequencies: int
+    sigma: Float[Array, "level"], encoder: NoiseEncoderConfig
 ) -> Float[Array, "level feature"]:
-    """Cosines, then sines, of 2π k ln(sigma) / period, k = 1 .. frequencies."""
-    position = jnp.log(sigma) if log_first else sigma
-    frequency = jnp.asarray(np.arange(1, frequencies + 1) * 2 * np.pi / period, sigma.dtype)
+    """Cosines, then sines, of 2π k ln(sigma) / base period, k = 1 .. number of frequencies."""
+    position = jnp.log(sigma) if encoder.apply_log_first else sigma
+    k = np.arange(1, encoder.num_frequencies + 1)
+    frequency = jnp.asarray(k * 2 * np.pi / encoder.base_period, sigma.dtype)
     angle = position[:, None] * frequency[None]
     return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
 
