@@ -87,7 +87,8 @@ class Frames:
     def pairs(self, index: np.ndarray) -> Batch:
         """The batch of the given starting points."""
         rows = np.stack([self.members[m][k : k + 3] for m, k in (self.starts[i] for i in index)])
-        return Batch(rows[:, 0], rows[:, 1], (rows[:, 2] - rows[:, 1]) * self.scale)
+        target = (rows[:, 2] - rows[:, 1]) * self.scale
+        return Batch(*map(jnp.asarray, (rows[:, 0], rows[:, 1], target)))
 
     def draw(self, seed: int, step: int, size: int) -> Batch:
         """The batch of one step, a function of (seed, step) alone."""
@@ -153,9 +154,9 @@ class Trainer:
             params = parameters.initialise(
                 jax.random.key(self.settings.seed), self.config, output_scale=0.1
             )
-        params = jax.tree.map(jnp.asarray, params)
-        average = jax.tree.map(jnp.array, params)
-        return TrainState(params, average, self.rule.init(params), jnp.zeros((), jnp.int32))
+        first: Any = jax.tree.map(jnp.asarray, params)
+        average = jax.tree.map(jnp.array, first)
+        return TrainState(first, average, self.rule.init(first), jnp.zeros((), jnp.int32))
 
     def denoise(
         self, params: checkpoint.Params, batch: Batch, noisy: Array, sigma: Float[Array, "pair"]
@@ -188,7 +189,7 @@ class Trainer:
 
         value, slope = jax.value_and_grad(loss)(state.params)
         change, optimiser = self.rule.update(slope, state.optimiser)
-        params = optax.apply_updates(state.params, change)
+        params: Any = optax.apply_updates(state.params, change)
         done = state.step.astype(jnp.float32)
         decay = jnp.minimum(self.settings.ema, (1 + done) / (10 + done))
         average = jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, state.average, params)
@@ -232,7 +233,7 @@ def validate(trainer: Trainer, params: checkpoint.Params, held_out: Frames, size
 def save_state(path: Path, state: TrainState) -> None:
     """Write everything needed to resume, so that the file is either absent or whole."""
     leaves = jax.tree.leaves(state)
-    nature.save(path, **{f"leaf_{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)})
+    nature.save(path, {f"leaf_{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)})
 
 
 def load_state(path: Path, like: TrainState) -> TrainState:

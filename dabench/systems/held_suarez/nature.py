@@ -205,7 +205,7 @@ def triangle() -> tuple[NDArray, NDArray]:
     return np.arange(degree.size) - degree**2, degree
 
 
-def save(path: Path, *, compress: bool = False, **arrays: Any) -> None:
+def save(path: Path, arrays: Mapping[str, Any], compress: bool = False) -> None:
     """Write an npz so that the file is either absent or whole."""
     draft = path.with_suffix(f".{os.getpid()}.part")
     with draft.open("wb") as file:
@@ -221,7 +221,7 @@ def _spin_up(nature: Nature, out: Path, settings: NatureSettings):
         state = nature.start(jax.random.key(settings.seed))
         for _ in range(2 * settings.spinup_days):
             state = frame(state)
-        save(path, **pack(state))
+        save(path, pack(state))
     return unpack(np.load(path))
 
 
@@ -256,7 +256,7 @@ def _branch(nature: Nature, frame, out: Path, settings: NatureSettings, member: 
     state = nature.branch(state, settings.seed, member)
     for _ in range(2 * settings.branch_days):
         state = frame(state)
-    save(path, **pack(state))
+    save(path, pack(state))
 
 
 def _segment(frame, out: Path, settings: NatureSettings, member: int, segment: int) -> None:
@@ -270,5 +270,5 @@ def _segment(frame, out: Path, settings: NatureSettings, member: int, segment: i
         rows.append(fields[:, *triangle()])
     if not np.isfinite(rows[-1]).all():
         raise FloatingPointError(f"member {member} blew up in segment {segment}")
-    save(path, coefficients=np.asarray(rows, np.float32), **pack(state))
+    save(path, {"coefficients": np.asarray(rows, np.float32), **pack(state)})
     log.info("nature run: member %d, segment %d", member, segment)

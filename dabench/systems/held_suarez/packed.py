@@ -47,7 +47,7 @@ def _first() -> np.ndarray:
 
 def save(path: Path, packed: Packed) -> None:
     """Write an npz."""
-    nature.save(path, compress=True, **packed._asdict())
+    nature.save(path, packed._asdict(), compress=True)
 
 
 def load(path: Path) -> Packed:
