@@ -1,0 +1,159 @@
+"""The LETKF against DAPPER's arrays, Kalman's equations and a point-by-point loop in NumPy."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from twins import Still, channels, distances, free, sites, sphere
+
+from dabench.filters.base import Problem
+from dabench.filters.inflate import Consistency
+from dabench.filters.letkf import SquareRoot, letkf
+from dabench.filters.localise import gaspari_cohn, half_width
+from dabench.observe import Observation
+from dabench.systems.base import Channel, Layout
+from dabench.systems.lorenz96 import lorenz96
+
+GOLDEN = np.load(Path(__file__).parents[1] / "data" / "l96_deterministic_golden.npz")
+RADIUS_4 = 1.82 * 4 / np.sqrt(10 / 3)
+BATCHES = {"length_scale_sites": RADIUS_4, "truncation": 1e-3, "inflation": 1.04}
+LINE = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float64")
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("route", ["pairs", "rows"])
+@pytest.mark.parametrize(
+    ("name", "members", "settings"),
+    [
+        ("etkf_N24_infl1.02_analysis", "E0_N24", {"inflation": 1.02}),
+        ("letkf_N10_infl1.04_r4_batch1", "E0_N10", {"batch": 1, **BATCHES}),
+        ("letkf_N10_infl1.04_r4_batch2", "E0_N10", {"batch": 2, **BATCHES}),
+    ],
+)
+def test_fifty_cycles_are_dappers(name, members, settings, route):
+    system = lorenz96()
+    problem = Problem(system.model, sites(40), system.climate)
+    method = letkf(problem, rtps=0.0, route=route, **settings)
+
+    def cycle(carry, y):
+        carry, _ = method.step(jax.random.key(0), carry, Observation(jnp.asarray(0.0), y))
+        return carry, carry.x
+
+    obs = GOLDEN["obs"][int(GOLDEN["k0"]) :][:50]
+    x = np.asarray(jax.lax.scan(cycle, method.init(jnp.asarray(GOLDEN[members])), obs)[1])
+    first = "_ens_first5" if name.startswith("etkf") else "_first5"
+    np.testing.assert_allclose(x[:5], GOLDEN[name + first], atol=1e-10)
+    np.testing.assert_allclose(x.mean(1), GOLDEN[name + "_mean"], atol=1e-10)
+    if name + "_std" in GOLDEN:
+        np.testing.assert_allclose(x.std(1, ddof=1), GOLDEN[name + "_std"], atol=1e-10)
+
+
+@pytest.mark.parametrize("members", [3, 10, 40])
+def test_without_taper_it_is_the_kalman_update_of_the_sample_moments(members):
+    rng = np.random.default_rng(members)
+    x, y = rng.normal(size=(members, 5)), rng.normal(size=3)
+    method = letkf(Problem(Still(LINE), sites(5, 2, 0.7), x), rtps=0.0)
+    carry = method.init(jnp.asarray(x))
+    carry, info = method.step(
+        jax.random.key(0), carry, Observation(jnp.asarray(0.0), jnp.asarray(y))
+    )
+    H, B = np.eye(5)[::2], np.cov(x, rowvar=False)
+    K = B @ H.T @ np.linalg.inv(H @ B @ H.T + 0.7**2 * np.eye(3))
+    mean = x.mean(0) + K @ (y - H @ x.mean(0))
+    np.testing.assert_allclose(carry.x.mean(0), mean, rtol=1e-10)
+    np.testing.assert_allclose(np.cov(carry.x, rowvar=False), (np.eye(5) - K @ H) @ B, atol=1e-12)
+    np.testing.assert_allclose(info["background_obs"], x.mean(0)[::2], rtol=1e-13)
+    np.testing.assert_allclose(info["background_var"], x.var(0, ddof=1)[::2], rtol=1e-13)
+
+
+def test_the_square_root_maps_ones_to_ones(key):
+    S = jax.random.normal(key, (4, 2, 9, 6))
+    S = S - S.mean(-1, keepdims=True)
+    own, none = jnp.ones((4, 2)), Consistency(*(jnp.zeros((4, 2)),) * 3)
+    T, _ = SquareRoot(False).moments(S.mT @ S, jnp.zeros((4, 2, 6, 1)), own, none)
+    np.testing.assert_allclose(T.sum(-1), 0, atol=1e-13)
+    W = np.asarray(T) + np.eye(6)
+    np.testing.assert_allclose(
+        W @ W @ (np.eye(6) + np.asarray(S.mT @ S)), np.zeros(T.shape) + np.eye(6), atol=1e-12
+    )
+
+
+def by_points(x, obs, network, layout, scale, vertical):
+    """Hunt's equations one point and level after the other."""
+    n = len(x)
+    near, apart = distances(layout, network.table)
+    rho = np.asarray(gaspari_cohn(near, half_width(scale)))
+    rho_v = np.asarray(gaspari_cohn(apart, half_width(vertical)))
+    fields = np.array(layout.unflatten(x))
+    hx = np.asarray(jax.vmap(network.h)(x))
+    Y, d = (hx - hx.mean(0)).T, np.asarray(obs.y) - hx.mean(0)
+    for c in range(fields.shape[2]):
+        for p in range(fields.shape[3]):
+            C = Y.T * (rho[p] * rho_v[c] / network.var)
+            P = np.linalg.inv((n - 1) * np.eye(n) + C @ Y)
+            lam, U = np.linalg.eigh((n - 1) * P)
+            W = (U * np.sqrt(lam)) @ U.T + (P @ C @ d)[:, None]
+            field = fields[..., c, p]
+            fields[..., c, p] = field.mean(0) + W.T @ (field - field.mean(0))
+    return fields.reshape(n, -1)
+
+
+@pytest.mark.parametrize("route", ["pairs", "rows"])
+def test_on_the_sphere_it_is_a_loop_over_points_and_levels(route):
+    problem, x, obs = sphere()
+    settings = {"length_scale_km": 1500.0, "vertical_scale": 0.5, "rtps": 0.0}
+    method = letkf(problem, route=route, **settings)
+    carry, _ = method.step(jax.random.key(0), method.init(x), obs)
+    layout = problem.model.layout
+    expected = by_points(x, obs, problem.network, layout, 1500.0, 0.5)
+    np.testing.assert_allclose(carry.x, expected, atol=1e-6)  # cosines near 1 cost half the digits
+    assert abs(carry.x - x).max() > 0.3
+
+
+def test_what_is_out_of_reach_is_unchanged():
+    problem, x, obs = sphere(count=2)
+    method = letkf(problem, length_scale_km=300.0, rotation=False)
+    moved = method.step(jax.random.key(0), method.init(x), obs)[0].x != x
+    near, apart = distances(problem.model.layout, problem.network.table)
+    reach = (near.T[:, None] < 300 * 3.66) & (apart.T[:, :, None] < 0.5 * 3.66)
+    assert moved.any()
+    assert not problem.model.layout.unflatten(moved)[:, :, ~reach.any(0)].any()
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_observations_without_information_change_nothing(adaptive):
+    problem, x, obs = sphere(std=1e9)
+    method, other = letkf(problem, adaptive=adaptive), free(problem)
+    carry, _ = method.step(jax.random.key(3), method.init(x), obs)
+    expected = other.step(jax.random.key(3), other.init(x), obs)[0].x
+    np.testing.assert_allclose(carry.x, expected, rtol=1e-12)
+
+
+def test_adaptive_inflation_inflates_the_prior_before_the_update():
+    """With one unit, the same as a twice multiplied ensemble in a filter that does not adapt."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 3)), jnp.asarray(4 + rng.normal(size=3))
+    layout = Layout(tuple(map(Channel, "xyz")), {"site": np.arange(1)}, dtype="float64")
+    problem = Problem(Still(layout), channels(layout), x)
+    obs = Observation(jnp.asarray(0.0), y)
+    adaptive = letkf(problem, rtps=0.0, adaptive=True)
+    carry, info = adaptive.step(jax.random.key(0), adaptive.init(jnp.asarray(x)), obs)
+    lam = float(info["inflation"])
+    assert lam > 1
+    plain = letkf(problem, rtps=0.0)
+    inflated = x.mean(0) + np.sqrt(lam) * (x - x.mean(0))
+    expected, _ = plain.step(jax.random.key(0), plain.init(jnp.asarray(inflated)), obs)
+    np.testing.assert_allclose(carry.x, expected.x, rtol=1e-12)
+    np.testing.assert_allclose(carry.inflation, lam)
+
+
+def test_float32_states_stay_float32_and_are_close():
+    results = {}
+    for dtype in ("float64", "float32"):
+        problem, x, obs = sphere(dtype=dtype)
+        method = letkf(problem, length_scale_km=1500.0)
+        results[dtype] = method.step(jax.random.key(0), method.init(x), obs)[0].x
+        assert results[dtype].dtype == dtype
+    np.testing.assert_allclose(results["float32"], results["float64"], atol=1e-4)
