@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from dabench import archive, settings
+from dabench import archive, folder, settings
 from dabench.baseline import DEFAULT_METHODS, Baseline, load_baseline
 from dabench.errors import UserError
 from dabench.scenario import Scenario, load_scenario
@@ -93,12 +93,12 @@ class Job:
 
     def run(self, fresh: bool, store_members: bool | None, console: Console) -> str:
         """To the end of the archive; returns its status."""
-        with archive.lock(self.folder):
-            if fresh and (aside := archive.set_aside(self.folder)):
+        with folder.lock(self.folder):
+            if fresh and (aside := folder.set_aside(self.folder)):
                 console.print(
                     f"{self.label}: the old run is now {aside}", markup=False, soft_wrap=True
                 )
-            archive.check(self.folder, self.identity)
+            folder.check(self.folder, self.identity)
             there = archive.attributes(self.folder)
             if there is not None and there["status"] != "running":
                 return there["status"]
@@ -234,7 +234,7 @@ def execute(
     console = console or Console(stderr=True)
     if not fresh:
         for job in jobs:
-            archive.check(job.folder, job.identity)
+            folder.check(job.folder, job.identity)
     outcome = Outcome([], [])
     with terminable():
         for job in jobs:
@@ -280,17 +280,17 @@ def set_up_jax() -> str | None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    if folder := jax.config.values["jax_compilation_cache_dir"]:
-        return folder
+    if chosen := jax.config.values["jax_compilation_cache_dir"]:
+        return chosen
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "dabench" / "jax"
+    cache = home / "dabench" / "jax"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    return str(folder)
+    return str(cache)
 
 
 def seconds(start: str | None) -> float:

@@ -6,15 +6,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-import toy
 
 from dabench import archive
 from dabench.archive import Archive, Record
 from dabench.errors import UserError
 from dabench.systems.base import Channel, Layout
 
-IDENTITY = {"scenario": {"digest": "a", "period": {"cycles": 4}}, "members": 3}
-ATTRS = {"identity": IDENTITY} | {"status": "running", "completed": -1}
+ATTRS = {"status": "running", "completed": -1}
 TABLE = pd.DataFrame(
     {"variable": ["t", "t"], "level": [np.nan, 500.0], "error_std": [0.1, 0.2], "units": "K"}
 )
@@ -115,60 +113,11 @@ def test_a_replaced_file_is_the_old_or_the_new_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_another_run_in_the_folder_is_named_with_what_differs(tmp_path):
-    write(tmp_path)
-    archive.check(tmp_path, IDENTITY)
-    archive.check(tmp_path / "nothing", IDENTITY)
-    asked = {"scenario": {"digest": "a", "period": {"cycles": 8}}, "members": 64}
-    with pytest.raises(UserError) as e:
-        archive.check(tmp_path, asked)
-    text = str(e.value)
-    assert "scenario.period.cycles: 4 there, 8 asked" in text
-    assert "members: 3 there, 64 asked" in text
-    assert "digest" not in text
-    assert "--fresh" in text
-    assert "--out" in text
-
-
 def test_a_lost_restart_file_is_not_taken_for_a_fresh_start(tmp_path):
     a = write(tmp_path)
     a.restart.unlink()
     with pytest.raises(UserError, match=r"restart\.npz is gone; .*--fresh"):
         a.restore([])
-
-
-def test_setting_aside_keeps_every_run(tmp_path):
-    folder = tmp_path / "seed0"
-    assert archive.set_aside(folder) is None
-    for n in (1, 2):
-        write(folder)
-        assert archive.set_aside(folder) == tmp_path / f"seed0.{n}"
-    write(folder)
-    assert archive.find_runs(tmp_path) == [folder]
-    assert archive.open_run(tmp_path / "seed0.1")["mean"].sizes["cycle"] == 3
-
-
-def hold(folder, held, release):
-    with archive.lock(folder):
-        held.set()
-        release.wait(60)
-
-
-def test_two_processes_cannot_write_one_run_and_a_dead_one_holds_nothing(tmp_path):
-    context = toy.processes()
-    held, release = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path / "seed0", held, release))
-    other.start()
-    assert held.wait(60)
-    with (
-        pytest.raises(UserError, match=f"in use by another dabench .*process {other.pid}"),
-        archive.lock(tmp_path / "seed0"),
-    ):
-        pass
-    other.kill()
-    other.join()
-    with archive.lock(tmp_path / "seed0"):
-        pass
 
 
 @pytest.mark.parametrize("path", ["", "archive.zarr"])

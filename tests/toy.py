@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import xarray as xr
 
 from dabench.errors import UserError
@@ -111,6 +112,23 @@ def install() -> None:
 
     SYSTEMS["toy"] = "toy:toy"
     FILTERS.update({name: f"toy:{name}" for name in METHODS})
+    registry.cache_clear()
+
+
+@pytest.fixture
+def toys(tmp_path, monkeypatch):
+    """A test in a folder with the toy's files, in a process that knows the toy."""
+    from dabench.filters import FILTERS
+    from dabench.settings import registry
+    from dabench.systems import SYSTEMS
+
+    monkeypatch.setattr("dabench.filters.FILTERS", dict(FILTERS))
+    monkeypatch.setattr("dabench.systems.SYSTEMS", dict(SYSTEMS))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    playground(tmp_path)
+    install()
+    yield
     registry.cache_clear()
 
 
