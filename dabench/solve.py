@@ -11,16 +11,17 @@ Solver = Literal["bicgstab", "cg"]
 Operator = Callable[[Float[Array, "member obs"]], tuple[Array, Array]]
 
 FLOOR = 1e-3  # of a Rayleigh quotient, below which a step is refused
-CONVERGED = 1000  # relative residual, in units of the rounding error, at which a solve is done
+NEAR = 2  # times the smallest residual: how large that of the iterate returned may be
+GROWTH = 100  # of the residual over its start, at which a solve is given up
 
 
 class Solution(NamedTuple):
     """What A u = b was solved for.
 
     Arguments:
-        image: (member, target) B u of the best iterate u.
+        image: (member, target) B u of the last good iterate u.
         guarded: (member,) whether a guard stopped the solve.
-        residual: (member,) |b - A u| / |b| of the best iterate.
+        residual: (member,) smallest |b - A u| / |b| met.
     """
 
     image: Float[Array, "member target"]
@@ -33,28 +34,31 @@ def solve(
 ) -> Solution:
     """Solve A u = b for every member, and return B u rather than u.
 
-    Each step that could do harm is refused, which stops that member's solve at its best iterate:
-    A is meant to be I + (a covariance), so every Rayleigh quotient should be at least 1 and a step
-    is taken only if that quotient exceeds `FLOOR`; nor may a full step leave a larger residual. A
-    solve never returns NaN, whatever A is. Members that have converged stop without being counted.
+    A is meant to be I + (a covariance), so every Rayleigh quotient should be at least 1: a step is
+    taken only if its quotient exceeds `FLOOR`, and a refused step ends that member's solve. The
+    residual of conjugate gradients rises before it falls where A is badly conditioned (dense,
+    accurate observations): the iterate returned is the last whose residual is within a factor
+    `NEAR` of the smallest yet, and only one above `GROWTH` |b| ends a solve. Whatever A is, no
+    solve returns NaN. Members that have converged, to the root of the rounding error, stop without
+    being counted.
 
     Arguments:
         apply: p -> (A p, B p), row by row; one product with the expensive matrix.
         method: `cg` (one product a step) or `bicgstab` (two; van der Vorst 1992).
     """
-    step, start = {"cg": (_cg_step, b), "bicgstab": (_bicgstab_step, b)}[method]
+    step = {"cg": _cg_step, "bicgstab": _bicgstab_step}[method]
     shape = jax.eval_shape(apply, b)[1]
     zero = jnp.zeros(shape.shape, shape.dtype)
     norm = _dot(b, b)
-    state = _State(zero, b, start, norm, zero, norm, norm > 0, jnp.zeros(len(b), bool))
-    tolerance = (CONVERGED * jnp.finfo(b.dtype).eps) ** 2 * norm
+    state = _State(zero, b, b, norm, norm, zero, norm, norm > 0, jnp.zeros(len(b), bool))
+    tolerance = jnp.finfo(b.dtype).eps * norm
 
     def body(_: Array, s: _State) -> _State:
         s = step(apply, b, s)
-        return s._replace(active=s.active & (s.best > tolerance))
+        return s._replace(active=s.active & (s.square > tolerance))
 
     s = jax.lax.fori_loop(0, iterations, body, state)
-    return Solution(s.best_image, s.guarded, jnp.sqrt(s.best / jnp.where(norm > 0, norm, 1)))
+    return Solution(s.best, s.guarded, jnp.sqrt(s.least / jnp.where(norm > 0, norm, 1)))
 
 
 class _State(NamedTuple):
@@ -62,8 +66,9 @@ class _State(NamedTuple):
     r: Array  # residual
     p: Array  # direction
     rho: Array  # r.r (cg) or b.r (bicgstab)
-    best_image: Array
-    best: Array  # squared residual of the best iterate
+    square: Array  # r.r
+    best: Array  # image of the last good iterate
+    least: Array  # smallest r.r
     active: Array
     guarded: Array
 
@@ -83,17 +88,19 @@ def _step_along(mask: Array, x: Array, *terms: tuple[Array, Array]) -> Array:
     return jnp.where(mask[:, None], moved, x)
 
 
-def _keep(s: _State, image: Array, r: Array, moved: Array) -> _State:
-    """Accept a step where it was made and the residual did not grow."""
-    residual = _dot(r, r)
-    better = moved & (residual <= s.best)
+def _accept(s: _State, b: Array, image: Array, r: Array, moved: Array) -> _State:
+    """Take a step where it was made and left a tolerable residual; else stop there."""
+    square = _dot(r, r)
+    good = moved & (square <= GROWTH**2 * _dot(b, b))
+    better = good & (square <= NEAR**2 * s.least)
     return s._replace(
-        image=image,
-        r=r,
-        best_image=jnp.where(better[:, None], image, s.best_image),
-        best=jnp.where(better, residual, s.best),
-        active=better,
-        guarded=s.guarded | (s.active & ~better),
+        image=jnp.where(good[:, None], image, s.image),
+        r=jnp.where(good[:, None], r, s.r),
+        square=jnp.where(good, square, s.square),
+        best=jnp.where(better[:, None], image, s.best),
+        least=jnp.where(good, jnp.minimum(square, s.least), s.least),
+        active=good,
+        guarded=s.guarded | (s.active & ~good),
     )
 
 
@@ -106,7 +113,7 @@ def _cg_step(apply: Operator, b: Array, s: _State) -> _State:
     r = _step_along(safe, s.r, (-alpha, Ap))
     rho = _dot(r, r)
     p = r + _ratio(rho, s.rho, safe & (s.rho > 0)) * s.p
-    return _keep(s, image, r, safe)._replace(p=p, rho=rho)
+    return _accept(s, b, image, r, safe)._replace(p=p, rho=rho)
 
 
 def _bicgstab_step(apply: Operator, b: Array, s: _State) -> _State:
@@ -126,6 +133,6 @@ def _bicgstab_step(apply: Operator, b: Array, s: _State) -> _State:
     rho = _dot(b, r)
     beta = alpha * _ratio(rho, s.rho, full) / jnp.where(omega == 0, 1, omega)
     p = _step_along(full, r, (beta, s.p), (-beta * omega, Ap))
-    kept = _keep(s, image, r, safe)
+    kept = _accept(s, b, image, r, safe)
     stopped = s.active & safe & ~full & (_dot(half, half) > 0)
     return kept._replace(p=p, rho=rho, active=kept.active & full, guarded=kept.guarded | stopped)
