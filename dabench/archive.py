@@ -234,6 +234,12 @@ def attributes(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_bytes())["attributes"] if path.exists() else None
 
 
+def ended(folder: Path) -> str | None:
+    """The status of a run that has come to its end; None if there is still something to do."""
+    status = (attributes(folder) or {"status": "running"})["status"]
+    return None if status == "running" else status
+
+
 def open_run(path: str | Path) -> xr.DataTree:
     """The whole cycles of a run, read from disk when they are used.
 

@@ -74,10 +74,10 @@ def run(
         return
     try:
         outcome = running.execute(jobs, fresh=fresh, store_members=store_members)
+        evaluate(outcome.folders, out)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; all whole cycles are kept. Go on with:\n  {again()}", err=True)
         raise typer.Exit(130) from None
-    evaluate(outcome.folders, out)
     outcome.reraise()
 
 
@@ -194,8 +194,8 @@ def _checked(file: Path) -> str:
 def doctor() -> None:
     """Devices, versions, memory and folders, for reports of problems."""
     from dabench import library
+    from dabench.process import set_up_jax
     from dabench.provenance import provenance
-    from dabench.run import set_up_jax
 
     cache = set_up_jax()
     found = provenance()

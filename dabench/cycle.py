@@ -102,9 +102,8 @@ def run(
     Returns:
         The status, `complete` or `diverged at cycle k`.
     """
-    there = archive.attributes(folder)
-    if there is not None and there["status"] != "running":
-        return there["status"]
+    if status := archive.ended(folder):
+        return status
     carry = jax.jit(method.init)(twin.initial(members))
     if store_members is None:
         store_members = members_bytes(twin.system.layout, members, twin.cycles) < STORE_BELOW

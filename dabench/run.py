@@ -2,12 +2,8 @@
 
 import hashlib
 import json
-import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,6 +15,7 @@ from rich.console import Console
 from dabench import archive, folder, settings
 from dabench.baseline import DEFAULT_METHODS, Baseline, load_baseline
 from dabench.errors import UserError
+from dabench.process import set_up_jax, terminable
 from dabench.scenario import Scenario, load_scenario
 
 if TYPE_CHECKING:
@@ -99,9 +96,8 @@ class Job:
                     f"{self.label}: the old run is now {aside}", markup=False, soft_wrap=True
                 )
             folder.check(self.folder, self.identity)
-            there = archive.attributes(self.folder)
-            if there is not None and there["status"] != "running":
-                return there["status"]
+            if status := archive.ended(self.folder):
+                return status
             return self._run(self.filter(), store_members, console)
 
     def _run(self, method: "Filter", store_members: bool | None, console: Console) -> str:
@@ -163,7 +159,9 @@ class Outcome(NamedTuple):
     failures: list[Exception]
 
     def reraise(self) -> None:
-        """Raise what went wrong, if anything did."""
+        """Raise what went wrong, if anything did; users' mistakes as one UserError."""
+        if self.failures and all(isinstance(e, UserError) for e in self.failures):
+            raise UserError("\n".join(dict.fromkeys(map(str, self.failures))))
         if len(self.failures) > 1:
             raise ExceptionGroup(f"{len(self.failures)} methods failed", self.failures)
         if self.failures:
@@ -237,6 +235,8 @@ def execute(
             folder.check(job.folder, job.identity)
     outcome = Outcome([], [])
     with terminable():
+        if fresh or not all(archive.ended(job.folder) for job in jobs):
+            _ = jobs[0].experiment.twin  # what is wrong with it is wrong for all methods
         for job in jobs:
             begin = time.perf_counter()
             try:
@@ -245,9 +245,8 @@ def execute(
                 console.print(f"{job.label:12} left out: {e}", markup=False, soft_wrap=True)
             except Exception as e:
                 outcome.failures.append(e)
-                console.print(
-                    f"{job.label:12} failed: {type(e).__name__}: {e}", markup=False, soft_wrap=True
-                )
+                kind = "" if isinstance(e, UserError) else f"{type(e).__name__}: "
+                console.print(f"{job.label:12} failed: {kind}{e}", markup=False, soft_wrap=True)
             else:
                 outcome.folders.append(job.folder)
                 elapsed = time.perf_counter() - begin
@@ -257,40 +256,6 @@ def execute(
                     soft_wrap=True,
                 )
     return outcome
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, so that either way what is complete is kept."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def set_up_jax() -> str | None:
-    """Double precision where it is asked for, and compiled programs kept between processes.
-
-    Returns the folder of the compiled programs, None if there is none that can be written.
-    """
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    if chosen := jax.config.values["jax_compilation_cache_dir"]:
-        return chosen
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = home / "dabench" / "jax"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    return str(cache)
 
 
 def seconds(start: str | None) -> float:

@@ -61,6 +61,15 @@ def test_a_bug_in_one_method_leaves_the_others_their_results():
     assert e.traceback[-1].name == "step"
     with pytest.raises(ExceptionGroup, match="2 methods failed"):
         go("broken", "unfit")[0].reraise()
+    with pytest.raises(UserError, match="needs a model that can be differentiated"):
+        go("unfit")[0].reraise()
+
+
+def test_what_is_wrong_with_the_problem_is_said_once():
+    path = Path("scenarios/toy.yaml")
+    path.write_text(path.read_text().replace("cycles: 6", "cycles: 600"))
+    with pytest.raises(UserError, match="the truth has 200 cycles"):
+        go("forecast", "diverging")
 
 
 def test_a_method_that_cannot_work_is_left_out_unless_it_was_asked_for(monkeypatch):
@@ -115,17 +124,6 @@ def test_iso_times_are_seconds_since_1970_in_utc():
     assert running.seconds(None) == 0
     assert running.seconds("1970-01-02T00:00:10") == 86410
     assert running.seconds("1970-01-01T02:00:00+02:00") == 0
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
-    before = jax.config.values["jax_compilation_cache_dir"]
-    (tmp_path / "cache").write_text("a file, not a folder")
-    try:
-        jax.config.update("jax_compilation_cache_dir", None)
-        running.set_up_jax()
-        assert jax.config.values["jax_compilation_cache_dir"] is None
-    finally:
-        jax.config.update("jax_compilation_cache_dir", before)
 
 
 def test_a_dry_run_tells_sizes_and_writes_nothing(tmp_path):

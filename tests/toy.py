@@ -32,12 +32,18 @@ class Model:
         return 0.9 * jnp.roll(x, 1, 1) + 0.1 * noise
 
 
+def truth(seed: int, cycles: int) -> np.ndarray:
+    if cycles > 200:
+        raise UserError("the truth has 200 cycles")
+    return np.random.default_rng(seed).normal(size=(cycles + 1, 4))
+
+
 def toy(*, noise: float = 0.1) -> System:
     """Four variables on a ring."""
     return System(
         name="toy",
         model=Model(),
-        truth=lambda seed, cycles: np.random.default_rng(seed).normal(size=(cycles + 1, 4)),
+        truth=truth,
         climate=np.random.default_rng(1).normal(size=(10, 4)),
         perturb=lambda key, x, amplitude: x + amplitude * jax.random.normal(key, (4,), x.dtype),
         cycle_seconds=60.0,
