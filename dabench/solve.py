@@ -21,7 +21,7 @@ class Solution(NamedTuple):
     Arguments:
         image: (member, target) B u of the last good iterate u.
         guarded: (member,) whether a guard stopped the solve.
-        residual: (member,) smallest |b - A u| / |b| met.
+        residual: (member,) |b - A u| / |b| of that iterate.
     """
 
     image: Float[Array, "member target"]
@@ -50,7 +50,7 @@ def solve(
     shape = jax.eval_shape(apply, b)[1]
     zero = jnp.zeros(shape.shape, shape.dtype)
     norm = _dot(b, b)
-    state = _State(zero, b, b, norm, norm, zero, norm, norm > 0, jnp.zeros(len(b), bool))
+    state = _State(zero, b, b, norm, norm, zero, norm, norm, norm > 0, jnp.zeros(len(b), bool))
     tolerance = jnp.finfo(b.dtype).eps * norm
 
     def body(_: Array, s: _State) -> _State:
@@ -58,7 +58,7 @@ def solve(
         return s._replace(active=s.active & (s.square > tolerance))
 
     s = jax.lax.fori_loop(0, iterations, body, state)
-    return Solution(s.best, s.guarded, jnp.sqrt(s.least / jnp.where(norm > 0, norm, 1)))
+    return Solution(s.best, s.guarded, jnp.sqrt(s.left / jnp.where(norm > 0, norm, 1)))
 
 
 class _State(NamedTuple):
@@ -68,6 +68,7 @@ class _State(NamedTuple):
     rho: Array  # r.r (cg) or b.r (bicgstab)
     square: Array  # r.r
     best: Array  # image of the last good iterate
+    left: Array  # r.r of that iterate
     least: Array  # smallest r.r
     active: Array
     guarded: Array
@@ -98,6 +99,7 @@ def _accept(s: _State, b: Array, image: Array, r: Array, moved: Array) -> _State
         r=jnp.where(good[:, None], r, s.r),
         square=jnp.where(good, square, s.square),
         best=jnp.where(better[:, None], image, s.best),
+        left=jnp.where(better, square, s.left),
         least=jnp.where(good, jnp.minimum(square, s.least), s.least),
         active=good,
         guarded=s.guarded | (s.active & ~good),
