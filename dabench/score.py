@@ -23,7 +23,7 @@ import xarray as xr
 from dabench import archive, diagnose, interval, metrics
 from dabench.errors import UserError
 from dabench.metrics.ensemble import spread_skill_ratio
-from dabench.series import fields, plain, spectra, weights_of
+from dabench.series import fields, plain, seconds, spectra, weights_of
 
 SCHEMA = 1
 FILE, TABLE = "scores.json", "scores.parquet"
@@ -112,11 +112,11 @@ def _scores(tree: xr.DataTree, cycles: slice) -> dict[str, Any]:
     return {
         "regions": {str(w.region.item()): int((w > 0).sum()) for w in weights},
         "variables": {name: _variable(truth, name, v) for name, v in scored.items()},
-        "seconds": plain(truth["time"].values),
+        "seconds": plain(seconds(truth["time"].values)),
         "scores": [row for n, v in scored.items() for row in _rows(n, v, cycles, size, sound)],
         "series": [row for n, v in scored.items() for row in _series(n, v, size)],
-        "rank": [row for n, v in scored.items() for row in _rank(n, v, cycles)],
-        "spectra": _spectra(tree, cycles) if "latitude" in truth.dims else [],
+        "rank": [row for n, v in scored.items() for row in _rank(n, v, cycles)] if sound else [],
+        "spectra": _spectra(tree, cycles) if sound and "latitude" in truth.dims else [],
         "observations": diagnose.observation_space(tree, cycles),
         "ensemble": diagnose.ensemble(tree, cycles),
         "cost": diagnose.cost(tree),

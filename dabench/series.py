@@ -141,6 +141,13 @@ def _zonal_power(x: xr.DataArray) -> xr.DataArray:
     return mean.mean([d for d in ("cycle", "member") if d in mean.dims])
 
 
+def seconds(time: np.ndarray) -> np.ndarray:
+    """Valid times as an archive is read, dates or numbers, in seconds."""
+    if time.dtype.kind == "M":
+        return time.astype("datetime64[ns]").astype(np.int64) / 1e9
+    return time.astype(np.float64)
+
+
 def plain(value: Any) -> Any:
     """Numbers and arrays as JSON has them: NaN and infinities become null."""
     array = np.asarray(value, dtype=np.float64)

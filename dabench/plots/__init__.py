@@ -1,0 +1,95 @@
+"""Figures of runs: skill, spread and CRPS against time, weights, ranks, spectra, maps, network."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+from dabench import archive
+from dabench.headlines import Cell, headlines
+from dabench.plots import curves, maps
+from dabench.plots.style import save, theme
+from dabench.score import current_scores
+
+MAPPED = (("2m_temperature", None), ("10m_u_component_of_wind", None), ("geopotential", 500.0))
+LEVELS = (100.0, 250.0, 850.0)
+PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humidity")
+DAYS = (3.0, 7.0, 15.0)
+PLACE = (50.0, 5.0)
+"""What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 1 to 7."""
+
+
+def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
+    """Draw all figures of runs of one scenario into a folder, as SVG (light, dark) and PNG.
+
+    Arguments:
+        runs: Folders of runs; with several seeds of a method curves get bands, maps show the first.
+    """
+    folders = [Path(run) for run in runs]
+    scores = [current_scores(folder) for folder in folders]
+    trees: dict[str, xr.DataTree] = {}
+    for folder, run in zip(folders, scores, strict=True):
+        if run["method"] not in trees:
+            trees[run["method"]] = archive.open_run(folder)
+    with theme():
+        figures = {**dict(of_scores(scores)), **dict(of_archives(scores, trees))}
+        return [file for name, f in figures.items() for file in save(f, Path(out), name)]
+
+
+def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]:
+    """(name, figure) of all that scores alone can show."""
+    cells = headlines(runs[0]["variables"])
+    for metric in curves.METRICS:
+        if any(row["metric"] == metric for run in runs for row in run["series"]):
+            yield metric, curves.metric(runs, metric, cells)
+    levels = _profiles(runs[0]["variables"])
+    if levels:
+        yield "rmse-levels", curves.metric(runs, "rmse", levels)
+        yield "spread-levels", curves.metric(runs, "spread", levels)
+    others = {
+        "weights": curves.weights(runs),
+        "ranks": curves.ranks(runs, cells),
+        "spectra": curves.spectra(runs, cells),
+    }
+    yield from ((name, figure) for name, figure in others.items() if figure is not None)
+
+
+def _profiles(variables: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+    """The paper's upper-air cells that there are, a row a variable."""
+    return [
+        (name, level)
+        for name in PROFILED
+        for level in LEVELS
+        if level in variables.get(name, {}).get("levels", ())
+    ]
+
+
+def of_archives(
+    runs: Sequence[Mapping[str, Any]], trees: Mapping[str, xr.DataTree]
+) -> Iterator[tuple[str, Figure]]:
+    """(name, figure) of all that needs fields."""
+    yield "network", maps.network(next(iter(trees.values())))
+    if "latitude" not in next(iter(trees.values()))["truth"].dims:
+        return
+    variables = runs[0]["variables"]
+    cells = [c for c in MAPPED if c[1] in variables.get(c[0], {}).get("levels", ())]
+    for cycle in mapped_cycles(runs):
+        for name, level in cells or headlines(variables)[:1]:
+            suffix = "" if level is None else f"{level:g}"
+            yield f"map-{name}{suffix}-cycle{cycle}", maps.maps(trees, (name, level), cycle)
+    last = max(mapped_cycles(runs), default=0)
+    figure = maps.density(trees, (cells or headlines(variables))[0], last, PLACE)
+    if figure is not None:
+        yield "density", figure
+
+
+def mapped_cycles(runs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The cycles after 3, 7 and 15 days that all sound runs have reached; the last one if fewer."""
+    sound = [r for r in runs if not r["status"].startswith("diverged")] or list(runs)
+    last = min(run["completed"] for run in sound)
+    seconds = runs[0]["seconds"]
+    days = [(s - seconds[0]) / 86400 for s in seconds[: last + 1]]
+    wanted = [next((k for k, d in enumerate(days) if d >= day), last) for day in DAYS]
+    return sorted({k for k in wanted if k > 0})

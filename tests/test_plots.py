@@ -1,0 +1,119 @@
+"""Figures: what is drawn, that it is the numbers, and that files are whole and repeatable."""
+
+import xml.etree.ElementTree as ET
+
+import mock_run
+import numpy as np
+import pytest
+
+from dabench import archive, plots, score
+from dabench.plots import curves, maps, style
+
+
+def run(folder, method, layout=mock_run.SPHERE, **options):
+    attrs = {k: options.pop(k) for k in ("status", "completed", "seed") if k in options}
+    mock_run.write(folder, layout, mock_run.record(layout, **options), method=method, **attrs)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    home = tmp_path_factory.mktemp("drawn")
+    runs = [run(home / "free", "ensemble", error=2.0), run(home / "guess", "guess")]
+    return runs, {file.name: file for file in plots.draw(runs, home / "figures")}
+
+
+def test_every_kind_of_figure_is_drawn_light_dark_and_as_pixels(drawn):
+    names = {n.removesuffix(".png") for n in drawn[1] if n.endswith(".png")}
+    wanted = {"rmse", "spread", "crps", "weights", "ranks", "spectra", "network", "density"}
+    wanted |= {"rmse-levels", "spread-levels"}
+    assert wanted | {"map-2m_temperature-cycle6", "map-2m_temperature-cycle9"} == names
+    assert {f"{n}{end}" for n in names for end in (".svg", "-dark.svg", ".png")} == set(drawn[1])
+
+
+def test_figures_are_well_formed_name_the_methods_and_ask_for_nothing_from_outside(drawn):
+    for name, file in drawn[1].items():
+        if name.endswith(".svg"):
+            root = ET.parse(file).getroot()
+            links = [v for e in root.iter() for k, v in e.attrib.items() if k.endswith("href")]
+            assert all(v.startswith(("#", "data:")) for v in links)
+    assert "guess" in drawn[1]["rmse.svg"].read_text()
+
+
+def test_the_dark_figure_is_the_light_one_in_other_colours(drawn):
+    light, dark = (drawn[1][f"rmse{end}.svg"].read_text() for end in ("", "-dark"))
+    assert style.INK in light
+    assert style.INK not in dark
+    assert len(light) == len(dark)
+
+
+def test_drawing_twice_gives_the_same_bytes(drawn, tmp_path):
+    scores = [score.load_scores(folder) for folder in drawn[0]]
+    for name in ("one", "two"):
+        with style.theme():
+            style.save(curves.metric(scores, "rmse", [("temperature", 500.0)]), tmp_path, name)
+    for end in (".svg", ".png"):
+        assert (tmp_path / f"one{end}").read_bytes() == (tmp_path / f"two{end}").read_bytes()
+
+
+def test_curves_are_the_series_of_the_scores(drawn):
+    scores = score.load_scores(drawn[0][1])
+    figure = curves.metric([scores], "rmse", [("temperature", 500.0)])
+    (line,) = [x for x in figure.axes[0].lines if len(x.get_xdata()) == 10]
+    row = next(
+        r["values"]
+        for r in scores["series"]
+        if (r["variable"], r["level"], r["metric"]) == ("temperature", 500.0, "rmse")
+    )
+    np.testing.assert_allclose(line.get_ydata(), row)
+    np.testing.assert_allclose(line.get_xdata(), np.arange(10) / 2)
+
+
+def test_seeds_of_a_method_become_a_band(tmp_path):
+    runs = [run(tmp_path / str(s), "guess", seed=s) for s in (0, 1)]
+    scores = [score.score_run(folder) for folder in runs]
+    figure = curves.metric(scores, "rmse", [("temperature", 500.0)])
+    assert len(figure.axes[0].collections) == 1
+
+
+def test_long_series_are_averaged_over_blocks():
+    scores = {"regions": {"global": 3}, "seconds": list(range(5001)), "method": "m", "seed": 0}
+    frame = curves._frame(scores, [3.0, 4.0] * 2500)
+    assert len(frame) <= curves.POINTS
+    np.testing.assert_allclose(frame["value"], np.sqrt(12.5), rtol=0.02)
+
+
+def test_toy_systems_and_diverged_runs_are_drawn_too(tmp_path):
+    rec = mock_run.record(mock_run.SITES)
+    for field in (rec.members, rec.mean, rec.spread):
+        field[5:] = np.nan
+    mock_run.write(tmp_path / "bad", mock_run.SITES, rec, status="diverged at cycle 5", completed=5)
+    run(tmp_path / "good", "ensemble", mock_run.SITES)
+    files = plots.draw([tmp_path / "bad", tmp_path / "good"], tmp_path / "out")
+    assert {"rmse.svg", "network.svg"} <= {f.name for f in files}
+
+
+def test_maps_leave_out_runs_that_have_not_come_so_far(drawn, tmp_path):
+    short = run(tmp_path / "short", "letkf", cycles=2)
+    trees = {m: archive.open_run(f) for m, f in zip("ab", [drawn[0][0], short], strict=True)}
+    with style.theme():
+        figure = maps.maps(trees, ("2m_temperature", None), 5)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert "a" in titles
+    assert "b" not in titles
+
+
+def test_mapped_cycles_are_those_of_the_paper_or_the_last():
+    def reaching(last, status="complete"):
+        seconds = [43200.0 * k for k in range(last + 1)]
+        return {"status": status, "completed": last, "seconds": seconds}
+
+    assert plots.mapped_cycles([reaching(40)]) == [6, 14, 30]
+    assert plots.mapped_cycles([reaching(20)]) == [6, 14, 20]
+    assert plots.mapped_cycles([reaching(20), reaching(3, "diverged at cycle 3")]) == [6, 14, 20]
+
+
+def test_known_methods_keep_their_colour_whoever_else_is_there():
+    one, two = style.colours(["fa_apf", "mine"]), style.colours(["letkf", "fa_apf-paper"])
+    assert one["fa_apf"] == two["fa_apf-paper"]
+    assert len({*one.values(), *two.values()}) == 3
