@@ -1,6 +1,9 @@
 """Figures of runs: skill, spread and CRPS against time, weights, ranks, spectra, maps, network."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,11 @@ from dabench.plots import curves, maps
 from dabench.plots.style import save, theme
 from dabench.score import current_scores
 
+VERSION = 1
+"""Of the drawing: a figure is drawn again when it changes."""
+
+MANIFEST = "figures.json"
+
 MAPPED = (("2m_temperature", None), ("10m_u_component_of_wind", None), ("geopotential", 500.0))
 LEVELS = (100.0, 250.0, 850.0)
 PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humidity")
@@ -24,18 +32,40 @@ PLACE = (50.0, 5.0)
 def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
     """Draw all figures of runs of one scenario into a folder, as SVG (light, dark) and PNG.
 
+    Nothing is drawn again while the scores are the same: `figures.json` there remembers them.
+
     Arguments:
         runs: Folders of runs; with several seeds of a method curves get bands, maps show the first.
     """
-    folders = [Path(run) for run in runs]
+    folders, out = [Path(run) for run in runs], Path(out)
     scores = [current_scores(folder) for folder in folders]
+    key = hashlib.sha256(json.dumps([VERSION, scores]).encode()).hexdigest()
+    files = _drawn(out, key)
+    if files is None:
+        files = _draw(folders, scores, out)
+        content = {"key": key, "files": [file.name for file in files]}
+        archive.replace(out / MANIFEST, json.dumps(content).encode())
+    return files
+
+
+def _drawn(out: Path, key: str) -> list[Path] | None:
+    """The files there, if they show the same scores."""
+    try:
+        known = json.loads((out / MANIFEST).read_bytes())
+        files = [out / name for name in known["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return files if known["key"] == key and all(file.exists() for file in files) else None
+
+
+def _draw(folders: Sequence[Path], scores: Sequence[Mapping[str, Any]], out: Path) -> list[Path]:
     trees: dict[str, xr.DataTree] = {}
     for folder, run in zip(folders, scores, strict=True):
         if run["method"] not in trees:
             trees[run["method"]] = archive.open_run(folder)
     with theme():
-        figures = {**dict(of_scores(scores)), **dict(of_archives(scores, trees))}
-        return [file for name, f in figures.items() for file in save(f, Path(out), name)]
+        figures = chain(of_scores(scores), of_archives(scores, trees))
+        return [file for name, figure in figures for file in save(figure, out, name)]
 
 
 def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]:

@@ -1,0 +1,176 @@
+"""The leaderboard: one static folder that works from disk and asks for nothing from outside."""
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dabench import __version__, metrics
+from dabench.archive import replace
+from dabench.errors import UserError
+from dabench.folder import lock
+from dabench.headlines import number
+from dabench.pages import METRICS, Board, boards
+from dabench.plots import draw, of_scores
+from dabench.plots.style import save, theme
+from dabench.results import find
+
+MANIFEST = "leaderboard.json"
+"""Names the files of a site, so that a later build takes away only what an earlier one made."""
+
+STATIC = ("style.css", "page.js")
+
+CURVES = ("rmse", "crps", "spread", "weights", "ranks", "spectra", "rmse-levels", "spread-levels")
+ALTERNATIVES = {
+    "rmse": "RMSE of the ensemble mean against time, a line for each method",
+    "crps": "CRPS against time, a line for each method",
+    "spread": "Ensemble spread against time, a line for each method",
+    "rmse-levels": "RMSE of the ensemble mean against time at three levels",
+    "spread-levels": "Ensemble spread against time at three levels",
+    "weights": "Effective sample size, ancestors, tempering and innovations against time",
+    "ranks": "Histograms of where the truth falls among the members",
+    "spectra": "Power against zonal wavenumber of truth, members and error",
+    "network": "Where each group of observations lies",
+    "density": "Density of the members at one point, and the truth",
+}
+
+
+def build(sources: Iterable[str | Path], out: str | Path) -> Path:
+    """Build the site from runs and results, and return its front page.
+
+    Made aside and then moved into place file by file, the front page last, so that a site is there
+    and whole at any moment; the same sources give the same bytes.
+
+    Arguments:
+        sources: Folders with runs, result files, folders of result files; see `results.find`.
+        out: Folder of the site; new, empty, or made by an earlier build (UserError otherwise).
+    """
+    out = Path(out)
+    known = _ours(out)
+    shown = boards(find(sources))
+    with lock(out):
+        part = out.with_name(f".{out.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        _write(shown, part)
+        _publish(part, out, known)
+    return out / "index.html"
+
+
+def _ours(out: Path) -> list[str]:
+    """The files of the site that is there."""
+    if not out.exists() or not any(out.iterdir()):
+        return []
+    try:
+        return list(json.loads((out / MANIFEST).read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{out}: holds files, but none says that they are a leaderboard ({MANIFEST}); "
+            "choose another folder with --out."
+        ) from None
+
+
+def _publish(part: Path, out: Path, known: list[str]) -> None:
+    """Move all files over, and take away those of the earlier build that are no more."""
+    new = sorted(p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file())
+    everything = {"files": sorted({*known, *new})}
+    out.mkdir(parents=True, exist_ok=True)
+    replace(out / MANIFEST, json.dumps(everything, indent=1).encode())
+    for name in sorted(new, key=lambda n: (n == "index.html", n)):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(part / name, out / name)
+    for name in {*known} - {*new}:
+        if (gone := out / name).resolve().is_relative_to(out.resolve()):
+            gone.unlink(missing_ok=True)
+    replace(out / MANIFEST, json.dumps({"files": new}, indent=1).encode())
+    shutil.rmtree(part)
+
+
+def _write(shown: list[Board], part: Path) -> None:
+    part.mkdir(parents=True)
+    templates = resources.files("dabench") / "templates"
+    for name in STATIC:
+        (part / name).write_bytes((templates / name).read_bytes())
+    pages = _environment()
+    for board in shown:
+        folder = part / board.slug
+        figures = _figures(board, folder)
+        _page(
+            pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../"
+        )
+        _downloads(board, folder)
+    _page(pages, "index.html", part / "index.html", boards=shown, root="")
+
+
+def _environment() -> Environment:
+    pages = Environment(
+        loader=PackageLoader("dabench"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.globals |= {
+        "version": __version__,
+        "metric_version": metrics.VERSION,
+        "alternatives": ALTERNATIVES,
+        "metric_names": METRICS,
+    }
+    pages.filters["number"] = number
+    return pages
+
+
+def _page(pages: Environment, template: str, path: Path, **content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(pages.get_template(template).render(**content), encoding="utf-8")
+
+
+def _figures(board: Board, folder: Path) -> dict[str, list[str]]:
+    """Draw a board: names of its figures by section; from archives where all runs have theirs."""
+    folders = [Path(run["folder"]) for run in board.runs if "folder" in run]
+    if len(folders) == len(board.runs):
+        for file in draw(folders, _home(folders)):
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / file.name)
+    else:
+        with theme():
+            for name, figure in of_scores(board.runs):
+                save(figure, folder, name)
+    names = {p.name.removesuffix("-dark.svg") for p in folder.glob("*-dark.svg")}
+    maps = sorted((n for n in names if n.startswith("map-")), key=_by_cycle)
+    return {
+        "curves": [n for n in CURVES if n in names],
+        "maps": maps + [n for n in ("density",) if n in names],
+        "network": [n for n in ("network",) if n in names],
+    }
+
+
+def _home(folders: list[Path]) -> Path:
+    """Where `dabench plot` keeps the figures of the same runs."""
+    seeds = sorted({folder.name for folder in folders})
+    return folders[0].parent.parent / f"figures-{'-'.join(seeds)}"
+
+
+def _by_cycle(name: str) -> tuple[int, str]:
+    return int(name.rpartition("cycle")[2]), name
+
+
+def _downloads(board: Board, folder: Path) -> None:
+    """All numbers of a board: `results.json`, and headline values as `scores.csv`."""
+    runs = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
+    content = {"schema": 1, "runs": runs}
+    (folder / "results.json").write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    table = io.StringIO()
+    columns = ("method", "seed", "variable", "level", "region", "metric", "value", "low", "high")
+    writer = csv.DictWriter(table, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for run in runs:
+        given = {"method": run["method"], "seed": run["seed"]}
+        writer.writerows(given | row for row in run["scores"])
+    (folder / "scores.csv").write_text(table.getvalue(), encoding="utf-8")
