@@ -17,7 +17,7 @@ import xarray as xr
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.checkpoint import Checkpoint, Params, load
 from dabench.systems.gencast.model import GenCast, open_model
-from dabench.systems.gencast.network import Network
+from dabench.systems.gencast.network import Level, Network
 
 HERE = Path(__file__).parents[1] / "data" / "gencast"
 
@@ -71,6 +71,11 @@ class Case:
     @cached_property
     def network(self) -> Network:
         return Network(self.checkpoint.config, *self.grid)
+
+    @cached_property
+    def level(self) -> Level:
+        """Of every noise level at once."""
+        return jax.jit(self.network.at_level)(self.params, jnp.asarray(self.denoiser["sigma"]))
 
     @cached_property
     def known(self) -> jax.Array:

@@ -148,12 +148,16 @@ def test_gencast_noise_encoding(case):
 
 def test_gencast_latents_and_raw_output(case):
     stored, network, params = case.denoiser, case.network, case.params
-    level = network.at_level(params, jnp.asarray(stored["sigma"]))
+    level = case.level
     condition = network.condition(params, case.known)
-    noisy = level.c_in * jnp.swapaxes(nodes(stored["noisy_targets"]), 0, 1)
-    on_mesh, on_grid = network.encode(params, level, condition, noisy)
-    processed = network.process(params, level, on_mesh)
-    raw = network.decode(params, level, processed, on_grid)
+
+    @jax.jit
+    def stages(z):
+        mesh, grid = network.encode(params, level, condition, level.c_in * jnp.swapaxes(z, 0, 1))
+        processed = network.process(params, level, mesh)
+        return mesh, grid, processed, network.decode(params, level, processed, grid)
+
+    on_mesh, on_grid, processed, raw = stages(nodes(stored["noisy_targets"]))
     for found, key in (
         (on_mesh, "latent_mesh_after_encoder"),
         (on_grid, "latent_grid_after_encoder"),
@@ -165,15 +169,18 @@ def test_gencast_latents_and_raw_output(case):
 
 def test_gencast_denoiser_and_its_derivatives(case):
     stored, network, params = case.denoiser, case.network, case.params
-    level = network.at_level(params, jnp.asarray(stored["sigma"]))
+    level = case.level
     condition = network.condition(params, case.known)
 
-    def denoise(z):
-        return network.denoise(params, level, condition, z)
+    @jax.jit
+    def derivatives(z, tangent, cotangent):
+        def denoise(z):
+            return network.denoise(params, level, condition, z)
 
-    z, tangent, cotangent = (nodes(stored[k]) for k in ("noisy_targets", "tangent", "cotangent"))
-    out, jvp = jax.jvp(denoise, (z,), (tangent,))
-    (vjp,) = jax.vjp(denoise, z)[1](cotangent)
+        return *jax.jvp(denoise, (z,), (tangent,)), *jax.vjp(denoise, z)[1](cotangent)
+
+    inputs = (nodes(stored[k]) for k in ("noisy_targets", "tangent", "cotangent"))
+    out, jvp, vjp = derivatives(*inputs)
     close(out, nodes(stored["denoised"]), 3e-5, scale=8)
     close(jvp, nodes(stored["jvp"]), 3e-5, scale=5)
     close(vjp, nodes(stored["vjp"]), 3e-5, scale=5)
@@ -183,9 +190,13 @@ def test_gencast_denoiser_and_its_derivatives(case):
 def test_gencast_denoiser_at_one_level_for_all_members(case):
     stored, network, params = case.denoiser, case.network, case.params
     condition, z = network.condition(params, case.known), nodes(stored["noisy_targets"])
+
+    @jax.jit
+    def denoise(sigma, condition, z):
+        return network.denoise(params, network.at_level(params, sigma), condition, z)
+
     for b, sigma in enumerate(stored["sigma"]):
-        level = network.at_level(params, jnp.asarray(sigma))
-        out = network.denoise(params, level, condition, z)
+        out = denoise(jnp.asarray(sigma), condition, z)
         close(out[b], nodes(stored["denoised"])[b], 3e-5, scale=8)
 
 

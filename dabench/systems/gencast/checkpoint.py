@@ -133,7 +133,7 @@ def load(path: str | Path) -> Checkpoint:
     try:
         with np.load(path, allow_pickle=False) as file:
             tree = _unflatten({key: file[key] for key in file.files})
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not a readable npz checkpoint ({error})") from error
     try:
         config = {f.name: tree[f.name] for f in dataclasses.fields(Config) if f.name in tree}

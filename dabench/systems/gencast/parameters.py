@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from scipy.special import ndtr, ndtri
 
 from dabench.errors import UserError
 from dabench.systems.gencast import channels
@@ -143,19 +145,22 @@ def initialise(key: jax.Array, config: Config, output_scale: float = 1.0) -> Par
         output_scale: Factor on the last layer's weights; below 1 the network starts near the
             preconditioner's own guess (0.1 serves small networks well).
     """
-    params: Params = {}
+    layers, params = list(linears(config)), {}
+    sizes = [layer.inputs * layer.outputs for layer in layers]
+    uniform = np.asarray(jax.random.uniform(key, (sum(sizes),), jnp.float32), float)
     last = f"{DECODER}/decoder_nodes_grid_nodes_mlp/~/linear_"
     last += str(config.denoiser_architecture_config.hidden_layers)
-    for i, layer in enumerate(linears(config)):
-        scale = output_scale if layer.path == last else 1.0
-        params[layer.path] = {"w": scale * _weights(jax.random.fold_in(key, i), layer)}
+    for layer, u in zip(layers, np.split(uniform, np.cumsum(sizes)[:-1]), strict=True):
+        scale = layer.std * (output_scale if layer.path == last else 1.0)
+        w = (scale * _quantile(u, layer.law)).reshape(layer.inputs, layer.outputs)
+        params[layer.path] = {"w": jnp.asarray(w, jnp.float32)}
         if layer.bias:
             params[layer.path]["b"] = jnp.zeros(layer.outputs, jnp.float32)
     return params
 
 
-def _weights(key: jax.Array, layer: Linear) -> jax.Array:
-    shape = (layer.inputs, layer.outputs)
-    if layer.law == "uniform":
-        return layer.std * 3**0.5 * jax.random.uniform(key, shape, jnp.float32, -1.0, 1.0)
-    return layer.std * jax.random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32)
+def _quantile(u: np.ndarray, law: str) -> np.ndarray:
+    """Of the uniform law with unit variance, or of the unit normal cut at two."""
+    if law == "uniform":
+        return np.sqrt(3) * (2 * u - 1)
+    return ndtri(ndtr(-2) + u * (ndtr(2) - ndtr(-2)))
