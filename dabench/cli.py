@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+RESULTS = "leaderboard/results"
 Runs = Annotated[list[Path], typer.Argument(help="Folders of runs (runs/.../seed0).")]
 Out = Annotated[Path, typer.Option(help="Where runs are kept.")]
 
@@ -94,6 +95,8 @@ def evaluate(folders: list[Path], out: Path) -> None:
         typer.echo(f"scores    {folder / FILE}")
     _draw(folders, None)
     Console().print(results(scores))
+    if folders:
+        _build([out], out / "leaderboard")
 
 
 def _draw(runs: list[Path], out: Path | None) -> None:
@@ -127,6 +130,37 @@ def score(runs: Runs) -> None:
         score_run(folder)
         typer.echo(f"scores    {folder / FILE}")
     typer.echo(f"next      dabench plot {shlex.join(map(str, runs))}")
+
+
+@app.command()
+def leaderboard(
+    runs: Annotated[list[Path] | None, typer.Argument(help="Runs, or folders of them.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("runs/leaderboard"),
+) -> None:
+    """Build the site of all published results and of runs of one's own (default: runs)."""
+    _build(runs or [folder for folder in [Path("runs")] if folder.exists()], out)
+
+
+def _build(runs: list[Path], out: Path) -> None:
+    """The site of published results and runs; a run stands for a result of the same experiment."""
+    from dabench import library
+    from dabench.leaderboard import build
+
+    page = build([*library.folders(RESULTS)[:1], *runs], out)
+    typer.echo(f"page      {page}")
+
+
+@app.command()
+def publish(
+    runs: Runs,
+    to: Annotated[Path, typer.Option(help="Folder of published results.")] = Path(RESULTS),
+) -> None:
+    """Add runs to the published results, which are kept under version control."""
+    from dabench.results import add
+
+    for file in add(runs, to):
+        typer.echo(f"result    {file}")
+    typer.echo("next      dabench leaderboard")
 
 
 @app.command()
