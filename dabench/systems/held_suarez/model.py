@@ -16,7 +16,7 @@ from dabench.systems.gencast.noise import SphereNoise
 from dabench.systems.held_suarez import data, harmonics
 
 BATCH = 4  # members at a time: the fastest on a CPU
-SAMPLER = Sampler("dpmpp_2m", levels=20, sigma_max=60.0, sigma_min=0.03)
+SAMPLER = Sampler("dpmpp_2m", levels=12, sigma_max=60.0, sigma_min=0.01)
 Targets = Float[Array, "member target"]
 
 

@@ -15,7 +15,7 @@ from dabench.errors import UserError
 from dabench.systems.base import System
 from dabench.systems.gencast import checkpoint
 from dabench.systems.held_suarez import data, packed
-from dabench.systems.held_suarez.model import HeldSuarezModel, sphere_noise
+from dabench.systems.held_suarez.model import BATCH, HeldSuarezModel, sphere_noise
 from dabench.systems.held_suarez.release import CLIMATE, VERIFICATION, WEIGHTS
 
 FILES = Path(__file__).parent / "files"
@@ -63,7 +63,7 @@ def held_suarez(
         perturb=perturbation(climate),
         cycle_seconds=CYCLE_SECONDS,
         digest=digest(folder, resolution, offset),
-        extra={"resolution": resolution, "offset": offset},
+        extra={"resolution": resolution, "offset": offset, "batch": BATCH},
     )
 
 
