@@ -12,4 +12,4 @@ FILTERS = {
     "oi": "dabench.filters.oi:oi",
     "persistence": "dabench.filters.persistence:persistence",
 }
-"""Name: module and factory. A factory takes the Problem; its keyword-only arguments are settings."""
+"""Name: module and factory, which takes the Problem; keyword-only arguments are its settings."""
