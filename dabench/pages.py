@@ -216,9 +216,10 @@ class Board:
         shown = {
             "source": scenario.get("source"),
             "system": _words(scenario.get("system", first["system"]["name"])),
-            "cycles": f"{first['cycles']}, the first {first['spinup']} not scored",
+            "period": f"{first['cycles']} cycles, the first {first['spinup']} not scored",
             "initial ensemble": _words(scenario.get("initial")),
-            "observations a cycle": self._observed(),
+            "observed": f"{self._observed()} values a cycle" if self._observed() else None,
+            "members": ", ".join(map(str, sorted({run["members"] for run in self.runs}))),
             "digest": str(scenario["digest"])[:16],
         }
         return {term: str(text) for term, text in shown.items() if text}

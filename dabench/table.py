@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -90,6 +91,55 @@ def _why(scores: Scores) -> list[Text]:
 
 def _value(values: Mapping[tuple, Mapping[str, Any]], cell: Cell, metric: str) -> float | None:
     return values.get((*cell, metric), {}).get("value")
+
+
+def comparison(table: pd.DataFrame, reference: str = REFERENCE) -> RenderableType:
+    """What `compare.compare_all` found, for a rich console."""
+    names = ["scenario", "system", "seed"]
+    parts = []
+    for _, part in table.groupby(names, sort=False):
+        scenario, system, seed = part[names].iloc[0]
+        parts.append(_compared(f"{scenario} · {system} · seed {seed}", part, reference))
+    return Group(*parts)
+
+
+def _compared(title: str, table: pd.DataFrame, reference: str) -> Table:
+    shown = _table(
+        f"{title}, against {reference}",
+        "differences of paired cycles with 95 % intervals; "
+        "insufficient data: fewer than 15 independent cycles in effect",
+    )
+    shown.add_column("method", no_wrap=True)
+    shown.add_column("", no_wrap=True)
+    for column in ("value", "difference", "low", "high", "p"):
+        shown.add_column(column, justify="right", no_wrap=True)
+    shown.add_column("verdict", no_wrap=True)
+    for method, part in table.groupby("method", sort=False):
+        shown.add_section()
+        if part["verdict"].iloc[0].startswith("diverged"):
+            shown.add_row(str(method), *[""] * 6, _verdict("diverged"))
+            continue
+        for i, row in enumerate(part.to_dict("records")):
+            cell = label(row["variable"], _known(row["level"]))
+            numbers = [number(_known(row[k])) for k in ("a", "difference", "low", "high")]
+            head = "" if i else str(method)
+            shown.add_row(
+                head, f"{cell} {row['metric']}", *numbers, _p(row["p"]), _verdict(row["verdict"])
+            )
+    return shown
+
+
+def _known(value: float) -> float | None:
+    return float(value) if pd.notna(value) else None
+
+
+def _p(value: float) -> str:
+    return "–" if pd.isna(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _verdict(text: str) -> Text:
+    styles = {"better": "green", "worse": "red", "insufficient data": "dim"}
+    return Text(text, styles.get(text, "red" if text.startswith("diverged") else ""))
 
 
 def _cost(board: Sequence[Scores]) -> Table:

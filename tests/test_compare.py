@@ -1,0 +1,124 @@
+"""Comparisons of runs: what they estimate, when they are sure, and what they refuse."""
+
+import mock_run
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dabench import compare as module
+from dabench import score, table
+from dabench.compare import compare, compare_all
+from dabench.errors import UserError
+
+
+def scores(method, values, crps=None, **changes):
+    """Scores of one cell with this RMSE in every cycle after a spin-up of two."""
+    cell = {"variable": "x", "level": None, "region": "global"}
+    series = [cell | {"metric": "rmse", "values": [9.0, 9.0, 9.0, *values]}]
+    if crps is not None:
+        series.append(cell | {"metric": "crps", "values": [9.0, 9.0, 9.0, *crps]})
+    facts = {"metric_version": "1", "completed": len(values) + 2, "status": "complete"}
+    variables = {"variables": {"x": {"levels": [None]}}}
+    return mock_run.IDENTITY | facts | variables | {"method": method, "series": series} | changes
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).normal(size=(2, 200))
+
+
+def test_differences_are_of_roots_of_means(noise):
+    a, b = 2 + 0.1 * noise[0], 3 + 0.1 * noise[1]
+    row = compare(scores("a", a), scores("b", b)).iloc[0]
+    wanted = np.sqrt((a**2).mean()), np.sqrt((b**2).mean())
+    assert (row["a"], row["b"]) == pytest.approx(wanted)
+    assert row["difference"] == pytest.approx(wanted[0] - wanted[1])
+    assert row["ratio"] == pytest.approx(wanted[0] / wanted[1])
+    assert (row["cycles"], row["verdict"]) == (200, "better")
+
+
+@pytest.mark.parametrize("test", module.TESTS)
+def test_all_tests_agree_where_there_is_no_doubt_and_where_there_is_none_at_all(noise, test):
+    a, b = 2 + 0.1 * noise[0], 2.5 + 0.1 * noise[1]
+    verdicts = [
+        compare(scores("a", x), scores("b", y), test=test).iloc[0]["verdict"]
+        for x, y in [(a, b), (b, a), (a, a)]
+    ]
+    assert verdicts == ["better", "worse", "same"]
+
+
+@pytest.mark.parametrize("test", module.TESTS)
+def test_intervals_of_rmse_differences_cover_the_truth_as_often_as_they_say(test):
+    """Independent cycles with E[a^2] = 4.04, E[b^2] = 6.29."""
+    rng, truth, covered = np.random.default_rng(1), np.sqrt(4.04) - np.sqrt(6.29), 0
+    trials = 100
+    for _ in range(trials):
+        a, b = 2 + 0.2 * rng.normal(size=120), 2.5 + 0.2 * rng.normal(size=120)
+        row = compare(scores("a", a), scores("b", b), test=test).iloc[0]
+        covered += row["low"] <= truth <= row["high"]
+    assert covered / trials > 0.95 - 4 * np.sqrt(0.95 * 0.05 / trials)
+
+
+def test_pairing_removes_what_both_runs_share(noise):
+    shared = 1 + abs(noise[0])
+    a, b = shared + 0.01, shared + 0.02 * np.random.default_rng(5).uniform(size=200) + 0.02
+    assert compare(scores("a", a), scores("b", b)).iloc[0]["verdict"] == "better"
+
+
+def test_too_few_independent_cycles_are_insufficient_however_small_p_is(noise):
+    a, b = 1 + 0.01 * noise[0], 2 + 0.01 * noise[1]
+    few = compare(scores("a", a[:12]), scores("b", b[:12])).iloc[0]
+    assert few["verdict"] == "insufficient data"
+    slow = 2 + np.sin(np.arange(200) / 40)
+    row = compare(scores("a", slow), scores("b", slow[::-1].copy())).iloc[0]
+    assert row["effective"] < 15
+    assert row["verdict"] == "insufficient data"
+
+
+def test_a_run_that_diverged_is_not_compared(noise):
+    a, b = scores("a", 1 + noise[0], status="diverged at cycle 90"), scores("b", 2 + noise[1])
+    assert compare(a, b).iloc[0]["verdict"] == "diverged at cycle 90"
+
+
+def test_other_problems_seeds_tests_and_metrics_are_refused(noise):
+    a = scores("a", noise[0])
+    other = a["scenario"] | {"digest": "other"}
+    with pytest.raises(UserError, match="scenario's digest 5c3 and other"):
+        compare(a, scores("b", noise[1], scenario=other))
+    with pytest.raises(UserError, match="seed 0 and 1"):
+        compare(a, scores("b", noise[1], seed=1))
+    with pytest.raises(UserError, match="unknown test 'student'; known: ewc"):
+        compare(a, a, test="student")
+    with pytest.raises(UserError, match="unknown metric 'foo'"):
+        compare(a, a, metrics=["foo"])
+
+
+def test_every_method_is_compared_with_the_unconditional_ensemble(noise):
+    runs = [
+        scores("ensemble", 2 + 0.1 * noise[0], crps=1 + 0.1 * noise[0]),
+        scores("guess", 1 + 0.1 * noise[1], crps=1 + 0.1 * noise[0]),
+        scores("bad", 1 + 0.1 * noise[1], status="diverged at cycle 9"),
+    ]
+    found = compare_all(runs)
+    assert found.groupby("method")["verdict"].agg(list).to_dict() == {
+        "guess": ["better", "same"],
+        "bad": ["diverged at cycle 9"],
+    }
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(table.comparison(found))
+    assert "better" in console.export_text()
+    with pytest.raises(UserError, match="runs of 'ensemble'"):
+        compare_all(runs[1:])
+
+
+def test_runs_are_compared_from_their_folders(tmp_path):
+    for name, error in (("free", 2.0), ("guess", 0.5)):
+        rec = mock_run.record(mock_run.SPHERE, error=error, cycles=40, seed=int(error))
+        mock_run.write(tmp_path / name, rec=rec, method=name)
+    found = compare(tmp_path / "guess", tmp_path / "free", regions=["global", "tropics"])
+    assert set(found["verdict"]) == {"better"}
+    assert len(found) == 4 * 2 * 2
+    one = score.load_scores(tmp_path / "guess")
+    rmse = next(r for r in one["scores"] if r["metric"] == "rmse" and r["level"] == 500.0)
+    row = found.query("metric == 'rmse' and level == 500 and region == 'global'").iloc[0]
+    assert row["a"] == pytest.approx(rmse["value"])
