@@ -10,6 +10,7 @@ import xarray as xr
 
 from dabench import archive
 
+pytestmark = pytest.mark.xdist_group("kill")  # one uninterrupted run serves all
 RUN = ("run", "toy", "--method", "forecast", "--cycles", "150", "--out")
 FOLDER = "toy/toy/forecast/seed3"
 
@@ -81,3 +82,24 @@ def test_scores_are_whole_or_absent_before_whichever_change_the_process_dies(tmp
         deaths += 1
     assert deaths >= 4  # two files, each made and moved
     assert all(path.exists() for path in files)
+
+
+def test_killed_ten_times_a_leaderboard_is_whole_in_the_end(tmp_path, whole):
+    toy.playground(tmp_path)
+    shutil.copytree(whole / "runs" / "toy", tmp_path / "runs" / "toy")
+    site, reference = tmp_path / "runs" / "site", content(whole / "runs" / "leaderboard")
+    build = ("leaderboard", "runs", "--out", str(site))
+    codes = []
+    for n in np.random.default_rng(1).permutation(np.arange(5, 100, 10)):
+        codes.append(toy.command(tmp_path, *build, strike=(int(n), signal.SIGKILL)))
+        for name, bytes_ in content(site).items():
+            assert name == "leaderboard.json" or bytes_ == reference[name]
+    assert set(codes) == {-signal.SIGKILL}, (tmp_path / "log.txt").read_text()
+    assert toy.command(tmp_path, *build) == 0, (tmp_path / "log.txt").read_text()
+    assert content(site) == reference
+    assert not list((tmp_path / "runs").glob(".site.part"))
+
+
+def content(site):
+    """Every file of a site."""
+    return {str(p.relative_to(site)): p.read_bytes() for p in site.rglob("*") if p.is_file()}

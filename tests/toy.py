@@ -164,7 +164,7 @@ def command(folder: Path, *args: str, strike: tuple[int, signal.Signals] | None 
     """
     process = processes().Process(target=_command, args=(folder, args, strike))
     process.start()
-    process.join(120)
+    process.join(600)
     assert process.exitcode is not None, f"dabench {args} did not end"
     return process.exitcode
 
