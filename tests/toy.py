@@ -182,6 +182,7 @@ def _command(
 
     install()
     sys.argv = ["dabench", *args]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
     if strike is not None:
         cycle.FLUSH_SECONDS = 0.0
         _strike(str(folder / "runs"), *strike)
