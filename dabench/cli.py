@@ -133,6 +133,30 @@ def score(runs: Runs) -> None:
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Runs, or folders of them (default: runs).")
+    ] = None,
+    against: Annotated[str, typer.Option(help="The method all others are held to.")] = "ensemble",
+    test: Annotated[str, typer.Option(help="ewc, geer, diebold_mariano or bootstrap.")] = "ewc",
+    every: Annotated[
+        bool, typer.Option("--all", help="All variables and levels, not headlines alone.")
+    ] = False,
+) -> None:
+    """Tell who is better, by how much, how surely: paired differences, cycle by cycle."""
+    from rich.console import Console
+
+    from dabench.compare import compare_all
+    from dabench.score import FILE
+    from dabench.table import comparison
+
+    folders = [file.parent for run in runs or [Path("runs")] for file in sorted(run.rglob(FILE))]
+    table = compare_all(folders, reference=against, test=test, all_cells=every)
+    Console().print(comparison(table, against))
+    typer.echo("next      dabench leaderboard")
+
+
+@app.command()
 def leaderboard(
     runs: Annotated[list[Path] | None, typer.Argument(help="Runs, or folders of them.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("runs/leaderboard"),
