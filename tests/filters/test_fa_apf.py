@@ -1,0 +1,168 @@
+"""FA-APF against the Kalman filter: exact weights, the rate of convergence, the window of alpha."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from dabench import diffusion
+from dabench.errors import UserError
+from dabench.filters.base import Problem
+from dabench.filters.bootstrap import bootstrap
+from dabench.filters.ensemble import ensemble
+from dabench.filters.fa_apf import checked, dirac, fa_apf, gaussian
+from dabench.filters.guided import guided
+from dabench.filters.kalman import kalman
+from dabench.guidance import Guide
+from dabench.observe import Network, Observation
+from dabench.systems.base import Sampler
+from dabench.systems.linear_gaussian import linear_gaussian
+
+SIZE, EXACT = 4, Guide("cg", 3)
+
+
+def problem(noise="identity", observed=(0, 2), std=0.5):
+    system = linear_gaussian(size=SIZE, noise_cov=noise)
+    index = np.array(observed)
+    network = Network(lambda x: x[index], np.full(len(index), std), pd.DataFrame(), linear=True)
+    return system, Problem(system.model, network, system.climate, batch=4096)
+
+
+def log_evidence(system, network, x, y):
+    """log N(y; H A x, H Q Hᵀ + R) up to a constant."""
+    H = np.asarray(jax.jacobian(network.h)(jnp.zeros(SIZE)))
+    S = H @ system.extra["Q"] @ H.T + np.diag(network.var)
+    r = np.asarray(y)[None] - np.asarray(x) @ (H @ system.extra["A"]).T
+    return -0.5 * np.sum(r * np.linalg.solve(S, r.T).T, -1)
+
+
+def look(rule, p, x, y, key):
+    model, sampler = p.model, Sampler(sigma_max=1e6)  # where D is the prior mean to six digits
+    condition = diffusion.conditions(model, x, jnp.zeros(()), p.batch)
+    return rule(p, model, sampler, EXACT)(jax.random.split(key, len(x)), x, condition, y)[0]
+
+
+@pytest.mark.parametrize("noise", ["identity", "correlated"])
+def test_the_finer_weight_is_exact(noise, key):
+    system, p = problem(noise)
+    x, y = system.climate[:20], jnp.array([0.3, -1.0])
+    log_w = look(gaussian, p, x, y, key)
+    expected = log_evidence(system, p.network, x, y)
+    np.testing.assert_allclose(log_w - log_w[0], expected - expected[0], rtol=1e-4, atol=1e-4)
+
+
+def test_the_dirac_weight_is_exact_at_its_own_alpha(key):
+    system, p = problem(observed=(1,))
+    x, y = system.climate[:20], jnp.array([0.7])
+    alpha = 1 / (1 + system.extra["Q"][1, 1] / 0.5**2)
+    log_w = alpha * look(dirac, p, x, y, key)
+    expected = log_evidence(system, p.network, x, y)
+    np.testing.assert_allclose(log_w - log_w[0], expected - expected[0], rtol=1e-4, atol=1e-4)
+
+
+CYCLES, REPEATS = 4, 24
+
+
+def errors_of_the_mean(make, noise, sizes, key):
+    """Root mean square distances of ensemble means from the Kalman filter's, over repeats."""
+    system, p = problem(noise)
+    truth = system.truth(1, CYCLES)
+    y = truth[1:, np.array([0, 2])] + 0.5 * jax.random.normal(key, (CYCLES, 2))
+
+    def run(method, n, key):
+        def cycle(carry, now):
+            k, obs = now
+            return method.step(jax.random.fold_in(key, k), carry, obs)[0], None
+
+        steps = (jnp.arange(CYCLES), Observation(jnp.zeros(CYCLES), y))
+        return jax.lax.scan(cycle, method.init(jnp.zeros((n, SIZE))), steps)[0]
+
+    exact, method, errors = run(kalman(p), 1, key).mean, make(p), []
+    for n in sizes:
+        keys = jax.random.split(jax.random.fold_in(key, n), REPEATS)
+        means = jax.jit(lambda keys, n=n: jax.lax.map(lambda k: run(method, n, k).x.mean(0), keys))
+        errors.append(float(jnp.sqrt(jnp.mean((means(keys) - exact[None]) ** 2))))
+    return errors
+
+
+METHODS = {
+    "fa_apf": lambda p: fa_apf(
+        p,
+        ess=None,
+        weight="gaussian",
+        guidance=EXACT,
+        sampler=Sampler("dpmpp_2m", levels=60),
+    ),
+    "bootstrap": bootstrap,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "noise"),
+    [("fa_apf", "identity"), ("fa_apf", "correlated"), ("bootstrap", "identity")],
+)
+def test_error_falls_as_the_root_of_the_number_of_members(name, noise, key):
+    sizes = [32, 181, 1024]
+    errors = errors_of_the_mean(METHODS[name], noise, sizes, key)
+    slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    # An error is a root mean square of about 24 x 3 numbers, so its logarithm scatters by
+    # 1 / sqrt(2 * 72) = 0.083, and the slope over three sizes a factor 5.7 apart by 0.034.
+    assert abs(slope + 0.5) < 4 * 0.034, (errors, slope)
+
+
+@pytest.mark.parametrize("make", [fa_apf, guided, bootstrap])
+def test_no_information_leaves_the_unconditional_ensemble(make, key):
+    system, p = problem("correlated")
+    blind = p._replace(
+        network=Network(p.network.h, np.full(2, 1e9), pd.DataFrame(), linear=True), batch=3
+    )
+    sampler, x = Sampler(levels=8), system.climate[:10]
+    obs = Observation(jnp.zeros(()), jnp.array([0.3, -1.0]))
+    runs = []
+    for method in (make(blind, sampler=sampler), ensemble(blind, sampler=sampler)):
+        carry, _ = jax.jit(method.step)(key, method.init(x), obs)
+        runs.append(carry.x)
+    np.testing.assert_allclose(runs[0], runs[1], atol=1e-10)
+
+
+def test_diagnostics_are_those_of_the_window_and_one_compilation_serves_all_cycles(key):
+    system, p = problem()
+    method = fa_apf(p, ess=(0.25, 0.3), sampler=Sampler(levels=6))
+    carry, step = method.init(system.climate[:64]), jax.jit(method.step)
+    for k in range(3):
+        obs = Observation(jnp.asarray(float(k)), jnp.array([3.0, -3.0]))
+        carry, info = step(jax.random.fold_in(key, k), carry, obs)
+        assert 16 <= info["ess"] <= 19.2 or info["alpha"] == 1
+        np.testing.assert_allclose(1 / np.sum(np.exp(2 * info["log_weights"])), info["ess"])
+        assert info["evaluations"] == 7
+        assert info["products"] == 6 * 4
+        assert carry.x.shape == (64, SIZE)
+    assert step._cache_size() == 1
+
+
+def test_the_window_is_in_members_or_in_fractions_of_them():
+    assert checked((0.5, 0.9))(20) == (10, 18)
+    assert checked((60, 70))(256) == (60, 70)
+    assert checked((60, 70))(16) == (16, 16)
+    assert checked(None) is None
+    for wrong in [(70, 60), (0.5, 70)]:
+        with pytest.raises(UserError, match="both as fractions"):
+            checked(wrong)
+
+
+def test_methods_that_need_a_denoiser_say_so():
+    class Plain:
+        def __init__(self):
+            self.layout = None
+
+        def forecast(self, keys, x, time):
+            return x
+
+    _, p = problem()
+    for make in (fa_apf, guided):
+        with pytest.raises(UserError, match="needs a diffusion model"):
+            make(p._replace(model=Plain()))
+    many = Network(p.network.h, np.ones(2001), pd.DataFrame(), linear=True)
+    with pytest.raises(UserError, match="up to 2000 observations"):
+        fa_apf(p._replace(network=many), weight="gaussian")
