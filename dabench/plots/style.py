@@ -115,11 +115,18 @@ def darken(svg: bytes) -> bytes:
     return svg
 
 
+FULL_WIDTH = 9.0  # inches
+
+
 def panels(
     rows: int, columns: int, width: float = 3.0, height: float = 2.1, share: bool = False
 ) -> tuple:
-    """A figure with a grid of axes (row, column); `share`: all have the same ranges."""
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    """A figure with a grid of axes (row, column); `share`: all have the same ranges.
+
+    Figures are shown at one width, so few columns get wide panels rather than large letters.
+    """
+    size = (max(width * columns, FULL_WIDTH), height * rows)
+    figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
 
 
