@@ -111,30 +111,25 @@ def _compared(title: str, table: pd.DataFrame, reference: str) -> Table:
     )
     shown.add_column("method", no_wrap=True)
     shown.add_column("", no_wrap=True)
-    for column in ("value", "difference", "low", "high", "p"):
+    for column in ("value", "diff.", "low", "high"):
         shown.add_column(column, justify="right", no_wrap=True)
     shown.add_column("verdict", no_wrap=True)
     for method, part in table.groupby("method", sort=False):
         shown.add_section()
         if part["verdict"].iloc[0].startswith("diverged"):
-            shown.add_row(str(method), *[""] * 6, _verdict("diverged"))
+            shown.add_row(str(method), *[""] * 5, _verdict("diverged"))
             continue
         for i, row in enumerate(part.to_dict("records")):
             cell = label(row["variable"], _known(row["level"]))
             numbers = [number(_known(row[k])) for k in ("a", "difference", "low", "high")]
             head = "" if i else str(method)
-            shown.add_row(
-                head, f"{cell} {row['metric']}", *numbers, _p(row["p"]), _verdict(row["verdict"])
-            )
+            what = f"{cell} {row['metric']}"
+            shown.add_row(head, what, *numbers, _verdict(row["verdict"]))
     return shown
 
 
 def _known(value: float) -> float | None:
     return float(value) if pd.notna(value) else None
-
-
-def _p(value: float) -> str:
-    return "–" if pd.isna(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _verdict(text: str) -> Text:

@@ -39,9 +39,9 @@ class Gain(NamedTuple):
 
 
 def solve(A: Float[Array, "*unit n n"], b: Float[Array, "*unit n r"]) -> Float[Array, "*unit n r"]:
-    """(I + A)⁻¹ b, A positive semi-definite."""
-    A = A + jnp.eye(A.shape[-1], dtype=A.dtype)[(None,) * (A.ndim - 2)]
-    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(A), True), b)
+    """(I + A)⁻¹ b, A positive semi-definite; faster than Cholesky's way for many small ones."""
+    lam, U = jnp.linalg.eigh(A)
+    return (U / (1 + lam)[..., None, :]) @ (U.mT @ b)
 
 
 def climate_departures(

@@ -34,7 +34,7 @@ def rk4(f: Callable[[State], State], x: State, step: float, steps: int) -> State
     return jax.lax.scan(one, x, None, steps)[0]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Deterministic:
     """x' = step(x), without noise; a `ForecastModel`."""
 

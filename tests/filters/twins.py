@@ -121,5 +121,5 @@ def twin(system, network, method, members, cycles, burn_in, seeds):
 
         return jax.lax.scan(cycle, (truth, carry), jnp.arange(cycles))[1]
 
-    scores = jax.jit(jax.vmap(run))(jnp.asarray(seeds))
+    scores = jax.jit(lambda seeds: jax.lax.map(run, seeds))(jnp.asarray(seeds))
     return tuple(np.asarray(s)[:, burn_in:].mean(1) for s in scores)

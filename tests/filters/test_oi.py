@@ -1,0 +1,78 @@
+"""Optimal interpolation against its formula, with one member and with many."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from twins import Still, free, sites, sphere
+
+from dabench.filters.base import Problem
+from dabench.filters.oi import climate_departures, oi
+from dabench.observe import Observation
+from dabench.systems.base import Channel, Layout
+
+LINE = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float64")
+RNG = np.random.default_rng(0)
+CLIMATE = RNG.normal(size=(30, 5)) @ RNG.normal(size=(5, 5)) + 2
+NETWORK = sites(5, 2, 0.7)
+H = np.eye(5)[::2]
+
+
+def gain(B):
+    return B @ H.T @ np.linalg.inv(H @ B @ H.T + 0.7**2 * np.eye(3))
+
+
+def update(x, key, **settings):
+    y = jnp.asarray([1.0, 2.0, 3.0])
+    method = oi(Problem(Still(LINE), NETWORK, CLIMATE), draws=30, **settings)
+    return np.asarray(method.step(key, method.init(x), Observation(jnp.zeros(()), y))[0].x), y
+
+
+@pytest.mark.parametrize("route", ["pairs", "rows"])
+@pytest.mark.parametrize("members", [1, 6])
+def test_the_mean_is_interpolated_with_the_climates_covariance(key, members, route):
+    x = np.random.default_rng(1).normal(size=(members, 5))
+    moved, y = update(jnp.asarray(x), key, variance_scale=0.3, route=route)
+    K = gain(0.3 * np.cov(CLIMATE, rowvar=False))
+    mean = x.mean(0)
+    np.testing.assert_allclose(moved.mean(0), mean + K @ (np.asarray(y) - H @ mean), rtol=1e-11)
+
+
+def test_members_spread_as_the_posterior_of_the_gain(key):
+    """Cov = (I - KH) B_x (I - KH)ᵀ + K R Kᵀ for draws of a background of covariance B_x."""
+    x = jax.random.normal(key, (40000, 5))
+    moved, _ = update(x, key, variance_scale=0.3)
+    K = gain(0.3 * np.cov(CLIMATE, rowvar=False))
+    expected = (np.eye(5) - K @ H) @ (np.eye(5) - K @ H).T + 0.7**2 * K @ K.T
+    # an entry of a covariance of 40000 draws has an sd of at most sqrt(2 / 40000) of a variance
+    np.testing.assert_allclose(np.cov(moved, rowvar=False), expected, atol=4.5 * 0.0071 * 1.5)
+
+
+def test_from_the_climate_it_forgets_the_last_cycle(key):
+    a, y = update(jnp.zeros((4, 5)), key, background="climatology", variance_scale=1.0)
+    b, _ = update(jnp.ones((4, 5)), key, background="climatology", variance_scale=1.0)
+    np.testing.assert_array_equal(a, b)
+    centre, K = CLIMATE.mean(0), gain(np.cov(CLIMATE, rowvar=False))
+    np.testing.assert_allclose(a.mean(0), centre + K @ (np.asarray(y) - H @ centre), rtol=1e-10)
+
+
+def test_departures_have_the_scaled_covariance():
+    A, S = climate_departures(CLIMATE, 30, 0.5, NETWORK)
+    B = 0.5 * np.cov(CLIMATE, rowvar=False)
+    np.testing.assert_allclose(A.T @ A / 29, B, rtol=1e-12)
+    np.testing.assert_allclose(S.T @ S, H @ B @ H.T / 0.7**2, rtol=1e-12)
+
+
+def test_observations_without_information_change_nothing(key):
+    problem, x, obs = sphere(std=1e9)
+    method, other = oi(problem), free(problem)
+    ens, _ = method.step(key, method.init(x), obs)
+    np.testing.assert_allclose(ens.x, other.step(key, other.init(x), obs)[0].x, atol=1e-6)
+
+
+def test_on_the_sphere_both_routes_agree(key):
+    problem, x, obs = sphere()
+    by = [oi(problem, route=route, length_scale_km=1500.0) for route in ("pairs", "rows")]
+    pairs, rows = (m.step(key, m.init(x), obs)[0].x for m in by)
+    np.testing.assert_allclose(pairs, rows, atol=1e-12)
+    assert abs(pairs - x).max() > 0.3
