@@ -84,7 +84,7 @@ class Nature:
     """
 
     def __init__(self) -> None:
-        from dinosaur import (
+        from dinosaur import (  # pyright: ignore[reportMissingImports]
             coordinate_systems,
             primitive_equations,
             scales,
@@ -107,7 +107,7 @@ class Nature:
         self.step = self._step_function()
 
     def _step_function(self) -> Callable:
-        from dinosaur import held_suarez, primitive_equations, time_integration
+        from dinosaur import held_suarez, primitive_equations, time_integration  # pyright: ignore[reportMissingImports]
 
         reference = np.full(len(SIGMA_CENTRES), REFERENCE_KELVIN)
         dry = primitive_equations.PrimitiveEquationsSigma(
@@ -155,7 +155,7 @@ class Nature:
 
     def start(self, key: Array):
         """Isothermal rest over the mountains with small random vorticity in degrees 2 to 15."""
-        from dinosaur.primitive_equations import State
+        from dinosaur.primitive_equations import State  # pyright: ignore[reportMissingImports]
 
         noise = self._random_vorticity(key, 1e-3)
         height = self.grid.to_nodal(self.orography)
@@ -191,7 +191,7 @@ def pack(state) -> dict[str, NDArray]:
 
 def unpack(arrays: Mapping[str, NDArray]):
     """The state stored by `pack`."""
-    from dinosaur.primitive_equations import State
+    from dinosaur.primitive_equations import State  # pyright: ignore[reportMissingImports]
 
     return State(**{name: jnp.asarray(arrays[name]) for name in FIELDS})
 
