@@ -18,8 +18,7 @@ from dabench.errors import UserError
 from dabench.folder import lock
 from dabench.headlines import number
 from dabench.pages import METRICS, Board, boards
-from dabench.plots import draw, of_scores
-from dabench.plots.style import save, theme
+from dabench.plots import draw, draw_scores
 from dabench.results import find
 
 MANIFEST = "leaderboard.json"
@@ -58,7 +57,7 @@ def build(sources: Iterable[str | Path], out: str | Path) -> Path:
     with lock(out):
         part = out.with_name(f".{out.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        _write(shown, part)
+        _write(shown, part, out)
         _publish(part, out, known)
     return out / "index.html"
 
@@ -92,7 +91,7 @@ def _publish(part: Path, out: Path, known: list[str]) -> None:
     shutil.rmtree(part)
 
 
-def _write(shown: list[Board], part: Path) -> None:
+def _write(shown: list[Board], part: Path, out: Path) -> None:
     part.mkdir(parents=True)
     templates = resources.files("dabench") / "templates"
     for name in STATIC:
@@ -100,7 +99,7 @@ def _write(shown: list[Board], part: Path) -> None:
     pages = _environment()
     for board in shown:
         folder = part / board.slug
-        figures = _figures(board, folder)
+        figures = _figures(board, folder, out / board.slug)
         _page(
             pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../"
         )
@@ -131,17 +130,16 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
     path.write_text(pages.get_template(template).render(**content), encoding="utf-8")
 
 
-def _figures(board: Board, folder: Path) -> dict[str, list[str]]:
+def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, list[str]]:
     """Draw a board: names of its figures by section; from archives where all runs have theirs."""
     folders = [Path(run["folder"]) for run in board.runs if "folder" in run]
     if len(folders) == len(board.runs):
+        folder.mkdir(parents=True, exist_ok=True)
         for file in draw(folders, _home(folders)):
-            folder.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, folder / file.name)
     else:
-        with theme():
-            for name, figure in of_scores(board.runs):
-                save(figure, folder, name)
+        shown = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
+        draw_scores(shown, folder, earlier)
     names = {p.name.removesuffix("-dark.svg") for p in folder.glob("*-dark.svg")}
     maps = sorted((n for n in names if n.startswith("map-")), key=_by_cycle)
     return {

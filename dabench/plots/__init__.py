@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -39,17 +40,31 @@ def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
     """
     folders, out = [Path(run) for run in runs], Path(out)
     scores = [current_scores(folder) for folder in folders]
-    key = hashlib.sha256(json.dumps([VERSION, scores]).encode()).hexdigest()
-    files = _drawn(out, key)
-    if files is None:
-        files = _draw(folders, scores, out)
-        content = {"key": key, "files": [file.name for file in files]}
-        archive.replace(out / MANIFEST, json.dumps(content).encode())
-    return files
+    trees: dict[str, xr.DataTree] = {}
+    for folder, run in zip(folders, scores, strict=True):
+        if run["method"] not in trees:
+            trees[run["method"]] = archive.open_run(folder)
+    key = _fingerprint("archives", scores)
+    return drawn(out, key) or _save(chain(of_scores(scores), of_archives(scores, trees)), out, key)
 
 
-def _drawn(out: Path, key: str) -> list[Path] | None:
-    """The files there, if they show the same scores."""
+def draw_scores(runs: Sequence[Mapping[str, Any]], out: Path, earlier: Path) -> list[Path]:
+    """Draw what scores alone can show; files that are in `earlier` are copied where they fit."""
+    key = _fingerprint("scores", runs)
+    known = drawn(earlier, key)
+    if known is None:
+        return _save(of_scores(runs), out, key)
+    out.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copyfile(f, out / f.name)) for f in (*known, earlier / MANIFEST)]
+
+
+def _fingerprint(kind: str, scores: Sequence[Mapping[str, Any]]) -> str:
+    text = json.dumps([VERSION, kind, scores], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def drawn(out: Path, key: str) -> list[Path] | None:
+    """The figures there, if they are those of the key."""
     try:
         known = json.loads((out / MANIFEST).read_bytes())
         files = [out / name for name in known["files"]]
@@ -58,14 +73,12 @@ def _drawn(out: Path, key: str) -> list[Path] | None:
     return files if known["key"] == key and all(file.exists() for file in files) else None
 
 
-def _draw(folders: Sequence[Path], scores: Sequence[Mapping[str, Any]], out: Path) -> list[Path]:
-    trees: dict[str, xr.DataTree] = {}
-    for folder, run in zip(folders, scores, strict=True):
-        if run["method"] not in trees:
-            trees[run["method"]] = archive.open_run(folder)
+def _save(figures: Iterable[tuple[str, Figure]], out: Path, key: str) -> list[Path]:
     with theme():
-        figures = chain(of_scores(scores), of_archives(scores, trees))
-        return [file for name, figure in figures for file in save(figure, out, name)]
+        files = [file for name, figure in figures for file in save(figure, out, name)]
+    content = {"key": key, "files": [file.name for file in files]}
+    archive.replace(out / MANIFEST, json.dumps(content).encode())
+    return files
 
 
 def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]:

@@ -71,6 +71,9 @@ def _frame(run: Scores, values: Sequence[float | None]) -> pd.DataFrame:
 
 
 def _lines(axes: Axes, frame: pd.DataFrame, label: str) -> None:
+    axes.set(xlabel=label, ylabel="")
+    if frame.empty:
+        return
     methods = in_order(frame["method"].unique())
     several = len(frame[["method", "seed"]].drop_duplicates()) > len(methods)
     sns.lineplot(
@@ -92,7 +95,7 @@ def _lines(axes: Axes, frame: pd.DataFrame, label: str) -> None:
     low, high = np.quantile(values[values > 0], [0.02, 0.98]) if (values > 0).any() else (1, 1)
     if high > 8 * low:
         axes.set_yscale("log")
-    axes.set(xlabel=label, ylabel="")
+    axes.set(xlabel=label, ylabel="")  # seaborn names them too
     axes.margins(x=0)
 
 

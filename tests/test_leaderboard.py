@@ -1,0 +1,251 @@
+"""The site: what it shows, that it asks for nothing, trusts nothing, and is never half there."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import mock_run
+import numpy as np
+import pytest
+
+from dabench import leaderboard, results, score
+from dabench.errors import UserError
+from dabench.headlines import number
+from dabench.pages import boards, shade
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)> \" ' & {{ 7*7 }}"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders of runs: a reference, a method with two seeds, one that diverged; texts are evil."""
+    home = tmp_path_factory.mktemp("runs")
+    evil = mock_run.IDENTITY["scenario"] | {"title": EVIL, "source": EVIL}
+    made = mock_run.IDENTITY["provenance"] | {"command": EVIL}
+    given = {"scenario": evil, "provenance": made, "settings": {"note": EVIL}}
+    for method, seed, error in [("ensemble", 0, 2.0), ("guess", 0, 0.5), ("guess", 1, 0.6)]:
+        rec = mock_run.record(mock_run.SPHERE, error=error, seed=seed)
+        mock_run.write(home / method / f"seed{seed}", rec=rec, method=method, seed=seed, **given)
+    bad = {"method": "bad", "status": "diverged at cycle 7"}
+    mock_run.write(home / "bad" / "seed0", **(given | bad))
+    return home
+
+
+@pytest.fixture(scope="module")
+def committed(runs, tmp_path_factory):
+    """The same as result files."""
+    folder = tmp_path_factory.mktemp("committed")
+    results.add(sorted(runs.glob("*/seed*")), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(committed, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "site"
+    leaderboard.build([committed], out)
+    return out
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+    }
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and text."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def pages(site: Path) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html")}
+
+
+def test_every_link_and_image_is_there(site):
+    assert len(pages(site)) == 2
+    for path, page in pages(site).items():
+        ids = {a["id"] for _, a in page.tags if "id" in a}
+        for _, attrs in page.tags:
+            for target in filter(None, (attrs.get("href"), attrs.get("src"))):
+                file, _, anchor = target.partition("#")
+                assert (path.parent / file).exists() if file else anchor in ids, target
+
+
+def test_pages_allow_nothing_but_their_own_files(site):
+    for page in pages(site).values():
+        (policy,) = [a["content"] for t, a in page.tags if a.get("http-equiv")]
+        assert policy.startswith("default-src 'none';")
+        assert "unsafe" not in policy
+        for tag, attrs in page.tags:
+            assert not any(name.startswith("on") or name == "style" for name in attrs), attrs
+            assert not re.match(r"(https?:)?//|data:|javascript:", attrs.get("href") or "")
+            assert tag != "script" or attrs["src"].endswith("page.js")
+
+
+def test_text_from_results_is_shown_as_text(site):
+    for path, page in pages(site).items():
+        assert EVIL in page.text, path
+        assert "onerror" not in {name for _, attrs in page.tags for name in attrs}
+        assert "49" not in page.text.split("{{")[0]
+
+
+def test_numbers_are_those_of_the_scores_medians_over_seeds(site, runs):
+    scores = [score.load_scores(f) for f in sorted(runs.glob("guess/seed*"))]
+    rmse = [
+        row["value"]
+        for s in scores
+        for row in s["scores"]
+        if (row["variable"], row["metric"], row["region"]) == ("2m_temperature", "rmse", "global")
+    ]
+    assert number(float(np.median(rmse))) in Page(site / "index.html").text
+
+
+def test_divergence_is_shown_and_images_have_alternatives(site):
+    for page in pages(site).values():
+        assert "diverged at cycle 7" in page.text
+        assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
+
+
+def test_downloads_hold_every_number(site, runs):
+    (board,) = [p for p in site.iterdir() if p.is_dir()]
+    lines = (board / "scores.csv").read_text().splitlines()
+    rows = sum(len(score.load_scores(f)["scores"]) for f in runs.glob("*/seed*"))
+    assert len(lines) == 1 + rows
+    found = results.load(board / "results.json")
+    assert {(r["method"], r["seed"]) for r in found} == {
+        ("ensemble", 0), ("guess", 0), ("guess", 1), ("bad", 0),
+    }  # fmt: skip
+
+
+def test_the_same_results_give_the_same_bytes(site, committed, tmp_path):
+    leaderboard.build([committed], tmp_path / "site")
+    assert snapshot(site) == snapshot(tmp_path / "site")
+
+
+def test_a_new_build_takes_away_its_own_old_files_and_no_others(site, runs, tmp_path):
+    out = tmp_path / "site"
+    shutil.copytree(site, out)
+    (out / "CNAME").write_text("example.org")
+    one = tmp_path / "one.json"
+    content = {"schema": 1, "runs": [results.of_run(runs / "guess" / "seed0")]}
+    content["runs"][0]["scenario"]["name"] = "other"
+    one.write_text(json.dumps(content))
+    leaderboard.build([one], out)
+    names = set(snapshot(out))
+    assert "CNAME" in names
+    assert "other-noise/index.html" in names
+    assert not any(name.startswith("mock-noise/") for name in names)
+
+
+def test_a_folder_with_other_files_is_left_alone(committed, tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(UserError, match="choose another folder"):
+        leaderboard.build([committed], tmp_path)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.4, 1.5])
+def test_a_killed_build_leaves_a_whole_site_and_the_next_one_mends_it(
+    site, committed, tmp_path, seconds
+):
+    out = tmp_path / "site"
+    shutil.copytree(site, out)
+    code = "import sys; from dabench.leaderboard import build; print('go', flush=True);"
+    code += "build(sys.argv[1:2], sys.argv[2])"
+    call = [sys.executable, "-c", code, str(committed), str(out)]
+    with subprocess.Popen(call, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        time.sleep(seconds)
+        os.kill(process.pid, signal.SIGKILL)
+    assert snapshot(out) == snapshot(site)  # the same results: each file is whole, old or new
+    leaderboard.build([committed], out)
+    assert snapshot(out) == snapshot(site)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_other_problems_never_share_a_board(runs):
+    run = results.of_run(runs / "guess" / "seed0")
+    changed = json.loads(json.dumps(run))
+    changed["scenario"]["digest"] = "changed"
+    slugs = [board.slug for board in boards([run, changed])]
+    assert len(set(slugs)) == 2
+
+
+def test_adding_a_seed_keeps_the_others_and_new_settings_drop_them(runs, tmp_path):
+    (file,) = results.add([runs / "guess" / "seed0"], tmp_path)
+    assert file == tmp_path / "mock" / "noise" / "guess.json"
+    results.add([runs / "guess" / "seed1"], tmp_path)
+    assert [run["seed"] for run in results.load(file)] == [0, 1]
+    mock_run.write(tmp_path / "run" / "seed2", method="guess", seed=2, settings={"gain": 9.0})
+    results.add([tmp_path / "run" / "seed2"], tmp_path)
+    assert [run["seed"] for run in results.load(file)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "<script>"}, "runs.0.method"),
+        ({"method": "../../etc"}, "runs.0.method"),
+        ({"scores": [{"variable": "x"}]}, "runs.0.scores.0"),
+        ({"members": "many"}, "runs.0.members"),
+        ({"status": "wonderful"}, "runs.0.status"),
+        ({"metric_version": "0"}, "metrics"),
+    ],
+)
+def test_a_result_that_is_not_one_is_refused_with_its_place(runs, tmp_path, change, message):
+    run = results.of_run(runs / "guess" / "seed0") | change
+    file = tmp_path / "bad.json"
+    file.write_text(json.dumps({"schema": 1, "runs": [run]}))
+    with pytest.raises(UserError, match=re.escape(message)):
+        results.load(file)
+
+
+def test_huge_long_and_broken_files_are_refused(runs, tmp_path):
+    file = tmp_path / "bad.json"
+    file.write_bytes(b" " * (results.LARGEST + 1))
+    with pytest.raises(UserError, match="larger"):
+        results.load(file)
+    file.write_bytes(b"\xff\x00{")
+    with pytest.raises(UserError, match="not a result"):
+        results.load(file)
+    run = results.of_run(runs / "guess" / "seed0")
+    run["scenario"]["title"] = "long " * 10_000
+    file.write_text(json.dumps({"schema": 1, "runs": [run]}))
+    with pytest.raises(UserError, match=r"scenario\.title"):
+        results.load(file)
+    with pytest.raises(UserError, match="not there"):
+        leaderboard.build([tmp_path / "nowhere"], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "tint"), [(None, ""), (0.03, "b5"), (0.9, "b1"), (1.0, "n"), (1.3, "w2"), (9.0, "w5")]
+)
+def test_ratios_have_colours_about_one(ratio, tint):
+    assert shade(ratio) == tint
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_chromium_opens_the_pages_from_disk_and_runs_their_script(site, tmp_path):
+    call = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    call += ["--virtual-time-budget=3000", "--enable-logging=stderr", f"--user-data-dir={tmp_path}"]
+    for path in pages(site):
+        shown = subprocess.run([*call, path.as_uri()], capture_output=True, text=True, timeout=120)
+        assert "CONSOLE" not in shown.stderr
+        assert '<button type="button">ratio' in shown.stdout  # sorting is there
+        assert "hidden" not in re.search(r'<button class="theme"[^>]*>', shown.stdout).group()
