@@ -234,6 +234,12 @@ def attributes(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_bytes())["attributes"] if path.exists() else None
 
 
+def stores_members(folder: Path) -> bool | None:
+    """Whether the archive has all members; None if there is no archive."""
+    store = folder / "archive.zarr"
+    return (store / "members").exists() if store.exists() else None
+
+
 def ended(folder: Path) -> str | None:
     """The status of a run that has come to its end; None if there is still something to do."""
     status = (attributes(folder) or {"status": "running"})["status"]

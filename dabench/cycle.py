@@ -98,16 +98,21 @@ def run(
 
     Arguments:
         attrs: For the archive's root.
-        store_members: Archive every member; None: where all take less than 1 GiB.
+        store_members: Archive every member; None: as the archive there does, or where all take
+            less than 1 GiB.
     Returns:
         The status, `complete` or `diverged at cycle k`.
     """
+    stored = archive.stores_members(folder)
+    if None not in (stored, store_members) and stored != store_members:
+        kept = "with" if stored else "without"
+        raise UserError(f"{folder}: was begun {kept} members; go on so, or start with --fresh")
     if status := archive.ended(folder):
         return status
     carry = jax.jit(method.init)(twin.initial(members))
-    if store_members is None:
-        store_members = members_bytes(twin.system.layout, members, twin.cycles) < STORE_BELOW
-    return _Loop(method, twin, carry, folder, store_members).run(attrs, report)
+    small = members_bytes(twin.system.layout, members, twin.cycles) < STORE_BELOW
+    store = next(choice for choice in (store_members, stored, small) if choice is not None)
+    return _Loop(method, twin, carry, folder, store).run(attrs, report)
 
 
 def members_bytes(layout: Layout, members: int, cycles: int) -> int:

@@ -13,7 +13,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dabench import __version__, metrics
-from dabench.archive import replace
 from dabench.errors import UserError
 from dabench.folder import lock
 from dabench.headlines import number
@@ -80,15 +79,20 @@ def _publish(part: Path, out: Path, known: list[str]) -> None:
     new = sorted(p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file())
     everything = {"files": sorted({*known, *new})}
     out.mkdir(parents=True, exist_ok=True)
-    replace(out / MANIFEST, json.dumps(everything, indent=1).encode())
+    _list(everything, part, out)
     for name in sorted(new, key=lambda n: (n == "index.html", n)):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(part / name, out / name)
     for name in {*known} - {*new}:
         if (gone := out / name).resolve().is_relative_to(out.resolve()):
             gone.unlink(missing_ok=True)
-    replace(out / MANIFEST, json.dumps({"files": new}, indent=1).encode())
+    _list({"files": new}, part, out)
     shutil.rmtree(part)
+
+
+def _list(files: dict[str, list[str]], part: Path, out: Path) -> None:
+    (part / MANIFEST).write_text(json.dumps(files, indent=1))
+    os.replace(part / MANIFEST, out / MANIFEST)
 
 
 def _write(shown: list[Board], part: Path, out: Path) -> None:

@@ -271,7 +271,10 @@ def _words(value: Any) -> str:
 
 
 def boards(runs: Iterable[Run]) -> list[Board]:
-    """Runs by problem: other digests or versions of the metrics never share a board."""
+    """Runs by problem: other digests or versions of the metrics never share a board.
+
+    Atmospheres come before toy systems.
+    """
     groups: dict[tuple, list[Run]] = {}
     for run in runs:
         groups.setdefault(problem(run), []).append(run)
@@ -280,5 +283,5 @@ def boards(runs: Iterable[Run]) -> list[Board]:
         slug if plain.count(slug) == 1 else f"{slug}-{key[1][:8]}-{key[3][:8]}"
         for slug, key in zip(plain, groups, strict=True)
     ]
-    pairs = sorted(zip(slugs, groups.values(), strict=True), key=lambda pair: pair[0])
-    return [Board(group, slug) for slug, group in pairs]
+    found = [Board(group, slug) for slug, group in zip(slugs, groups.values(), strict=True)]
+    return sorted(found, key=lambda board: (not board.sphere, board.slug))

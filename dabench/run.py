@@ -96,7 +96,7 @@ class Job:
                     f"{self.label}: the old run is now {aside}", markup=False, soft_wrap=True
                 )
             folder.check(self.folder, self.identity)
-            if status := archive.ended(self.folder):
+            if store_members is None and (status := archive.ended(self.folder)):
                 return status
             return self._run(self.filter(), store_members, console)
 
@@ -227,7 +227,8 @@ def execute(
 
     Arguments:
         fresh: Set old runs aside, instead of going on where they stopped.
-        store_members: Archive every member; None: where all take less than 1 GiB.
+        store_members: Archive every member; None: as a run that goes on did, or where all take
+            less than 1 GiB.
     """
     console = console or Console(stderr=True)
     if not fresh:

@@ -11,6 +11,7 @@ from toy import LAYOUT
 
 from dabench import archive, cycle
 from dabench.cycle import Twin
+from dabench.errors import UserError
 from dabench.filters.base import Ensemble, Filter, Problem, split_key
 from dabench.observe import build, stream
 from dabench.scenario import Group
@@ -148,6 +149,11 @@ class Stop(Exception):
     pass
 
 
+def stop_at_3(k, ess, rmse):
+    if k == 3:
+        raise Stop
+
+
 class Carry(NamedTuple):
     """A carry with more than members: numbers of other kinds, and a random key."""
 
@@ -167,15 +173,11 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(tmp_path, monkeypatch, f
         x = toy.Model().forecast(keys, c.x, obs.time) + c.half.sum().astype(c.x.dtype)
         return Carry(x, c.count + 1, c.half + 0.125, key), {"count": c.count}
 
-    def stop(k, ess, rmse):
-        if k == 3:
-            raise Stop
-
     monkeypatch.setattr(cycle, "FLUSH_SECONDS", flush)
     method = Filter(init, step)
     go(tmp_path / "whole", method)
     with pytest.raises(Stop):
-        go(tmp_path / "stopped", method, report=stop)
+        go(tmp_path / "stopped", method, report=stop_at_3)
     done = archive.open_run(tmp_path / "stopped").attrs["completed"]
     assert done == (2 if flush == 0 else 0)
     assert go(tmp_path / "stopped", method) == "complete"
@@ -197,3 +199,12 @@ def test_members_are_kept_by_default_while_they_are_small(tmp_path, monkeypatch)
     go(tmp_path / "asked", store_members=True)
     kept = [f for f in ("small", "large", "asked") if "members" in archive.open_run(tmp_path / f)]
     assert kept == ["small", "asked"]
+
+
+def test_a_run_goes_on_with_or_without_members_as_it_began(tmp_path):
+    with pytest.raises(Stop):
+        go(tmp_path, store_members=False, report=stop_at_3)
+    with pytest.raises(UserError, match="was begun without members; go on so, or start with --fr"):
+        go(tmp_path, store_members=True)
+    assert go(tmp_path) == "complete"
+    assert "members" not in archive.open_run(tmp_path)

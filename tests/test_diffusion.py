@@ -11,6 +11,7 @@ import pytest
 from dabench import diffusion
 from dabench.guidance import Guidance
 from dabench.observe import Network
+from dabench.samplers import noise_levels, steps
 from dabench.systems.base import Channel, Layout, Sampler
 from dabench.systems.gaussian import AdditiveGaussian, ring_correlation
 
@@ -36,7 +37,7 @@ def model():
 def test_noise_levels_are_those_of_gencast():
     expected = [80, 62.08, 47.72, 36.30, 27.31, 20.31, 14.90, 10.77, 7.671, 5.367, 3.684, 2.475]
     expected += [1.624, 1.037, 0.6419, 0.3837, 0.2202, 0.1204, 0.06221, 0.03]
-    np.testing.assert_allclose(diffusion.noise_levels(GENCAST), expected, rtol=5e-4)
+    np.testing.assert_allclose(noise_levels(GENCAST), expected, rtol=5e-4)
 
 
 @pytest.mark.parametrize(("method", "order"), [("ab3", 3), ("dpmpp_2m", 2), ("dpmpp_2s", 2)])
@@ -47,7 +48,7 @@ def test_error_falls_with_the_order_of_the_sampler(method, order):
     errors = []
     for levels in (80, 160, 320):
         sampler = Sampler(method, levels, 80.0, 0.1)
-        count = len(diffusion.steps(sampler).sigma)
+        count = len(steps(sampler).sigma)
         z = diffusion.replay(m, (), sampler, jnp.ones((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
         exact = 80 / np.sqrt((1 + 80**2) * (1 + 0.1**2))
         errors.append(abs(float(z) - exact))
@@ -70,7 +71,7 @@ def test_unconditional_draws_have_the_moments_of_the_model(name, key):
 
 def test_table_of_gencast_is_its_algorithm_step_by_step(key):
     """Against a plain loop written from the description of DeepMind's sampler."""
-    m, levels = model(), np.append(diffusion.noise_levels(GENCAST), 0)
+    m, levels = model(), np.append(noise_levels(GENCAST), 0)
     keys = jax.random.split(key, 2)
     init = np.asarray(jax.random.normal(keys[0], (3, SIZE)))
     churn = np.asarray(jax.random.normal(keys[1], (20, 3, SIZE)))

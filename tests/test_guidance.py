@@ -11,6 +11,7 @@ import pytest
 from dabench import diffusion
 from dabench.guidance import Guidance, Guide, log_evidence, posterior_mean
 from dabench.observe import Network
+from dabench.samplers import noise_levels
 from dabench.systems.base import Channel, Layout, Sampler
 from dabench.systems.gaussian import AdditiveGaussian, ring_correlation
 
@@ -192,7 +193,7 @@ def test_guidance_is_off_above_its_noise_level_and_counted_below(key):
         return diffusion.draw(keys, m, x, jnp.zeros(()), sampler, 2, Guidance(NETWORK, y, guide))
 
     free, _ = diffusion.draw(keys, m, x, jnp.zeros(()), sampler, 2)
-    levels = diffusion.noise_levels(sampler)
+    levels = noise_levels(sampler)
     for sigma_guide, count in [(1e3, 12), (levels[5], 7), (1e-4, 0)]:
         x_next, stats = draw(sigma_guide)
         assert stats["products"] == 3 * count

@@ -50,8 +50,23 @@ def test_targets_have_unit_variance_in_every_channel(frames):
     np.testing.assert_allclose(variance, 1, rtol=0.1)  # seven of the eight differences' mean
 
 
+def test_the_target_leads_from_erroneous_inputs_to_the_true_next_frame(frames):
+    clean, batch = (frames.draw(0, 5, 4, size) for size in ((1e-9, 1e-8), (0.5, 0.5)))
+    clean, batch = (jax.tree.map(np.asarray, b) for b in (clean, batch))
+    error = (batch.now - clean.now) * frames.scale
+    np.testing.assert_allclose(batch.target, clean.target - error, atol=2e-5)
+    variance = (error**2).sum(-1).mean() / (4 * np.pi)
+    np.testing.assert_allclose(np.sqrt(variance), 0.5, rtol=0.2)
+    share = np.median((batch.previous - clean.previous) * frames.scale / error, (1, 2))[
+        :, None, None
+    ]
+    assert np.all((share > 0) & (share < 1))
+    earlier = clean.previous + share * (batch.now - clean.now)
+    np.testing.assert_allclose(batch.previous, earlier, atol=1e-4)
+
+
 def test_steps_on_one_batch_reduce_its_loss(trainer, frames):
-    batch, key = frames.draw(0, 0, 2), jax.random.key(0)
+    batch, key = frames.draw(0, 0, 2, (0.03, 1.0)), jax.random.key(0)
     state, losses = trainer.start(), []
     for _ in range(10):
         state, value = trainer.update(state, batch, key)
@@ -66,10 +81,10 @@ def test_resumed_training_ends_with_the_same_bits(trainer, frames, tmp_path):
         pass
 
     class Interrupted(learning.Frames):
-        def draw(self, seed, step, size):
+        def draw(self, seed, step, size, error):
             if step == 6:
                 raise Stop
-            return super().draw(seed, step, size)
+            return super().draw(seed, step, size, error)
 
     broken = Interrupted.__new__(Interrupted)
     broken.__dict__.update(frames.__dict__)

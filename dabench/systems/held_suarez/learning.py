@@ -23,11 +23,14 @@ from jaxtyping import Array, Float
 from dabench.systems.gencast import channels as gencast
 from dabench.systems.gencast import checkpoint, parameters
 from dabench.systems.gencast.network import Network
-from dabench.systems.held_suarez import data, nature
+from dabench.systems.held_suarez import data, harmonics, nature
 from dabench.systems.held_suarez.model import grid, sphere_noise, stack_inputs, static_input
 
 log = logging.getLogger(__name__)
 
+_DEGREE = harmonics.degrees()
+_SHARE = (_DEGREE + 1.0) ** -2 / (2 * _DEGREE + 1)
+ERROR_STD = np.sqrt(4 * np.pi * _SHARE / _SHARE.sum()).astype(np.float32)
 VALIDATION_SIGMAS = (0.1, 0.5, 1.5, 5.0, 15.0, 50.0)
 
 
@@ -37,6 +40,8 @@ class TrainSettings:
 
     The learning rate rises over `warmup` steps, stays at `peak_rate` and falls linearly to zero
     over the last `decay_share` of `steps`, so a run may be prolonged before its decay begins.
+    `input_error` are the least and the largest size of the errors that inputs carry; see
+    `Frames.draw`.
     """
 
     steps: int = 20000
@@ -48,6 +53,7 @@ class TrainSettings:
     clip: float = 1.0
     sigma_min: float = 0.02
     sigma_max: float = 88.0
+    input_error: tuple[float, float] = (0.03, 1.0)
     seed: int = 7
     save_every: int = 250
     validate_every: int = 500
@@ -90,10 +96,24 @@ class Frames:
         target = (rows[:, 2] - rows[:, 1]) * self.scale
         return Batch(*map(jnp.asarray, (rows[:, 0], rows[:, 1], target)))
 
-    def draw(self, seed: int, step: int, size: int) -> Batch:
-        """The batch of one step, a function of (seed, step) alone."""
+    def draw(self, seed: int, step: int, size: int, error: tuple[float, float]) -> Batch:
+        """The batch of one step, a function of (seed, step) alone.
+
+        Inputs carry random errors, which the target takes away again. The climate alone does not
+        tell what follows a state that is off it (one of another mass, say), and without them such
+        errors grew from cycle to cycle. They are of large scale (variance falling with degree l as
+        (l + 1)^-2), independent in every channel, and on the first frame a random share of those on
+        the second. Their size is uniform in the logarithm between the two of `error`, in standard
+        deviations of the 12-hour difference.
+        """
         rng = np.random.default_rng([seed, step])
-        return self.pairs(rng.choice(len(self), size, replace=False))
+        clean = self.pairs(rng.choice(len(self), size, replace=False))
+        sizes = np.exp(rng.uniform(*np.log(error), (size, 1, 1)))
+        shape = clean.target.shape
+        target = (sizes * rng.standard_normal(shape) * ERROR_STD).astype(np.float32)
+        now = (target / self.scale).astype(np.float32)
+        previous = rng.uniform(size=(size, 1, 1)).astype(np.float32) * now
+        return Batch(clean.previous + previous, clean.now + now, clean.target - target)
 
 
 class TrainState(NamedTuple):
@@ -263,7 +283,7 @@ def fit(
         state = load_state(path, state)
     root, losses, began = jax.random.key(settings.seed), [], time.perf_counter()
     for step in range(int(state.step), settings.steps):
-        batch = training.draw(settings.seed, step, settings.batch)
+        batch = training.draw(settings.seed, step, settings.batch, settings.input_error)
         state, value = trainer.update(state, batch, jax.random.fold_in(root, step))
         losses.append(value)
         done = step + 1
