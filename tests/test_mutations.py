@@ -24,7 +24,8 @@ from dabench.yamlfile import Document, read
 Keys = tuple[Any, ...]
 REQUIRED = {"system", "observations", "period", "cycles", "error_std", "name", "members", "filter"}
 POSITIVE = {"size", "resolution", "grid", "every", "error_std", "cycles", "amplitude", "members",
-            "iterations", "threshold", "length_scale_sites"}  # fmt: skip
+            "iterations", "threshold", "length_scale_sites", "levels", "sigma_min", "sigma_max",
+            "tau", "sigma_guide"}  # fmt: skip
 NOT_NEGATIVE = {"spinup", "seed", "rtps", "jitter", "noise_std", "truncation"}
 FREE = {"title", "source", "reference"}
 

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 import xarray as xr
+from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Key, Num, PyTree
 
 Keys = Key[Array, "member"]
 Members = Float[Array, "member state"]
 Time = Num[Array, ""]
+Positive = Annotated[float, Gt(0)]
 
 
 class Channel(NamedTuple):
@@ -115,15 +117,21 @@ class Sampler:
     """
 
     method: Literal["ab3", "dpmpp_2m", "dpmpp_2s"] = "ab3"
-    levels: int = 40
-    sigma_max: float = 80.0
-    sigma_min: float = 0.002
-    rho: float = 7.0
-    correctors: int = 0
-    tau: float = 0.3
-    churn: float = 0.0
-    churn_min: float = 0.75
-    inflation: float = 1.05
+    levels: Annotated[int, Ge(2)] = 40
+    sigma_max: Positive = 80.0
+    sigma_min: Positive = 0.002
+    rho: Positive = 7.0
+    correctors: Annotated[int, Ge(0)] = 0
+    tau: Positive = 0.3
+    churn: Annotated[float, Ge(0)] = 0.0
+    churn_min: Annotated[float, Ge(0)] = 0.75
+    inflation: Positive = 1.05
+
+    def __post_init__(self) -> None:
+        if not self.sigma_max > self.sigma_min:
+            raise ValueError(
+                f"sigma_max {self.sigma_max:g} must be larger than sigma_min {self.sigma_min:g}"
+            )
 
 
 @runtime_checkable
