@@ -134,25 +134,53 @@ def score(runs: Runs) -> None:
 
 @app.command()
 def compare(
-    runs: Annotated[
-        list[Path] | None, typer.Argument(help="Runs, or folders of them (default: runs).")
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help="Runs, folders of runs, methods or scenarios; default all runs."),
     ] = None,
-    against: Annotated[str, typer.Option(help="The method all others are held to.")] = "ensemble",
+    against: Annotated[
+        str | None,
+        typer.Option(help="What all others are held to; default the last one named, or ensemble."),
+    ] = None,
     test: Annotated[str, typer.Option(help="ewc, geer, diebold_mariano or bootstrap.")] = "ewc",
+    correct: Annotated[
+        str, typer.Option(help="What decides: p by bh, sidak, or none, for the rows shown.")
+    ] = "bh",
+    metric: Annotated[
+        list[str] | None, typer.Option(help="rmse, crps, mae, acc, spread; may be repeated.")
+    ] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(help="global, tropics, ..; may be repeated.")
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="All variables and levels, not headlines alone.")
     ] = False,
+    out: Out = Path("runs"),
+    csv: Annotated[Path | None, typer.Option(help="Write the table there, too.")] = None,
 ) -> None:
     """Tell who is better, by how much, how surely: paired differences, cycle by cycle."""
     from rich.console import Console
 
-    from dabench.compare import compare_all
-    from dabench.score import FILE
+    from dabench.choose import choose
+    from dabench.compare import METRICS, compare_all
     from dabench.table import comparison
 
-    folders = [file.parent for run in runs or [Path("runs")] for file in sorted(run.rglob(FILE))]
-    table = compare_all(folders, reference=against, test=test, all_cells=every)
-    Console().print(comparison(table, against))
+    runs, last = choose(what or (), out)
+    found = compare_all(
+        runs,
+        reference=against or last,
+        test=test,
+        correct=correct,
+        metrics=metric or METRICS,
+        regions=region or ("global",),
+        all_cells=every,
+    )
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
+    console.print(comparison(found, against or last))
+    if csv:
+        found.to_csv(csv, index=False)
+        typer.echo(f"table     {csv}")
     typer.echo("next      dabench leaderboard")
 
 
@@ -236,7 +264,7 @@ def _checked(file: Path) -> str:
     """What a sound file is; UserError if it is not."""
     from dabench import yamlfile
     from dabench.baseline import load_baseline
-    from dabench.run import Experiment
+    from dabench.process import set_up_jax
     from dabench.scenario import load_scenario
 
     data = yamlfile.read(file).data
@@ -244,7 +272,8 @@ def _checked(file: Path) -> str:
     if isinstance(data, dict) and "filter" in data:
         return f"a sound baseline of {load_baseline(str(path), '').filter}"
     scenario = load_scenario(path)
-    size = Experiment(scenario).problem.network.size
+    set_up_jax()
+    size = scenario.network(scenario.layout()).size
     return f"a sound scenario, {size} observations a cycle, digest {scenario.digest[:12]}"
 
 

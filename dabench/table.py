@@ -95,37 +95,54 @@ def _value(values: Mapping[tuple, Mapping[str, Any]], cell: Cell, metric: str) -
 
 def comparison(table: pd.DataFrame, reference: str = REFERENCE) -> RenderableType:
     """What `compare.compare_all` found, for a rich console."""
-    names = ["scenario", "system", "seed"]
     parts = []
-    for _, part in table.groupby(names, sort=False):
-        scenario, system, seed = part[names].iloc[0]
-        parts.append(_compared(f"{scenario} · {system} · seed {seed}", part, reference))
+    for _, part in table.groupby(["scenario", "system"], sort=False):
+        names = part[["scenario", "system"]].iloc[0]
+        parts.append(_compared(" · ".join(names), part, reference))
     return Group(*parts)
 
 
 def _compared(title: str, table: pd.DataFrame, reference: str) -> Table:
+    seeds = max(table["seeds"])
     shown = _table(
         f"{title}, against {reference}",
-        "differences of paired cycles with 95 % intervals; "
-        "insufficient data: fewer than 15 independent cycles in effect",
+        f"{'1 seed' if seeds == 1 else f'{seeds} seeds'}; differences of paired cycles with 95 % "
+        "intervals; p by Sidak and by Benjamini-Hochberg allows for all rows; "
+        "null: the difference of two seeds of one method; insufficient data: fewer than 15 "
+        "independent cycles in effect, or two seeds",
     )
+    shown.padding = (0, 1, 0, 0)
     shown.add_column("method", no_wrap=True)
     shown.add_column("", no_wrap=True)
-    for column in ("value", "diff.", "low", "high"):
+    for column in ("value", "diff.", "95 %", "Sidak", "BH"):
         shown.add_column(column, justify="right", no_wrap=True)
+    with_null = bool(table["null"].notna().any())
+    if with_null:
+        shown.add_column("null", justify="right", no_wrap=True)
     shown.add_column("verdict", no_wrap=True)
+    regions = len({*table["region"]}) > 1
     for method, part in table.groupby("method", sort=False):
         shown.add_section()
-        if part["verdict"].iloc[0].startswith("diverged"):
-            shown.add_row(str(method), *[""] * 5, _verdict("diverged"))
-            continue
         for i, row in enumerate(part.to_dict("records")):
-            cell = label(row["variable"], _known(row["level"]))
-            numbers = [number(_known(row[k])) for k in ("a", "difference", "low", "high")]
+            what = f"{label(row['variable'], _known(row['level']))} {row['metric']}"
+            what += f" {row['region']}" * regions
+            numbers = [number(_known(row[k])) for k in ("a", "difference")]
+            chances = [_chance(_known(row[k])) for k in ("p_sidak", "p_bh")]
+            null = [_ends(row, "null_")] if with_null else []
             head = "" if i else str(method)
-            what = f"{cell} {row['metric']}"
-            shown.add_row(head, what, *numbers, _verdict(row["verdict"]))
+            shown.add_row(
+                head, what, *numbers, _ends(row), *chances, *null, _verdict(row["verdict"])
+            )
     return shown
+
+
+def _ends(row: Mapping[str, Any], kind: str = "") -> str:
+    ends = [_known(row[kind + k]) for k in ("low", "high")]
+    return "" if None in ends else "..".join(number(end, 2) for end in ends)
+
+
+def _chance(p: float | None) -> str:
+    return number(p) if p is None else "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0")
 
 
 def _known(value: float) -> float | None:
@@ -134,7 +151,7 @@ def _known(value: float) -> float | None:
 
 def _verdict(text: str) -> Text:
     styles = {"better": "green", "worse": "red", "insufficient data": "dim"}
-    return Text(text, styles.get(text, "red" if text.startswith("diverged") else ""))
+    return Text(text, styles.get(text, "red" if "diverged" in text else ""))
 
 
 def _cost(board: Sequence[Scores]) -> Table:

@@ -4,9 +4,10 @@ import mock_run
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
+from test_interval import SIZES, autoregressive
 
-from dabench import compare as module
-from dabench import score, table
+from dabench import paired, score, table
 from dabench.compare import compare, compare_all
 from dabench.errors import UserError
 
@@ -17,7 +18,12 @@ def scores(method, values, crps=None, **changes):
     series = [cell | {"metric": "rmse", "values": [9.0, 9.0, 9.0, *values]}]
     if crps is not None:
         series.append(cell | {"metric": "crps", "values": [9.0, 9.0, 9.0, *crps]})
-    facts = {"metric_version": "1", "completed": len(values) + 2, "status": "complete"}
+    facts = {
+        "metric_version": "1",
+        "members": 4,
+        "completed": len(values) + 2,
+        "status": "complete",
+    }
     variables = {"variables": {"x": {"levels": [None]}}}
     return mock_run.IDENTITY | facts | variables | {"method": method, "series": series} | changes
 
@@ -37,7 +43,7 @@ def test_differences_are_of_roots_of_means(noise):
     assert (row["cycles"], row["verdict"]) == (200, "better")
 
 
-@pytest.mark.parametrize("test", module.TESTS)
+@pytest.mark.parametrize("test", paired.TESTS)
 def test_all_tests_agree_where_there_is_no_doubt_and_where_there_is_none_at_all(noise, test):
     a, b = 2 + 0.1 * noise[0], 2.5 + 0.1 * noise[1]
     verdicts = [
@@ -47,7 +53,7 @@ def test_all_tests_agree_where_there_is_no_doubt_and_where_there_is_none_at_all(
     assert verdicts == ["better", "worse", "same"]
 
 
-@pytest.mark.parametrize("test", module.TESTS)
+@pytest.mark.parametrize("test", paired.TESTS)
 def test_intervals_of_rmse_differences_cover_the_truth_as_often_as_they_say(test):
     """Independent cycles with E[a^2] = 4.04, E[b^2] = 6.29."""
     rng, truth, covered = np.random.default_rng(1), np.sqrt(4.04) - np.sqrt(6.29), 0
@@ -78,6 +84,82 @@ def test_too_few_independent_cycles_are_insufficient_however_small_p_is(noise):
 def test_a_run_that_diverged_is_not_compared(noise):
     a, b = scores("a", 1 + noise[0], status="diverged at cycle 90"), scores("b", 2 + noise[1])
     assert compare(a, b).iloc[0]["verdict"] == "diverged at cycle 90"
+
+
+def test_seeds_are_clusters_whose_mean_difference_has_students_t(noise):
+    """Within seeds the differences are constant: only those between seeds are in doubt."""
+    shift = np.array([0.1, 0.3, 0.2, 0.6])
+    a = [scores("a", [], crps=1 + shift[s] + abs(noise[0]), seed=s) for s in range(4)]
+    b = [scores("b", [], crps=1 + abs(noise[0]), seed=s) for s in range(4)]
+    a, b = ([s | {"series": s["series"][1:], "completed": 202} for s in runs] for runs in (a, b))
+    row = compare(a, b, metrics=["crps"]).iloc[0]
+    wanted = stats.ttest_1samp(shift, 0)
+    assert row["p"] == pytest.approx(wanted.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(wanted.confidence_interval()))
+    assert (row["seeds"], row["verdict"]) == (4, "worse" if wanted.pvalue < 0.05 else "same")
+    assert compare(a[:2], b[:2], metrics=["crps"]).iloc[0]["verdict"] == "insufficient data"
+    assert compare(a, b[2:], metrics=["crps"]).iloc[0]["seeds"] == 2
+
+
+def test_one_seed_that_diverged_is_told_and_not_averaged_away(noise):
+    a = [scores("a", 1 + 0.1 * noise[0], seed=s) for s in range(3)]
+    b = [scores("b", 2 + 0.1 * noise[1], seed=s) for s in range(3)]
+    a[1] |= {"status": "diverged at cycle 90"}
+    row = compare(a, b).iloc[0]
+    assert row["verdict"] == "1 of 3 seeds diverged"
+    assert np.isnan([row["difference"], row["p"]]).all()
+
+
+def test_the_null_is_the_difference_of_two_seeds_of_one_method(noise):
+    a = [scores("a", 2 + 0.1 * noise[s], seed=s) for s in range(2)]
+    b = [scores("b", 3 + 0.1 * noise[s], seed=s) for s in range(2)]
+    row = compare(a, b).iloc[0]
+    roots = [np.sqrt(((2 + 0.1 * noise[s]) ** 2).mean()) for s in range(2)]
+    assert row["null"] == pytest.approx(roots[0] - roots[1])
+    assert row["null_low"] < row["null"] < row["null_high"]
+    assert np.isnan(compare(a[0], b[0]).iloc[0]["null"])
+
+
+@pytest.mark.parametrize(("rho", "time", "naive", "geer", "ewc"), SIZES)
+def test_sizes_of_paired_comparisons_are_the_measured_ones(rho, time, naive, geer, ewc):
+    """5000 cells whose differences are AR(1) of mean zero: share that a test finds not to be."""
+    d = autoregressive(np.random.default_rng(time), 5000, time, rho)
+    shared = np.random.default_rng(7).normal(size=time)
+    tolerance = 0.01 + 2 * np.sqrt(ewc * (1 - ewc) / 5000)
+    for test, expected in (("ewc", ewc), ("geer", geer)):
+        asked = paired.Question(test=test)
+        x, y = (5 + d + shared)[None], np.broadcast_to(5 + shared, d.shape)[None]
+        found, _ = paired._differences(x, y, np.zeros(5000, bool), asked)
+        assert (found["p"] < 0.05).mean() == pytest.approx(expected, abs=tolerance), test
+
+
+def test_size_of_the_test_over_seeds_is_nominal_however_long_the_memory():
+    d = autoregressive(np.random.default_rng(3), 5 * 4000, 30, 0.9).reshape(5, 4000, 30)
+    found, _ = paired._differences(d, 0 * d, np.zeros(4000, bool), paired.Question())
+    assert (found["p"] < 0.05).mean() == pytest.approx(0.05, abs=0.014)  # 4 standard errors
+
+
+def test_verdicts_allow_for_how_many_rows_are_looked_at():
+    """200 cells without a difference: at 5 % about ten would be called better or worse."""
+    rng = np.random.default_rng(0)
+    a, b = (many(name, 5 + rng.normal(size=(200, 100))) for name in "ab")
+    by = {c: (compare(a, b, metrics=["crps"], correct=c)["verdict"] != "same").sum()
+          for c in ("none", "bh", "sidak")}  # fmt: skip
+    assert 2 <= by["none"] <= 22
+    assert by["bh"] == by["sidak"] == 0
+
+
+def many(method, values):
+    """Scores of one cell a row of values."""
+    cell = {"level": None, "region": "global", "metric": "crps"}
+    series = [cell | {"variable": f"x{i}", "values": [9, 9, 9, *v]} for i, v in enumerate(values)]
+    return scores(method, []) | {"series": series, "completed": len(values[0]) + 2}
+
+
+def test_other_settings_of_a_method_have_a_row_of_their_own(noise):
+    runs = [scores("ensemble", 3 + 0.1 * noise[0]), scores("a", 1 + 0.1 * noise[1])]
+    runs.append(scores("a", 2 + 0.1 * noise[1], settings={"gain": 9}, digest="feedbeef"))
+    assert list(compare_all(runs)["method"]) == ["a", "a-feedbe"]
 
 
 def test_other_problems_seeds_tests_and_metrics_are_refused(noise):
