@@ -264,7 +264,7 @@ def _checked(file: Path) -> str:
     """What a sound file is; UserError if it is not."""
     from dabench import yamlfile
     from dabench.baseline import load_baseline
-    from dabench.process import set_up_jax
+    from dabench.run import Experiment
     from dabench.scenario import load_scenario
 
     data = yamlfile.read(file).data
@@ -272,8 +272,7 @@ def _checked(file: Path) -> str:
     if isinstance(data, dict) and "filter" in data:
         return f"a sound baseline of {load_baseline(str(path), '').filter}"
     scenario = load_scenario(path)
-    set_up_jax()
-    size = scenario.network(scenario.layout()).size
+    size = Experiment(scenario).problem.network.size
     return f"a sound scenario, {size} observations a cycle, digest {scenario.digest[:12]}"
 
 
