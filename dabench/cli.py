@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dabench.errors import UserError
+from dabench.errors import UserError, show_cautions
 
 app = typer.Typer(
     name="dabench",
@@ -228,6 +228,38 @@ def train(
     typer.echo(f"weights   {train_held_suarez(out)}")
 
 
+@app.command()
+def fetch(
+    what: Annotated[list[str], typer.Argument(help="gencast_1p0deg, .. or era5.")],
+    scenario: Annotated[str | None, typer.Option(help="Whose frames of ERA5.")] = None,
+    start: Annotated[str | None, typer.Option(help="ISO time of cycle 0.")] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Number of cycles.")] = None,
+    resolution: Annotated[float | None, typer.Option(help="Of the frames, in degrees.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="URL or folder in place of the official one.")
+    ] = None,
+    dest: Annotated[
+        Path | None, typer.Option(help="Folder in place of DABENCH_CACHE or the user's cache.")
+    ] = None,
+    examples: Annotated[bool, typer.Option("--examples", help="The example batch, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what and how much.")] = False,
+) -> None:
+    """Get GenCast's weights and statistics, or the frames of ERA5 that a scenario needs."""
+    from dabench.fetch.command import fetch as fetch_all
+
+    fetch_all(
+        what,
+        scenario=scenario,
+        start=start,
+        cycles=cycles,
+        resolution=resolution,
+        source=source,
+        dest=dest,
+        examples=examples,
+        dry_run=dry_run,
+    )
+
+
 @app.command("list")
 def list_() -> None:
     """Scenarios, methods and systems that are known here."""
@@ -264,7 +296,7 @@ def _checked(file: Path) -> str:
     """What a sound file is; UserError if it is not."""
     from dabench import yamlfile
     from dabench.baseline import load_baseline
-    from dabench.run import Experiment
+    from dabench.process import set_up_jax
     from dabench.scenario import load_scenario
 
     data = yamlfile.read(file).data
@@ -272,7 +304,8 @@ def _checked(file: Path) -> str:
     if isinstance(data, dict) and "filter" in data:
         return f"a sound baseline of {load_baseline(str(path), '').filter}"
     scenario = load_scenario(path)
-    size = Experiment(scenario).problem.network.size
+    set_up_jax()
+    size = scenario.network(scenario.layout()).size
     return f"a sound scenario, {size} observations a cycle, digest {scenario.digest[:12]}"
 
 
@@ -301,6 +334,7 @@ def again() -> str:
 
 def main() -> None:
     """The entry point: users' mistakes are one message and exit code 2, bugs keep tracebacks."""
+    show_cautions()
     try:
         app()
     except UserError as e:

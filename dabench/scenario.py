@@ -167,6 +167,14 @@ class Scenario(Strict):
             raise report(self._where, problems)
         return settings.factory("systems", self.system.name)(**settings.arguments(checked))
 
+    def layout(self) -> "Layout":
+        """Of the system, as far as it can be told without files that have to be fetched."""
+        from dabench.systems import LAYOUTS
+
+        if self.system.name not in LAYOUTS:
+            return self.make_system().layout
+        return settings.find(LAYOUTS[self.system.name])(**self.system.settings)
+
     def network(self, layout: "Layout") -> "Network":
         """The observations on a system's grid; UserError, with the line, where they do not fit."""
         from dabench.observe import build

@@ -33,7 +33,12 @@ def factory(kind: Kind, name: str) -> Callable[..., Any]:
     """The factory of this name; UserError if there is none."""
     if name not in registry(kind):
         raise UserError(f"unknown {kind[:-1]} {name!r}; {suggest(name, registry(kind))}")
-    module, _, attribute = registry(kind)[name].partition(":")
+    return find(registry(kind)[name])
+
+
+def find(place: str) -> Callable[..., Any]:
+    """The function at "module:function"."""
+    module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)
 
 

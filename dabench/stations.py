@@ -62,6 +62,18 @@ class Random(Strict):
     seed: Seed = 0
 
 
+class Land(Strict):
+    """Points of the system's grid on land, as dense everywhere by area.
+
+    Arguments:
+        land: How many.
+        seed: Of the places; not that of the experiment.
+    """
+
+    land: Count
+    seed: Seed = 0
+
+
 class Points(Strict):
     """Stations one by one.
 
@@ -85,7 +97,7 @@ class File(Strict):
 def _kind(value: Any) -> str | None:
     keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
     return next(
-        (f"<{k}>" for k in ("grid", "every", "random", "points", "file") if k in keys), None
+        (f"<{k}>" for k in ("grid", "every", "random", "land", "points", "file") if k in keys), None
     )
 
 
@@ -93,6 +105,7 @@ Locations = Annotated[
     Annotated[Grid, Tag("<grid>")]
     | Annotated[Every, Tag("<every>")]
     | Annotated[Random, Tag("<random>")]
+    | Annotated[Land, Tag("<land>")]
     | Annotated[Points, Tag("<points>")]
     | Annotated[File, Tag("<file>")],
     Discriminator(_kind),

@@ -12,7 +12,7 @@ LAYOUTS: dict[str, Layout] = {}
 def layout_of(scenario: Scenario) -> Layout:
     """The layout of a scenario's system, which is made once."""
     key = str(scenario.system)
-    return LAYOUTS.get(key) or LAYOUTS.setdefault(key, scenario.make_system().layout)
+    return LAYOUTS.get(key) or LAYOUTS.setdefault(key, scenario.layout())
 
 
 @pytest.mark.xdist_group("scenarios")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dabench.scenario import Group
-from dabench.stations import Every, Grid, Misfit, Points, Random
+from dabench.stations import Every, Grid, Land, Misfit, Points, Random
 from dabench.systems.base import Layout
 
 SNAP = 1e-6
@@ -70,6 +70,10 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
         case Random():
             u = uniform(where.seed, where.random, 2)
             return np.degrees(np.arcsin(2 * u[:, 0] - 1)), 360 * u[:, 1]
+        case Land():
+            point = _on_land(where, layout)
+            lat, lon = (layout.positions[c][point] for c in ("latitude", "longitude"))
+            return np.asarray(lat, float), np.asarray(lon, float)
         case Points() if not any(isinstance(p, int) for p in where.points):
             lat, lon = np.array(where.points, float).T
             return lat, lon % 360
@@ -78,6 +82,18 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
         "sites are for toy systems; this one is on the sphere, where {grid: 4}, {every: 2}, "
         "{random: 100, seed: 0}, {points: [[lat, lon], ...]} and {file: stations.csv} would work",
     )
+
+
+def _on_land(where: Land, layout: Layout) -> np.ndarray:
+    """Different points on land, drawn one by one with chances in proportion to their area."""
+    if layout.land is None:
+        raise Misfit(("locations",), "this system does not say where land is; {random: 100} works")
+    area = np.cos(np.radians(layout.positions["latitude"]))
+    land = np.flatnonzero(layout.land & (area > 1e-9))
+    if where.land > len(land):
+        raise Misfit(("locations", "land"), f"{where.land} points, but {len(land)} are on land")
+    waiting = -np.log1p(-uniform(where.seed, layout.points)[land, 0]) / area[land]
+    return np.sort(land[np.argsort(waiting, kind="stable")[: where.land]])
 
 
 def _steps(start: float, stop: float, step: float, last: bool = True) -> np.ndarray:

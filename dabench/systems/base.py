@@ -36,6 +36,7 @@ class Layout:
         frames: How many consecutive times the state holds, oldest first; the last is "now".
         periodic: Whether the sites form a ring.
         dtype: Of the state.
+        land: (point,) which points are on land, where that is known.
     """
 
     channels: tuple[Channel, ...]
@@ -43,6 +44,7 @@ class Layout:
     frames: int = 1
     periodic: bool = False
     dtype: str = "float32"
+    land: np.ndarray | None = None
 
     @property
     def points(self) -> int:

@@ -61,6 +61,7 @@ class GenCast:
             tuple(Channel(f.name, u, f.level) for f, u in zip(stacked, units, strict=True)),
             {"latitude": np.asarray(latitude), "longitude": np.asarray(longitude)},
             frames=channels.frames(self.task),
+            land=static["land_sea_mask"] > 0.5 if "land_sea_mask" in static else None,
         )
         self.sampler = sampler(checkpoint.config.sampler_config)
         self.network = Network(
@@ -85,7 +86,7 @@ class GenCast:
 
     def known(self, x: Members, time: Time) -> Float[Array, "member known point"]:
         """Inputs, then forcings, normalised, in the order of `channels`."""
-        frames = self._fill(self.layout.unflatten(x))
+        frames = self.fill(self.layout.unflatten(x))
         place = {(c.name, c.level): i for i, c in enumerate(self.layout.channels)}
         waves = {
             hours: self._clock(time + (hours - channels.FRAME_HOURS) * 3600)
@@ -128,14 +129,14 @@ class GenCast:
 
     def next_state(self, z: Targets, x: Members) -> Members:
         """The last frame of x, and the frame that the target z makes of it."""
-        frames = self._fill(self.layout.unflatten(x))
+        frames = self.fill(self.layout.unflatten(x))
         now, scale = self._base(frames[:, -1]), self.normaliser.scale[None]
-        new = self._fill(now + scale * z.reshape(-1, *self.fields))
+        new = self.fill(now + scale * z.reshape(-1, *self.fields))
         return jnp.concatenate([frames[:, 1:], new[:, None]], axis=1).reshape(x.shape)
 
     def target(self, x: Members, x_next: Members) -> Targets:
         """The normalised target that `next_state` turns into the last frame of x_next."""
-        now, new = (self._fill(self.layout.now(each)) for each in (x, x_next))
+        now, new = (self.fill(self.layout.now(each)) for each in (x, x_next))
         return ((new - self._base(now)) / self.normaliser.scale[None]).reshape(len(x), -1)
 
     def forecast(self, keys: Keys, x: Members, time: Time) -> Members:
@@ -146,7 +147,7 @@ class GenCast:
         residual = jnp.where(self.normaliser.residual[None], now, 0)
         return residual + self.normaliser.offset[None]
 
-    def _fill(self, frames: Float[Array, "*axes channel point"]) -> Array:
+    def fill(self, frames: Float[Array, "*axes channel point"]) -> Array:
         mask = self.no_sea.reshape((1,) * (frames.ndim - 2) + self.fields)
         return jnp.where(mask, jnp.asarray(self.normaliser.fill, frames.dtype), frames)
 
@@ -208,5 +209,5 @@ def open_model(
         land,
         **settings,
     )
-    state = np.asarray(model._fill(jnp.asarray(frames))).ravel()
+    state = np.asarray(model.fill(jnp.asarray(frames))).ravel()
     return model, state, dataset.seconds(batch, times[-1]) + FRAME_SECONDS
