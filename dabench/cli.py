@@ -38,6 +38,9 @@ def run(
     members: Annotated[int | None, typer.Option(min=1, help="Ensemble size.")] = None,
     cycles: Annotated[int | None, typer.Option(min=1, help="Number of cycles.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Several in place of one: 0-4, or 0,2,7.")
+    ] = None,
     out: Out = Path("runs"),
     system: Annotated[str | None, typer.Option(help="Another system.")] = None,
     profile: Annotated[str | None, typer.Option(help="A profile of the methods' files.")] = None,
@@ -58,21 +61,28 @@ def run(
     """Run methods on a scenario, score them, draw them, print a table, write the leaderboard."""
     from dabench import estimate
     from dabench import run as running
+    from dabench.seeds import seed_list
 
-    jobs = running.plan(
-        scenario,
-        methods=method or (),
-        changes=change or (),
-        members=members,
-        cycles=cycles,
-        seed=seed,
-        out=out,
-        system=system,
-        profile=profile,
-    )
+    if seed is not None and seeds is not None:
+        raise UserError("--seed and --seeds: give one of the two")
+    plans = [
+        running.plan(
+            scenario,
+            methods=method or (),
+            changes=change or (),
+            members=members,
+            cycles=cycles,
+            seed=one,
+            out=out,
+            system=system,
+            profile=profile,
+        )
+        for one in ([seed] if seeds is None else seed_list(seeds))
+    ]
     if dry_run:
-        estimate.show(jobs, store_members)
+        estimate.show(plans[0], store_members)
         return
+    jobs = [job for plan in plans for job in plan]
     try:
         outcome = running.execute(jobs, fresh=fresh, store_members=store_members)
         evaluate(outcome.folders, out)
@@ -100,15 +110,16 @@ def evaluate(folders: list[Path], out: Path) -> None:
 
 
 def _draw(runs: list[Path], out: Path | None) -> None:
-    """Figures of runs: those of one scenario, system and seed in one folder."""
-    from dabench.plots import draw
+    """Figures of runs: those of one scenario and system in one folder, all seeds."""
+    from dabench.plots import draw, home
 
-    homes: dict[Path, list[Path]] = {}
+    groups: dict[Path, list[Path]] = {}
     for run in map(Path.absolute, runs):
-        homes.setdefault(run.parent.parent / f"figures-{run.name}", []).append(run)
-    for home, group in homes.items():
-        files = draw(group, out or home)
-        typer.echo(f"figures   {os.path.relpath(out or home)}/ ({len(files)} files)")
+        groups.setdefault(run.parent.parent, []).append(run)
+    for group in groups.values():
+        folder = out or home(group)
+        files = draw(group, folder)
+        typer.echo(f"figures   {os.path.relpath(folder)}/ ({len(files)} files)")
 
 
 @app.command()

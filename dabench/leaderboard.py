@@ -17,7 +17,7 @@ from dabench.errors import UserError
 from dabench.folder import lock
 from dabench.headlines import number
 from dabench.pages import METRICS, Board, boards
-from dabench.plots import draw, draw_scores
+from dabench.plots import draw, draw_scores, home
 from dabench.results import find
 
 MANIFEST = "leaderboard.json"
@@ -139,7 +139,7 @@ def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, list[str]]:
     folders = [Path(run["folder"]) for run in board.runs if "folder" in run]
     if len(folders) == len(board.runs):
         folder.mkdir(parents=True, exist_ok=True)
-        for file in draw(folders, _home(folders)):
+        for file in draw(folders, home(folders)):
             shutil.copyfile(file, folder / file.name)
     else:
         shown = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
@@ -151,12 +151,6 @@ def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, list[str]]:
         "maps": maps + [n for n in ("density",) if n in names],
         "network": [n for n in ("network",) if n in names],
     }
-
-
-def _home(folders: list[Path]) -> Path:
-    """Where `dabench plot` keeps the figures of the same runs."""
-    seeds = sorted({folder.name for folder in folders})
-    return folders[0].parent.parent / f"figures-{'-'.join(seeds)}"
 
 
 def _by_cycle(name: str) -> tuple[int, str]:

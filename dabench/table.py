@@ -10,19 +10,23 @@ from rich.table import Table
 from rich.text import Text
 
 from dabench.headlines import REFERENCE, Cell, headlines, in_order, label, number, units, values_of
+from dabench.seeds import Spread, over_seeds
 
 Scores = Mapping[str, Any]
+Board = Mapping[str, list[Scores]]
+"""The runs of each method, one a seed."""
 
 
 def results(runs: Iterable[Scores]) -> RenderableType:
-    """Skill and cost of the methods of each scenario, system and seed, for a rich console."""
-    boards: dict[tuple, list[Scores]] = {}
+    """Skill and cost of the methods of each scenario and system, for a rich console."""
+    boards: dict[tuple, dict[str, list[Scores]]] = {}
     for scores in runs:
-        key = scores["scenario"]["name"], scores["system"]["name"], scores["seed"]
-        boards.setdefault(key, []).append(scores)
+        methods = boards.setdefault((scores["scenario"]["name"], scores["system"]["name"]), {})
+        methods.setdefault(scores["method"], []).append(scores)
     parts: list[RenderableType] = []
     for board in boards.values():
-        parts += [_skill(board), _cost(board)]
+        ordered = {name: board[name] for name in in_order(board)}
+        parts += [_skill(ordered), _cost(ordered)]
     return Group(*parts)
 
 
@@ -38,48 +42,61 @@ def _table(title: str, caption: str = "") -> Table:
     )
 
 
-def _methods(board: Sequence[Scores]) -> dict[str, Scores]:
-    by_name = {scores["method"]: scores for scores in board}
-    return {name: by_name[name] for name in in_order(by_name)}
-
-
-def _skill(board: Sequence[Scores]) -> Table:
-    methods, first = _methods(board), board[0]
-    scored = max(0, max(s["completed"] for s in board) - first["spinup"])
+def _skill(board: Board) -> Table:
+    first = next(iter(board.values()))[0]
+    scored = max(0, max(s["completed"] for runs in board.values() for s in runs) - first["spinup"])
+    seeds = sorted({s["seed"] for runs in board.values() for s in runs})
+    several = len(seeds) > 1
     table = _table(
-        f"{first['scenario']['name']} · {first['system']['name']} · seed {first['seed']}",
+        f"{first['scenario']['name']} · {first['system']['name']} · "
+        f"seed{'s' * several} {', '.join(map(str, seeds))}",
         f"global, {scored} cycles after a spin-up of {first['spinup']}; "
-        f"ratio: RMSE over the one of {REFERENCE}",
+        f"ratio: RMSE over the one of {REFERENCE}" + "; medians over seeds" * several,
     )
     table.add_column("", no_wrap=True)
     table.add_column("method", no_wrap=True)
-    for column in ("RMSE", "ratio", "spread", "spread/skill", "CRPS"):
+    columns = ("RMSE", *["range"] * several, "ratio", "spread", "spread/skill", "CRPS")
+    for column in (*columns, *["diverged"] * several):
         table.add_column(column, justify="right", no_wrap=True)
     for cell in headlines(first["variables"]):
         table.add_section()
-        for row in _cell_rows(cell, methods):
+        for row in _cell_rows(cell, board, several):
             table.add_row(*row)
     return table
 
 
-def _cell_rows(cell: Cell, methods: Mapping[str, Scores]) -> list[list[RenderableType]]:
-    values = {name: values_of(scores) for name, scores in methods.items()}
-    rmse = {name: _value(v, cell, "rmse") for name, v in values.items()}
-    best, reference = min(filter(None, rmse.values()), default=None), rmse.get(REFERENCE)
-    first = next(iter(methods.values()))
+def _cell_rows(cell: Cell, board: Board, several: bool) -> list[list[RenderableType]]:
+    values = {name: [values_of(scores) for scores in runs] for name, runs in board.items()}
+    rmse = {name: _over(v, cell, "rmse") for name, v in values.items()}
+    medians = {name: found.median for name, found in rmse.items()}
+    best, reference = min(filter(None, medians.values()), default=None), medians.get(REFERENCE)
+    first = next(iter(board.values()))[0]
     unit = units(first["variables"].get(cell[0], {}).get("units", ""))
-    heads = [label(*cell), Text(unit, "dim"), *[""] * len(methods)]
+    heads = [label(*cell), Text(unit, "dim"), *[""] * len(board)]
     rows: list[list[RenderableType]] = []
-    for head, (name, scores) in zip(heads, methods.items(), strict=False):
-        error = rmse[name]
+    for head, (name, runs) in zip(heads, board.items(), strict=False):
+        error, found = medians[name], rmse[name]
+        lost = f"{found.missing}/{found.seeds}" if found.missing else "–"
+        ends: list[RenderableType] = [_range(found)] if several else []
+        diverged: list[RenderableType] = [Text(lost, "red" * bool(found.missing))] * several
         if error is None:
-            rows.append([head, name, *_why(scores), "", "", ""])
+            why = _why(runs[0]) if not several else [Text("diverged", "red"), *ends, Text("–")]
+            rows.append([head, name, *why, "", "", "", *diverged])
             continue
         ratio = error / reference if reference else None
-        others = (_value(values[name], cell, m) for m in ("spread", "spread_skill", "crps"))
-        shown = [number(error), number(ratio), *map(number, others)]
-        rows.append([head, name, *(Text(t, "bold" if error == best else "") for t in shown)])
+        others = (_over(values[name], cell, m).median for m in ("spread", "spread_skill", "crps"))
+        style = "bold" if error == best else ""
+        shown = [Text(number(v), style) for v in (error, ratio, *others)]
+        rows.append([head, name, shown[0], *ends, *shown[1:], *diverged])
     return rows
+
+
+def _range(found: Spread) -> str:
+    return f"{number(found.low)}..{'diverged' if found.missing else number(found.high)}"
+
+
+def _over(seeds: Sequence[Mapping[tuple, Mapping[str, Any]]], cell: Cell, metric: str) -> Spread:
+    return over_seeds(values.get((*cell, metric), {}).get("value") for values in seeds)
 
 
 def _why(scores: Scores) -> list[Text]:
@@ -87,10 +104,6 @@ def _why(scores: Scores) -> list[Text]:
     if scores["status"].startswith("diverged"):
         return [Text("diverged", "red"), Text(scores["status"].removeprefix("diverged "), "red")]
     return [Text("–", "dim"), Text("–", "dim")]
-
-
-def _value(values: Mapping[tuple, Mapping[str, Any]], cell: Cell, metric: str) -> float | None:
-    return values.get((*cell, metric), {}).get("value")
 
 
 def comparison(table: pd.DataFrame, reference: str = REFERENCE) -> RenderableType:
@@ -154,22 +167,28 @@ def _verdict(text: str) -> Text:
     return Text(text, styles.get(text, "red" if "diverged" in text else ""))
 
 
-def _cost(board: Sequence[Scores]) -> Table:
+def _cost(board: Board) -> Table:
     table = _table("weights and cost", "evaluations: of the denoiser, a member and cycle")
     table.add_column("method", no_wrap=True)
     columns = ("members", "N_eff", "ancestors", "alpha", "evaluations", "s/cycle")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
-    for name, scores in _methods(board).items():
-        inner = {k: scores["ensemble"].get(k, {}) for k in ("ess", "unique_ancestors", "alpha")}
-        cost = scores["cost"]
-        cycles = max(1, scores["completed"])
-        evaluations = cost.get("evaluations")
+    for name, runs in board.items():
+        inner = [
+            _median(s["ensemble"].get(k, {}).get("mean") for s in runs)
+            for k in ("ess", "unique_ancestors", "alpha")
+        ]
+        work = [s["cost"].get("evaluations") for s in runs]
+        cycles = [max(1, s["completed"]) for s in runs]
         table.add_row(
             name,
-            str(scores["members"]),
-            *(number(d.get("mean"), 2) for d in inner.values()),
-            number(evaluations / cycles if evaluations else None),
-            number(cost.get("wall_seconds_a_cycle"), 2),
+            str(runs[0]["members"]),
+            *(number(value, 2) for value in inner),
+            number(_median(w / n if w else None for w, n in zip(work, cycles, strict=True))),
+            number(_median(s["cost"].get("wall_seconds_a_cycle") for s in runs), 2),
         )
     return table
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    return over_seeds(v for v in values if v is not None).median

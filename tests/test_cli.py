@@ -41,11 +41,21 @@ def test_a_run_is_archived_scored_drawn_and_tabled(dabench):
     assert (RUN / "scores.json").read_bytes() == before
 
 
+def test_seeds_are_run_one_after_the_other_and_shown_as_one_row(dabench):
+    code, out, err = dabench("run", "toy", "-m", "forecast", "--seeds", "1-2", "--cycles", "6")
+    assert code == 0, err
+    assert "figures   runs/toy/toy/figures-seed1-seed2/" in out
+    assert "seeds 1, 2" in out
+    for seed in (1, 2):
+        assert archive.open_run(RUN.with_name(f"seed{seed}")).attrs["seed"] == seed
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
         (["run", "toi"], "unknown scenario 'toi'; did you mean 'toy'?"),
         (["run", "toy", "-m", "forecast", "--set", "gain"], "--set gain"),
+        (["run", "toy", "--seed", "1", "--seeds", "1-2"], "give one of the two"),
         (["score", "nowhere"], "nowhere: no run here"),
         (["check", "scenarios/toy.yaml", "nothing.yaml"], "nothing.yaml: there is no such file"),
         (["train", "lorenz63"], "lorenz63 is not trained"),

@@ -41,6 +41,18 @@ def test_the_table_fits_a_narrow_terminal(runs):
     assert not any("…" in x for x in lines)
 
 
+def test_seeds_are_one_row_with_median_range_and_share_that_diverged(runs):
+    ensemble, guess, bad = runs
+    rows = [guess, guess | {"seed": 1}, guess | {"seed": 2}, bad | {"seed": 3, "method": "guess"}]
+    text = shown([ensemble, *rows], 120)
+    rmse = headlines.number(headlines.values_of(guess)["2m_temperature", None, "rmse"]["value"])
+    line = next(x for x in text if "guess" in x)
+    assert line.split()[1:3] == ["guess", rmse] or line.split()[:2] == ["guess", rmse]
+    assert f"{rmse}..diverged" in line
+    assert line.split()[-1] == "1/4"
+    assert "seeds 0, 1, 2, 3" in text[0]
+
+
 def test_a_method_alone_needs_no_reference(runs):
     assert any("guess" in x for x in shown(runs[1:2]))
 

@@ -30,6 +30,13 @@ PLACE = (50.0, 5.0)
 """What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 1 to 7."""
 
 
+def home(folders: Sequence[Path]) -> Path:
+    """Where the figures of these runs are kept: beside the methods' folders, after the seeds."""
+    seeds = sorted({folder.name for folder in folders}, key=lambda name: (len(name), name))
+    name = "-".join(seeds) if len(seeds) < 4 else f"{seeds[0]}-{seeds[-1]}-{len(seeds)}"
+    return folders[0].parent.parent / f"figures-{name}"
+
+
 def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
     """Draw all figures of runs of one scenario into a folder, as SVG (light, dark) and PNG.
 

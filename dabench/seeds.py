@@ -1,0 +1,48 @@
+"""Several seeds of one method: which, and what they say together."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dabench.errors import UserError
+
+MOST = 1000
+
+
+class Spread(NamedTuple):
+    """A number over seeds. A seed without one (it diverged) counts as larger than any.
+
+    Arguments:
+        median: None if half of the seeds or more have none.
+        low, high: The range; None where a seed has none.
+        missing, seeds: How many have none, of how many.
+    """
+
+    median: float | None
+    low: float | None
+    high: float | None
+    missing: int
+    seeds: int
+
+
+def over_seeds(values: Iterable[float | None]) -> Spread:
+    """Median and range; what diverged is never averaged away."""
+    found = sorted(float("inf") if v is None else v for v in values)
+    n = len(found)
+    if not n:
+        return Spread(None, None, None, 0, 0)
+    middle = 0.5 * (found[(n - 1) // 2] + found[n // 2])
+    median, low, high = (None if v == float("inf") else v for v in (middle, found[0], found[-1]))
+    return Spread(median, low, high, sum(v == float("inf") for v in found), n)
+
+
+def seed_list(text: str) -> list[int]:
+    """`0-4` or `0,2,7` as numbers, each once; UserError if it is neither."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last < first + MOST:
+            raise UserError(f"--seeds {text}: is not of the form 0-4 or 0,2,7")
+        seeds += range(first, last + 1)
+    return list(dict.fromkeys(seeds))
