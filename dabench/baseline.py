@@ -87,7 +87,7 @@ def load_baseline(
     profile: str | None = None,
     members: int | None = None,
 ) -> Baseline:
-    """A method by name (the scenario's own file before the general one) or from a file.
+    """A method by name (the scenario's own file, its folder's, the general one) or from a file.
 
     UserError with every problem of the file, of all its profiles, or of what is changed.
 
@@ -116,9 +116,15 @@ def load_baseline(
 
 def methods(scenario: str) -> list[str]:
     """Names of all methods that have a baseline for a scenario."""
-    names = library.names("baselines")
-    own = [n.removeprefix(f"{scenario}/") for n in names if n.startswith(f"{scenario}/")]
-    return sorted({*own, *names} - {n for n in (*own, *names) if "/" in n})
+    homes = {*_homes(scenario)}
+    split = (name.rpartition("/") for name in library.names("baselines"))
+    return sorted({method for home, _, method in split if home in homes})
+
+
+def _homes(scenario: str) -> list[str]:
+    """Folders of a scenario's baselines, its own first: `era5/temp_4deg`, `era5`, the general."""
+    parts = scenario.split("/") if scenario else []
+    return ["/".join(parts[:i]) for i in range(len(parts), -1, -1)]
 
 
 def _own_or_general(name: str, scenario: str) -> str:
@@ -129,8 +135,9 @@ def _own_or_general(name: str, scenario: str) -> str:
             f"unknown method {name!r}; {suggest(name, methods(scenario))}. "
             f"A method of your own is a file baselines/{name}.yaml, or a path to one"
         )
-    own = f"{scenario}/{name}"
-    return own if own in library.names("baselines") else name
+    known = library.names("baselines")
+    found = (f"{home}/{name}".lstrip("/") for home in _homes(scenario))
+    return next(place for place in found if place in known)
 
 
 def _settings_problems(document: Document) -> list[Problem]:
