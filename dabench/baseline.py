@@ -114,6 +114,12 @@ def load_baseline(
     return _baseline(label, document, profile)
 
 
+def from_settings(name: str, filter_name: str, given: Mapping[str, Any], members: int) -> Baseline:
+    """A method from what a result says of it; UserError where the filter does not take that."""
+    data = {"members": members, "filter": {"name": filter_name, **given}}
+    return _baseline(name, Document(f"result of {name}", data, {(): "-"}), None)
+
+
 def methods(scenario: str) -> list[str]:
     """Names of all methods that have a baseline for a scenario."""
     homes = {*_homes(scenario)}

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dabench import site
 from dabench.errors import UserError, show_cautions
 
 app = typer.Typer(
@@ -19,7 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RESULTS = "leaderboard/results"
 Runs = Annotated[list[Path], typer.Argument(help="Folders of runs (runs/.../seed0).")]
 Out = Annotated[Path, typer.Option(help="Where runs are kept.")]
 
@@ -106,7 +106,7 @@ def evaluate(folders: list[Path], out: Path) -> None:
     _draw(folders, None)
     Console().print(results(scores))
     if folders:
-        _build([out], out / "leaderboard")
+        site.write([out], out / "leaderboard")
 
 
 def _draw(runs: list[Path], out: Path | None) -> None:
@@ -195,35 +195,28 @@ def compare(
     typer.echo("next      dabench leaderboard")
 
 
-@app.command()
-def leaderboard(
-    runs: Annotated[list[Path] | None, typer.Argument(help="Runs, or folders of them.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("runs/leaderboard"),
-) -> None:
-    """Build the site of all published results and of runs of one's own (default: runs)."""
-    _build(runs or [folder for folder in [Path("runs")] if folder.exists()], out)
-
-
-def _build(runs: list[Path], out: Path) -> None:
-    """The site of published results and runs; a run stands for a result of the same experiment."""
-    from dabench import library
-    from dabench.leaderboard import build
-
-    page = build([*library.folders(RESULTS)[:1], *runs], out)
-    typer.echo(f"page      {page}")
+app.add_typer(site.app, name="leaderboard")
 
 
 @app.command()
-def publish(
-    runs: Runs,
-    to: Annotated[Path, typer.Option(help="Folder of published results.")] = Path(RESULTS),
+def verify(
+    results: Annotated[list[Path], typer.Argument(help="Result files.")],
+    out: Out = Path("runs"),
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run the scenario again (in --out), and compare.")
+    ] = False,
 ) -> None:
-    """Add runs to the published results, which are kept under version control."""
-    from dabench.results import add
+    """Compute every number of results again, from the archives, or from new runs."""
+    from dabench.verify import report
 
-    for file in add(runs, to):
-        typer.echo(f"result    {file}")
-    typer.echo("next      dabench leaderboard")
+    wrong = []
+    for result in results:
+        try:
+            typer.echo("\n".join(report(result, out, rerun)))
+        except UserError as e:
+            wrong.append(str(e))
+    if wrong:
+        raise UserError("\n".join(wrong))
 
 
 @app.command()

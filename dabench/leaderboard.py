@@ -18,7 +18,7 @@ from dabench.folder import lock
 from dabench.headlines import number
 from dabench.pages import METRICS, Board, boards
 from dabench.plots import draw, draw_scores, home
-from dabench.results import find
+from dabench.results import content, find
 
 MANIFEST = "leaderboard.json"
 """Names the files of a site, so that a later build takes away only what an earlier one made."""
@@ -158,15 +158,17 @@ def _by_cycle(name: str) -> tuple[int, str]:
 
 
 def _downloads(board: Board, folder: Path) -> None:
-    """All numbers of a board: `results.json`, and headline values as `scores.csv`."""
-    runs = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
-    content = {"schema": 1, "runs": runs}
-    (folder / "results.json").write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    """All numbers of a board: `results/<method>.json`, and headline values as `scores.csv`."""
     table = io.StringIO()
     columns = ("method", "seed", "variable", "level", "region", "metric", "value", "low", "high")
     writer = csv.DictWriter(table, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    for run in runs:
-        given = {"method": run["method"], "seed": run["seed"]}
-        writer.writerows(given | row for row in run["scores"])
+    for entry in board.entries:
+        runs = [{k: v for k, v in run.items() if k != "folder"} for run in entry.runs]
+        file = folder / "results" / f"{entry.slug}.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content(runs))
+        for run in runs:
+            given = {"method": run["method"], "seed": run["seed"]}
+            writer.writerows(given | row for row in run["scores"])
     (folder / "scores.csv").write_text(table.getvalue(), encoding="utf-8")

@@ -65,6 +65,11 @@ class Entry:
         return self.runs[0]
 
     @property
+    def slug(self) -> str:
+        """Of the files about it."""
+        return self.method.replace("/", "-")
+
+    @property
     def status(self) -> str:
         """What happened to all seeds; one that diverged is never averaged away."""
         bad = [run for run in self.runs if run["status"] != "complete"]

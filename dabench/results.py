@@ -5,151 +5,26 @@ page shows. Its file is <results>/<scenario>/<system>/<method>.json. What a file
 trusted: it is checked here, and shown as text.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from dabench import metrics
 from dabench.archive import attributes, find_runs, replace
 from dabench.errors import UserError
 from dabench.headlines import headlines
+from dabench.resultfile import SCHEMA, Result, Run
 from dabench.score import current_scores
 
-SCHEMA = 1
 LARGEST = 20 * 2**20
 """Larger files are not read, bytes."""
 
-Text = Annotated[str, Field(max_length=2000)]
-Name = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")]
-Folder = Annotated[
-    str,
-    Field(max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"),
-]
-Label = Annotated[str, Field(max_length=120, pattern=r"^\w[\w .:/%+-]*$")]
-Number = float | None
-Series = Annotated[list[Number], Field(max_length=100_000)]
-Shown = dict[Name, Any]
-
-
-class Loose(BaseModel):
-    """More keys may come, finite numbers only."""
-
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-
-class Scenario(Loose):
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
-    name: Folder
-    title: Text = ""
-    source: Text = ""
-    digest: Name
-
-
-class System(Loose):
-    name: Folder
-    digest: Name
-
-
-class Variable(Loose):
-    units: Name = ""
-    levels: list[Number]
-    valid_fraction: float = 1.0
-
-
-class Row(Loose):
-    variable: Label
-    level: Number
-    region: Label
-    metric: Label
-    value: Number
-    low: Number
-    high: Number
-
-
-class Line(Loose):
-    variable: Label
-    level: Number
-    region: Label
-    metric: Label
-    values: Series
-
-
-class Rank(Loose):
-    variable: Label
-    level: Number
-    histogram: Series
-
-
-class Spectrum(Loose):
-    variable: Label
-    level: Number
-    truth: Series = []
-    error: Series = []
-    member: Series = []
-
-
-class Diagnostic(Loose):
-    mean: Number
-    min: Number
-    values: Series
-
-
-class Innovation(Loose):
-    group: Label
-    variable: Label
-    level: Number
-    units: Name
-    count: int
-    error_std: Number
-    bias: Number
-    rms: Number
-    expected_rms: Number
-    background_error: Number
-    chi2: Number
-
-
-class Observations(Loose):
-    groups: list[Innovation]
-    chi2: Series
-
-
-class Run(Loose):
-    """The scores of one seed, as `scores.json` has them."""
-
-    metric_version: Name
-    scenario: Scenario
-    system: System
-    method: Folder
-    filter: Name
-    settings: Shown
-    digest: Name
-    members: int
-    seed: int
-    status: Annotated[str, Field(pattern=r"^(complete|running|diverged at cycle \d+)$")]
-    cycles: int
-    spinup: int
-    completed: int
-    provenance: Shown
-    regions: dict[Label, int]
-    variables: dict[Label, Variable]
-    seconds: Series
-    scores: list[Row]
-    series: list[Line]
-    rank: list[Rank]
-    spectra: list[Spectrum]
-    observations: Observations | None
-    ensemble: dict[Label, Diagnostic]
-    cost: dict[Label, Number]
-
-
-class Result(Loose):
-    """One method on one scenario and system; every seed has the same problem and settings."""
-
-    schema_version: Annotated[int, Field(alias="schema", ge=SCHEMA, le=SCHEMA)]
-    runs: Annotated[list[Run], Field(min_length=1, max_length=1000)]
+DIGITS = 7
+"""Significant digits of the numbers in a result."""
 
 
 def of_run(folder: str | Path) -> dict[str, Any]:
@@ -162,16 +37,59 @@ def of_run(folder: str | Path) -> dict[str, Any]:
 
     curves = [row for row in shown(scores["series"]) if row["region"] == "global"]
     slim = {"series": curves, "rank": shown(scores["rank"]), "spectra": shown(scores["spectra"])}
-    return Run.model_validate(scores | slim).model_dump(mode="json")
+    return Run.model_validate(rounded(scores | slim)).model_dump(mode="json")
+
+
+def rounded(value: Any) -> Any:
+    """Plain data with floats of `DIGITS` significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {key: rounded(v) for key, v in value.items()}
+    return [rounded(v) for v in value] if isinstance(value, list) else value
+
+
+def content(runs: Sequence[Mapping[str, Any]]) -> bytes:
+    """The file of a method's runs, one a seed."""
+    runs = sorted(runs, key=lambda run: run["seed"])
+    _, scenario, _, system, version = problem(runs[0])
+    head = {
+        "schema": SCHEMA,
+        "metric_version": version,
+        "scenario_digest": scenario,
+        "system_digest": system,
+        "digest": settings_digest(runs[0]),
+        "seeds": [run["seed"] for run in runs],
+        "commands": list(dict.fromkeys(str(r["provenance"].get("command", "")) for r in runs)),
+        "sha256": fingerprint(runs),
+    }
+    return json.dumps(head | {"runs": runs}, allow_nan=False, separators=(",", ":")).encode()
+
+
+def fingerprint(runs: Sequence[Mapping[str, Any]]) -> str:
+    """sha256 of runs as canonical JSON."""
+    text = json.dumps(runs, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def settings_digest(run: Mapping[str, Any]) -> str:
+    """sha256 of filter, settings and ensemble size, as `Baseline.digest`."""
+    shown = {name: run[name] for name in ("filter", "settings", "members")}
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
 
 def add(folders: Iterable[str | Path], results: str | Path) -> list[Path]:
     """Write runs into the results folder, beside other seeds of the same experiment.
 
     Seeds of another problem, or of other settings, are dropped: the new runs stand for the method.
+    UserError for runs that have not ended.
     """
     files: dict[Path, dict[int, dict[str, Any]]] = {}
     for run in map(of_run, folders):
+        if run["status"] == "running":
+            raise UserError(
+                f"{run['method']}, seed {run['seed']}: has not ended; go on with `dabench run`."
+            )
         file = Path(
             results, run["scenario"]["name"], run["system"]["name"], f"{run['method']}.json"
         )
@@ -180,9 +98,8 @@ def add(folders: Iterable[str | Path], results: str | Path) -> list[Path]:
         old = {r["seed"]: r for r in (load(file) if file.exists() else [])}
         newest = next(iter(runs.values()))
         kept = {seed: r for seed, r in old.items() if experiment(r) == experiment(newest)} | runs
-        content = {"schema": SCHEMA, "runs": [kept[seed] for seed in sorted(kept)]}
         file.parent.mkdir(parents=True, exist_ok=True)
-        replace(file, json.dumps(content, allow_nan=False, separators=(",", ":")).encode())
+        replace(file, content(list(kept.values())))
     return list(files)
 
 
@@ -218,12 +135,30 @@ def load(file: str | Path) -> list[dict[str, Any]]:
     except OSError as e:
         raise UserError(f"{file}: {e.strerror}") from None
     runs = [run.model_dump(mode="json") for run in result.runs]
+    _check(file, result, runs)
+    return runs
+
+
+def _check(file: Path, result: Result, runs: Sequence[Mapping[str, Any]]) -> None:
+    """UserError where a file is of other metrics, or does not agree with itself."""
     if stale := {r["metric_version"] for r in runs} - {metrics.VERSION}:
         raise UserError(
             f"{file}: scored with metrics {sorted(stale)}, this dabench has {metrics.VERSION}; "
             "add the runs again."
         )
-    return runs
+    if len({json.dumps(experiment(run), sort_keys=True) for run in runs}) > 1:
+        raise UserError(f"{file}: its seeds are of several problems, settings or lengths")
+    _, scenario, _, system, version = problem(runs[0])
+    told = (result.scenario_digest, result.system_digest, result.metric_version, result.digest)
+    if told != (scenario, system, version, settings_digest(runs[0])):
+        raise UserError(f"{file}: its digests are not those of its runs")
+    if result.seeds != [run["seed"] for run in runs] or len({*result.seeds}) < len(runs):
+        raise UserError(f"{file}: its seeds are not those of its runs")
+    if result.sha256 != fingerprint(runs):
+        raise UserError(
+            f"{file}: was changed after it was made (sha256 {fingerprint(runs)[:12]}, "
+            f"it says {result.sha256[:12]}); add the runs again."
+        )
 
 
 def find(sources: Iterable[str | Path]) -> list[dict[str, Any]]:
@@ -250,5 +185,23 @@ def _read(source: Path) -> Iterator[dict[str, Any]]:
         if (attributes(folder) or {}).get("completed", -1) >= 1:
             yield of_run(folder) | {"folder": str(folder)}
     if not folders:
-        for file in sorted(source.rglob("*.json")):
-            yield from load(file)
+        yield from committed(source)
+
+
+def committed(folder: Path) -> Iterator[dict[str, Any]]:
+    """The runs of a folder of result files; UserError where rows of one board are of two problems.
+
+    A row whose scenario has been changed since must be run again, or go.
+    """
+    first: dict[Path, tuple[tuple, Path]] = {}
+    for file in sorted(folder.rglob("*.json")):
+        runs = load(file)
+        key, other = first.setdefault(file.parent, (problem(runs[0]), file))
+        if problem(runs[0]) != key:
+            raise UserError(
+                f"{other} and {file.name}: are of different problems (digests of scenario and "
+                f"system {key[1][:12]}, {key[3][:12]} and {problem(runs[0])[1][:12]}, "
+                f"{problem(runs[0])[3][:12]}); they cannot share a board. Run the older one again "
+                "and add it, or take it away."
+            )
+        yield from runs

@@ -88,7 +88,7 @@ def test_killed_ten_times_a_leaderboard_is_whole_in_the_end(tmp_path, whole):
     toy.playground(tmp_path)
     shutil.copytree(whole / "runs" / "toy", tmp_path / "runs" / "toy")
     site, reference = tmp_path / "runs" / "site", content(whole / "runs" / "leaderboard")
-    build = ("leaderboard", "runs", "--out", str(site))
+    build = ("leaderboard", "build", "runs", "--out", str(site))
     codes = []
     for n in np.random.default_rng(1).permutation(np.arange(4, 54, 5)):
         codes.append(toy.command(tmp_path, *build, strike=(int(n), signal.SIGKILL)))

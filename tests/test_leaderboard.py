@@ -128,7 +128,7 @@ def test_downloads_hold_every_number(site, runs):
     lines = (board / "scores.csv").read_text().splitlines()
     rows = sum(len(score.load_scores(f)["scores"]) for f in runs.glob("*/seed*"))
     assert len(lines) == 1 + rows
-    found = results.load(board / "results.json")
+    found = [run for file in board.glob("results/*.json") for run in results.load(file)]
     assert {(r["method"], r["seed"]) for r in found} == {
         ("ensemble", 0), ("guess", 0), ("guess", 1), ("bad", 0),
     }  # fmt: skip
@@ -144,9 +144,9 @@ def test_a_new_build_takes_away_its_own_old_files_and_no_others(site, runs, tmp_
     shutil.copytree(site, out)
     (out / "CNAME").write_text("example.org")
     one = tmp_path / "one.json"
-    content = {"schema": 1, "runs": [results.of_run(runs / "guess" / "seed0")]}
-    content["runs"][0]["scenario"]["name"] = "other"
-    one.write_text(json.dumps(content))
+    run = results.of_run(runs / "guess" / "seed0")
+    run["scenario"]["name"] = "other"
+    one.write_bytes(results.content([run]))
     leaderboard.build([one], out)
     names = set(snapshot(out))
     assert "CNAME" in names
@@ -211,9 +211,37 @@ def test_adding_a_seed_keeps_the_others_and_new_settings_drop_them(runs, tmp_pat
 def test_a_result_that_is_not_one_is_refused_with_its_place(runs, tmp_path, change, message):
     run = results.of_run(runs / "guess" / "seed0") | change
     file = tmp_path / "bad.json"
-    file.write_text(json.dumps({"schema": 1, "runs": [run]}))
+    file.write_bytes(results.content([run]))
     with pytest.raises(UserError, match=re.escape(message)):
         results.load(file)
+
+
+def test_one_changed_number_is_found_without_any_archive(runs, tmp_path):
+    (file,) = results.add([runs / "guess" / "seed0"], tmp_path)
+    content = json.loads(file.read_text())
+    content["runs"][0]["scores"][3]["value"] *= 1.001
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="was changed after it was made"):
+        results.load(file)
+
+
+@pytest.mark.parametrize("what", ["scenario_digest", "system_digest", "digest", "seeds"])
+def test_heads_that_are_not_those_of_the_runs_are_refused(runs, tmp_path, what):
+    (file,) = results.add([runs / "guess" / "seed0"], tmp_path)
+    content = json.loads(file.read_text())
+    content[what] = [7] if what == "seeds" else "other"
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="not those of its runs"):
+        results.load(file)
+
+
+def test_results_of_two_problems_do_not_share_a_board(runs, committed, tmp_path):
+    shutil.copytree(committed, tmp_path / "results")
+    run = results.of_run(runs / "guess" / "seed0")
+    run["scenario"]["digest"], run["method"] = "changed", "later"
+    (tmp_path / "results/mock/noise/later.json").write_bytes(results.content([run]))
+    with pytest.raises(UserError, match="cannot share a board"):
+        leaderboard.build([tmp_path / "results"], tmp_path / "out")
 
 
 def test_huge_long_and_broken_files_are_refused(runs, tmp_path):
@@ -226,7 +254,7 @@ def test_huge_long_and_broken_files_are_refused(runs, tmp_path):
         results.load(file)
     run = results.of_run(runs / "guess" / "seed0")
     run["scenario"]["title"] = "long " * 10_000
-    file.write_text(json.dumps({"schema": 1, "runs": [run]}))
+    file.write_bytes(results.content([run]))
     with pytest.raises(UserError, match=r"scenario\.title"):
         results.load(file)
     with pytest.raises(UserError, match="not there"):

@@ -1,0 +1,153 @@
+"""What a result file may hold. It is not trusted: texts are short, names plain, numbers finite."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 2
+
+Text = Annotated[str, Field(max_length=2000)]
+Name = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")]
+Folder = Annotated[
+    str,
+    Field(max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"),
+]
+Label = Annotated[str, Field(max_length=120, pattern=r"^\w[\w .:/%+-]*$")]
+Number = float | None
+Series = Annotated[list[Number], Field(max_length=100_000)]
+Shown = dict[Name, Any]
+
+
+class Loose(BaseModel):
+    """More keys may come, finite numbers only."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class Scenario(Loose):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    name: Folder
+    title: Text = ""
+    source: Text = ""
+    digest: Name
+
+
+class System(Loose):
+    name: Folder
+    digest: Name
+
+
+class Variable(Loose):
+    units: Name = ""
+    levels: list[Number]
+    valid_fraction: float = 1.0
+
+
+class Row(Loose):
+    variable: Label
+    level: Number
+    region: Label
+    metric: Label
+    value: Number
+    low: Number
+    high: Number
+
+
+class Line(Loose):
+    variable: Label
+    level: Number
+    region: Label
+    metric: Label
+    values: Series
+
+
+class Rank(Loose):
+    variable: Label
+    level: Number
+    histogram: Series
+
+
+class Spectrum(Loose):
+    variable: Label
+    level: Number
+    truth: Series = []
+    error: Series = []
+    member: Series = []
+
+
+class Diagnostic(Loose):
+    mean: Number
+    min: Number
+    values: Series
+
+
+class Innovation(Loose):
+    group: Label
+    variable: Label
+    level: Number
+    units: Name
+    count: int
+    error_std: Number
+    bias: Number
+    rms: Number
+    expected_rms: Number
+    background_error: Number
+    chi2: Number
+
+
+class Observations(Loose):
+    groups: list[Innovation]
+    chi2: Series
+
+
+class Run(Loose):
+    """The scores of one seed, as `scores.json` has them."""
+
+    metric_version: Name
+    scenario: Scenario
+    system: System
+    method: Folder
+    filter: Name
+    settings: Shown
+    digest: Name
+    members: int
+    seed: int
+    status: Annotated[str, Field(pattern=r"^(complete|running|diverged at cycle \d+)$")]
+    cycles: int
+    spinup: int
+    completed: int
+    provenance: Shown
+    regions: dict[Label, int]
+    variables: dict[Label, Variable]
+    seconds: Series
+    scores: list[Row]
+    series: list[Line]
+    rank: list[Rank]
+    spectra: list[Spectrum]
+    observations: Observations | None
+    ensemble: dict[Label, Diagnostic]
+    cost: dict[Label, Number]
+
+
+class Result(Loose):
+    """One method on one scenario and system; every seed has the same problem and settings.
+
+    Arguments:
+        metric_version, scenario_digest, system_digest, digest: What all runs share; the last is of
+            filter, settings and members.
+        seeds: Of the runs, in their order.
+        commands: That made the runs.
+        sha256: Of the runs as canonical JSON; a number changed by hand shows.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    schema_version: Annotated[int, Field(alias="schema", ge=SCHEMA, le=SCHEMA)]
+    metric_version: Name
+    scenario_digest: Name
+    system_digest: Name
+    digest: Name
+    seeds: Annotated[list[int], Field(min_length=1, max_length=1000)]
+    commands: Annotated[list[Text], Field(max_length=1000)]
+    sha256: Name
+    runs: Annotated[list[Run], Field(min_length=1, max_length=1000)]

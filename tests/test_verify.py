@@ -1,0 +1,102 @@
+"""Verification: what is true passes, one changed number is found, and a run can be made again."""
+
+import json
+import shutil
+
+import mock_run
+import pytest
+from toy import toys  # noqa: F401
+
+from dabench import results
+from dabench.errors import UserError
+from dabench.run import run
+from dabench.verify import report, verify
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    """Runs of two seeds, and a result of them."""
+    home = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        rec = mock_run.record(mock_run.SPHERE, seed=seed)
+        mock_run.write(home / f"seed{seed}", rec=rec, seed=seed, digest=f"d{seed}")
+    return home
+
+
+@pytest.fixture
+def result(archives, tmp_path):
+    (file,) = results.add(sorted(archives.glob("seed*")), tmp_path)
+    return file
+
+
+def forge(file, change):
+    """Change the runs of a result, as one would who knows of the checksum."""
+    runs = json.loads(file.read_text())["runs"]
+    change(runs)
+    file.write_bytes(results.content(runs))
+
+
+def test_a_result_is_what_its_archives_say(result, archives):
+    verdicts = verify(result, archives)
+    assert [v.seed for v in verdicts] == [0, 1]
+    assert all(v.holds and v.numbers > 100 and not v.wrong for v in verdicts)
+
+
+@pytest.mark.parametrize("end", ["value", "low", "high"])
+def test_one_forged_number_is_found_and_named(result, archives, end):
+    def change(runs):
+        row = runs[1]["scores"][17]
+        row[end] *= 1.00001
+
+    forge(result, change)
+    verdicts = verify(result, archives)
+    assert [v.holds for v in verdicts] == [True, False]
+    (text,) = verdicts[1].wrong
+    row = json.loads(result.read_text())["runs"][1]["scores"][17]
+    assert text.startswith(f"{row['variable']} ")
+    assert f"{row['metric']}, {end}: {row[end]}" in text
+    with pytest.raises(UserError, match="seed 1"):
+        report(result, archives, rerun=False)
+
+
+def test_forged_series_rows_and_states_are_found(result, archives):
+    def change(runs):
+        runs[0]["series"][0]["values"][4] *= 1.1
+        runs[0]["scores"].pop()
+        runs[0]["completed"] -= 1
+
+    forge(result, change)
+    wrong = verify(result, archives)[0].wrong
+    assert any("series" in text for text in wrong)
+    assert any("is missing" in text for text in wrong)
+    assert any("completed" in text for text in wrong)
+
+
+def test_without_its_archive_a_result_is_not_verified(result, tmp_path):
+    with pytest.raises(UserError, match="no archive of seed 0, 1"):
+        verify(result, tmp_path / "empty")
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_result_is_verified_by_running_its_scenario_again(tmp_path):
+    folders = run("toy", methods=["forecast"], changes=["gain=0.3"], cycles=40)
+    (file,) = results.add(folders, tmp_path / "results")
+    shutil.rmtree("runs")
+    (verdict,) = verify(file, tmp_path / "again", rerun=True)
+    assert verdict.holds
+    assert not verdict.wrong  # the same machine: the same bits
+
+    def improve(runs):
+        for row in runs[0]["scores"]:
+            row.update({k: row[k] * 0.5 for k in ("value", "low", "high")})
+
+    forge(file, improve)
+    (verdict,) = verify(file, tmp_path / "again", rerun=True)
+    assert not verdict.holds
+
+    def swap(runs):
+        runs[0]["settings"]["gain"] = 0.1
+
+    forge(file, swap)
+    with pytest.raises(UserError, match="cannot make the same run"):
+        verify(file, tmp_path / "again", rerun=True)
