@@ -264,6 +264,38 @@ def fetch(
     )
 
 
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    format: Annotated[str, typer.Option(help="weatherbench2.")] = "weatherbench2",
+    out: Annotated[Path | None, typer.Option(help="New folder; default in the run's own.")] = None,
+    background: Annotated[
+        bool,
+        typer.Option(help="Lead 12 h, too: forecasts drawn anew from every analysis (costly)."),
+    ] = False,
+) -> None:
+    """Write a run as a forecast store that WeatherBench 2 reads, with its truth."""
+    from dabench.exchange.command import export as export_run
+
+    typer.echo(f"forecast  {export_run(run, format, out, background)}")
+
+
+@app.command("import")
+def import_(
+    store: Annotated[str, typer.Argument(help="Zarr with analyses, as WeatherBench 2 has them.")],
+    scenario: Annotated[str, typer.Option(help="Whose truth and period it is held to.")],
+    name: Annotated[str, typer.Option(help="Of the method that made it.")],
+    cycles: Annotated[int | None, typer.Option(min=1, help="Number of cycles.")] = None,
+    out: Out = Path("runs"),
+) -> None:
+    """Make someone else's analyses a run, marked as external, to be scored beside ours."""
+    from dabench.exchange.external import import_store
+
+    folder = import_store(store, scenario, name, out, cycles)
+    typer.echo(f"run       {folder}")
+    typer.echo(f"next      dabench score {shlex.quote(str(folder))}")
+
+
 @app.command("list")
 def list_() -> None:
     """Scenarios, methods and systems that are known here."""

@@ -63,22 +63,7 @@ class Job:
 
     def attrs(self) -> dict[str, Any]:
         """What the archive's root says."""
-        from dabench.provenance import provenance
-
-        scenario, identity = self.experiment.scenario, self.identity
-        text = json.dumps(identity, sort_keys=True)
-        return identity | {
-            "status": "running",
-            "completed": -1,
-            "identity": identity,
-            "digest": hashlib.sha256(text.encode()).hexdigest(),
-            "scenario": scenario.plain() | {"digest": scenario.digest},
-            "method": self.label,
-            "seed": scenario.seed,
-            "cycles": scenario.period.cycles,
-            "spinup": scenario.period.spinup,
-            "provenance": provenance(),
-        }
+        return attributes(self.experiment.scenario, self.identity, self.label)
 
     def filter(self) -> "Filter":
         """UserError if the method cannot work here; Unfit if nobody asked for it."""
@@ -116,6 +101,25 @@ class Job:
                 store_members=store_members,
                 report=report,
             )
+
+
+def attributes(scenario: Scenario, identity: dict[str, Any], label: str) -> dict[str, Any]:
+    """What the root of a new run's archive says."""
+    from dabench.provenance import provenance
+
+    text = json.dumps(identity, sort_keys=True)
+    return identity | {
+        "status": "running",
+        "completed": -1,
+        "identity": identity,
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "scenario": scenario.plain() | {"digest": scenario.digest},
+        "method": label,
+        "seed": scenario.seed,
+        "cycles": scenario.period.cycles,
+        "spinup": scenario.period.spinup,
+        "provenance": provenance(),
+    }
 
 
 @dataclass(frozen=True, eq=False)

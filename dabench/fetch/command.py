@@ -74,7 +74,7 @@ def _of_scenario(
     settings, layout = scenario.system.settings, scenario.layout()
     begin = parse(start or scenario.period.start or "")
     times = of_run(begin, cycles or scenario.period.cycles)
-    system.warn_of_training_years(settings["model"], times)
+    system.warn_of_training_years(settings["model"], times[1:])
     levels = sorted({int(c.level) for c in layout.channels if c.level is not None})
     own = system.spacing_of(settings["model"], settings["resolution"])
     climate = of_climate(begin, settings["climate"])

@@ -104,6 +104,15 @@ class Layout:
             )
         return xr.Dataset(data)
 
+    def from_dataset(self, fields: xr.Dataset, dims: tuple[str, ...] = ()) -> np.ndarray:
+        """The inverse of `to_dataset`: (*dims, channel, point); dimensions may be in any order."""
+        found = []
+        for c in self.channels:
+            values = fields[c.name] if c.level is None else fields[c.name].sel(level=c.level)
+            found.append(values.transpose(*dims, *self.coords).values)
+        values = np.stack(found, axis=len(dims))
+        return values.reshape(*values.shape[: len(dims) + 1], -1)
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -134,6 +143,26 @@ class Sampler:
             raise ValueError(
                 f"sigma_max {self.sigma_max:g} must be larger than sigma_min {self.sigma_min:g}"
             )
+
+
+class NoiseFactor(NamedTuple):
+    """B of the covariance B Bᵀ that the noise of every field has, independently of the others.
+
+    Arguments:
+        fields, points, modes: How many; a target is (field, point), flattened.
+        apply: B x, of the last axis.
+        adjoint: Bᵀ x, of the last axis.
+    """
+
+    fields: int
+    points: int
+    modes: int
+    apply: Callable[[Float[Array, "*rows mode"]], Float[Array, "*rows point"]]
+    adjoint: Callable[[Float[Array, "*rows point"]], Float[Array, "*rows mode"]]
+
+    def split(self, z: Float[Array, "member target"]) -> Float[Array, "member field point"]:
+        """Targets by field."""
+        return z.reshape(-1, self.fields, self.points)
 
 
 @runtime_checkable
@@ -180,6 +209,11 @@ class DiffusionModel(ForecastModel, Protocol):
 
     def noise_cov(self, w: Float[Array, "member target"]) -> Float[Array, "member target"]:
         """C w, row by row."""
+        ...
+
+    @property
+    def noise_factor(self) -> NoiseFactor:
+        """B of C = B Bᵀ; only preconditioners ask for it."""
         ...
 
     def next_state(self, z: Float[Array, "member target"], x: Members) -> Members:

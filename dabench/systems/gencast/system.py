@@ -56,14 +56,13 @@ def gencast(
     first = era5.of_run(begin, 0)
     other = era5.of_climate(begin, climate)
     frames.require([*first, *other], _advice(data))
-    warn_of_training_years(model, first)
     opened = _open(loaded, _statistics(statistics), frames, first, precision, batch)
     states = _pairs(opened, frames.values(other, task)) if other else _none(opened)
 
     def truth(seed: int, cycles: int) -> Float[np.ndarray, "cycle state"]:
         times = era5.of_run(begin, cycles)
         frames.require(times, _advice(data))
-        warn_of_training_years(model, times)
+        warn_of_training_years(model, times[1:])
         fields = frames.values(times, task)
         return np.stack([fields[:-1], fields[1:]], 1).reshape(cycles + 1, -1)
 
@@ -142,7 +141,7 @@ def _statistics(folder: str) -> Path:
 
 
 def warn_of_training_years(model: str, times: Sequence[era5.Time]) -> None:
-    """A caution where the model may have been trained on what it is to forecast."""
+    """A caution where the model may have been trained on times that it is to forecast."""
     published = official.known(model)
     years = sorted({int(str(time)[:4]) for time in times})
     if published and any(published.trained[0] <= year <= published.trained[1] for year in years):

@@ -8,7 +8,7 @@ import xarray as xr
 
 from dabench.systems.gencast import official
 
-GOLDEN = Path(__file__).parents[1] / "data" / "gencast"
+GOLDEN = Path(__file__).parent / "data" / "gencast"
 START = np.datetime64("2019-01-01T00", "h")
 LEVELS = (200, 300, 500, 850)
 SURFACE = (
