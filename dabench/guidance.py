@@ -9,8 +9,10 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from jaxtyping import Array, Bool, Float
 
+from dabench import precondition
 from dabench.filters.moments import wide
 from dabench.observe import Network
+from dabench.precondition import Preconditioner
 from dabench.solve import Operator, Solver, solve
 from dabench.systems.base import DiffusionModel, Members
 
@@ -28,12 +30,15 @@ class Guide:
         product: How products with Cov[target | z] = sigma² J C are made: `vjp`, sigma² C (Jᵀ w), or
             `jvp`, sigma² J (C w). Equal for an exact denoiser.
         sigma_guide: Noise level above which there is no guidance (and no work); None: always on.
+        prior_variance: Variance of the target given x in units of the noise's, for a preconditioner
+            (see `precondition`) that makes few iterations enough; None: no preconditioner.
     """
 
     solver: Solver = "bicgstab"
     iterations: Annotated[int, Ge(1)] = 2
     product: Literal["vjp", "jvp"] = "vjp"
     sigma_guide: Annotated[float, Gt(0)] | None = None
+    prior_variance: Annotated[float, Gt(0)] | None = None
 
     @property
     def products(self) -> int:
@@ -42,11 +47,32 @@ class Guide:
 
 
 class Guidance(NamedTuple):
-    """What a draw is conditioned on: y = h(x') + N(0, R), and how."""
+    """What a draw is conditioned on: y = h(x') + N(0, R), and how.
+
+    Arguments:
+        preconditioner: As `preconditioner` makes it for these `settings`.
+    """
 
     network: Network
     y: Float[Array, "obs"]
     settings: Guide = Guide()
+    preconditioner: Preconditioner | None = None
+
+
+def preconditioner(
+    model: DiffusionModel, network: Network, x: Float[Array, "state"], settings: Guide
+) -> Preconditioner | None:
+    """What `settings` ask for, made once a run; an h that is not linear is linearised at x."""
+    if settings.prior_variance is None:
+        return None
+    rows = jnp.broadcast_to(x[None], (precondition.BATCH, len(x)))
+    z = jnp.zeros((len(rows), model.target_size), x.dtype)
+    given = Guidance(network, jnp.zeros(network.size, x.dtype), settings)
+    _, observe = jax.linearize(misfit(model, given, rows, model.next_state(z, rows)), z)
+    back = jax.linear_transpose(observe, z)
+    return precondition.build(
+        model.noise_factor, observe, lambda r: back(r)[0], settings.prior_variance, x.dtype
+    )
 
 
 def misfit(model: DiffusionModel, given: Guidance, x: Members, start: Members) -> Map:
@@ -90,10 +116,12 @@ def posterior_mean(
     equations 14-16, here with C.
     """
     guide = given.settings
-    D, residual, apply = _linearise(
+    D, residual, H, apply = _linearise(
         denoise, misfit(model, given, x, start), model.noise_cov, sigma, z, guide.product
     )
-    solution = solve(apply, -residual, guide.solver, guide.iterations)
+    M = given.preconditioner
+    inverse = M.inverse(sigma, H.observe, H.spread_back) if M else lambda r: r
+    solution = solve(apply, -residual, guide.solver, guide.iterations, inverse)
     return D + solution.image, solution.guarded
 
 
@@ -111,7 +139,7 @@ def log_evidence(
     an exact denoiser does not have) are set to zero.
     """
     observe = misfit(model, given, x, model.next_state(jnp.zeros_like(z), x))
-    D, residual, apply = _linearise(
+    D, residual, _, apply = _linearise(
         denoise, observe, model.noise_cov, sigma, z, given.settings.product
     )
     unit = jnp.eye(residual.shape[1], dtype=z.dtype)
@@ -125,19 +153,27 @@ def log_evidence(
     return -0.5 * (along**2 / lam + jnp.log(lam)).sum(-1), D
 
 
+class Jacobian(NamedTuple):
+    """H and Hᵀ, row by row."""
+
+    observe: Map
+    spread_back: Map
+
+
 def _linearise(
     denoise: Map, observe: Map, noise_cov: Map, sigma: Array, z: Array, product: str
-) -> tuple[Float[Array, "member target"], Float[Array, "member obs"], Operator]:
-    """D, the misfit of D, and u -> ((I + H V Hᵀ) u, V Hᵀ u)."""
+) -> tuple[Float[Array, "member target"], Float[Array, "member obs"], Jacobian, Operator]:
+    """D, the misfit of D, H, and u -> ((I + H V Hᵀ) u, V Hᵀ u)."""
     D, cov = _tweedie(denoise, noise_cov, sigma, z, product)
-    residual, observe_change = jax.linearize(observe, D)
-    spread_back = jax.linear_transpose(observe_change, D)
+    residual, push = jax.linearize(observe, D)
+    pull = jax.linear_transpose(push, D)
+    H = Jacobian(push, lambda u: pull(u)[0])
 
     def apply(u: Float[Array, "member obs"]) -> tuple[Array, Array]:
-        v = cov(spread_back(u)[0])
-        return u + observe_change(v), v
+        v = cov(H.spread_back(u))
+        return u + H.observe(v), v
 
-    return D, residual, apply
+    return D, residual, H, apply
 
 
 def _tweedie(

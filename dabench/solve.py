@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 Solver = Literal["bicgstab", "cg"]
 Operator = Callable[[Float[Array, "member obs"]], tuple[Array, Array]]
+Precondition = Callable[[Float[Array, "member obs"]], Float[Array, "member obs"]]
 
 FLOOR = 1e-3  # of a Rayleigh quotient, below which a step is refused
 NEAR = 2  # times the smallest residual: how large that of the iterate returned may be
@@ -30,7 +31,11 @@ class Solution(NamedTuple):
 
 
 def solve(
-    apply: Operator, b: Float[Array, "member obs"], method: Solver, iterations: int
+    apply: Operator,
+    b: Float[Array, "member obs"],
+    method: Solver,
+    iterations: int,
+    precondition: Precondition = lambda r: r,
 ) -> Solution:
     """Solve A u = b for every member, and return B u rather than u.
 
@@ -45,16 +50,18 @@ def solve(
     Arguments:
         apply: p -> (A p, B p), row by row; one product with the expensive matrix.
         method: `cg` (one product a step) or `bicgstab` (two; van der Vorst 1992).
+        precondition: r -> M⁻¹ r with M symmetric, positive definite and near A.
     """
     step = {"cg": _cg_step, "bicgstab": _bicgstab_step}[method]
     shape = jax.eval_shape(apply, b)[1]
     zero = jnp.zeros(shape.shape, shape.dtype)
-    norm = _dot(b, b)
-    state = _State(zero, b, b, norm, norm, zero, norm, norm, norm > 0, jnp.zeros(len(b), bool))
+    norm, p = _dot(b, b), precondition(b) if method == "cg" else b
+    rho, guarded = _dot(b, p), jnp.zeros(len(b), bool)
+    state = _State(zero, b, p, rho, norm, zero, norm, norm, norm > 0, guarded)
     tolerance = jnp.finfo(b.dtype).eps * norm
 
     def body(_: Array, s: _State) -> _State:
-        s = step(apply, b, s)
+        s = step(apply, precondition, b, s)
         return s._replace(active=s.active & (s.square > tolerance))
 
     s = jax.lax.fori_loop(0, iterations, body, state)
@@ -65,7 +72,7 @@ class _State(NamedTuple):
     image: Array
     r: Array  # residual
     p: Array  # direction
-    rho: Array  # r.r (cg) or b.r (bicgstab)
+    rho: Array  # r.M⁻¹r (cg) or b.r (bicgstab)
     square: Array  # r.r
     best: Array  # image of the last good iterate
     left: Array  # r.r of that iterate
@@ -106,26 +113,27 @@ def _accept(s: _State, b: Array, image: Array, r: Array, moved: Array) -> _State
     )
 
 
-def _cg_step(apply: Operator, b: Array, s: _State) -> _State:
+def _cg_step(apply: Operator, precondition: Precondition, b: Array, s: _State) -> _State:
     Ap, Bp = apply(s.p)
     curvature = _dot(s.p, Ap)
     safe = s.active & (curvature > FLOOR * _dot(s.p, s.p))
     alpha = _ratio(s.rho, curvature, safe)
     image = _step_along(safe, s.image, (alpha, Bp))
     r = _step_along(safe, s.r, (-alpha, Ap))
-    rho = _dot(r, r)
-    p = r + _ratio(rho, s.rho, safe & (s.rho > 0)) * s.p
+    y = precondition(r)
+    rho = _dot(r, y)
+    p = y + _ratio(rho, s.rho, safe & (s.rho > 0)) * s.p
     return _accept(s, b, image, r, safe)._replace(p=p, rho=rho)
 
 
-def _bicgstab_step(apply: Operator, b: Array, s: _State) -> _State:
-    Ap, Bp = apply(s.p)
+def _bicgstab_step(apply: Operator, precondition: Precondition, b: Array, s: _State) -> _State:
+    Ap, Bp = apply(precondition(s.p))
     safe = s.active & (_dot(b, Ap) > FLOOR * s.rho) & (s.rho > 0)
     alpha = _ratio(s.rho, _dot(b, Ap), safe)
     half = _step_along(safe, s.r, (-alpha, Ap))
     half_image = _step_along(safe, s.image, (alpha, Bp))
 
-    Ah, Bh = apply(half)
+    Ah, Bh = apply(precondition(half))
     curvature = _dot(half, Ah)
     full = safe & (curvature > FLOOR * _dot(half, half))
     omega = _ratio(curvature, _dot(Ah, Ah), full)

@@ -25,7 +25,7 @@ Keys = tuple[Any, ...]
 REQUIRED = {"system", "observations", "period", "cycles", "error_std", "name", "members", "filter"}
 POSITIVE = {"size", "resolution", "grid", "every", "error_std", "cycles", "amplitude", "members",
             "iterations", "threshold", "length_scale_sites", "levels", "sigma_min", "sigma_max",
-            "tau", "sigma_guide"}  # fmt: skip
+            "tau", "sigma_guide", "prior_variance"}  # fmt: skip
 NOT_NEGATIVE = {"spinup", "seed", "rtps", "jitter", "noise_std", "truncation"}
 FREE = {"title", "source", "reference"}
 

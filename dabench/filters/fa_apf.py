@@ -16,7 +16,7 @@ from dabench.filters.moments import wide
 from dabench.filters.resample import Scheme, resample
 from dabench.filters.weights import ess as effective_size
 from dabench.filters.weights import log_likelihood, normalise, temper
-from dabench.guidance import DENSE_LIMIT, Guidance, Guide, log_evidence
+from dabench.guidance import DENSE_LIMIT, Guidance, Guide, log_evidence, preconditioner
 from dabench.observe import Observation
 from dabench.systems.base import DiffusionModel, Keys, Members, Sampler
 
@@ -48,6 +48,7 @@ def fa_apf(
     """
     model = diffusion_model(problem.model)
     sampler = sampler or model.sampler
+    M = preconditioner(model, problem.network, problem.climate[0], guidance)
     look_ahead = {"dirac": dirac, "gaussian": gaussian}[weight](problem, model, sampler, guidance)
     window = checked(ess)
 
@@ -69,7 +70,7 @@ def fa_apf(
             obs.time,
             sampler,
             problem.batch,
-            given=Guidance(problem.network, obs.y, guidance),
+            given=Guidance(problem.network, obs.y, guidance, M),
             condition=jax.tree.map(lambda c: c[ancestor], condition),
         )
         info |= {"ess": effective_size(log_w), "alpha": alpha, "log_weights": log_w}

@@ -5,7 +5,7 @@ from jaxtyping import Array, Key
 from dabench import diffusion
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import diffusion_model
-from dabench.guidance import Guidance, Guide
+from dabench.guidance import Guidance, Guide, preconditioner
 from dabench.observe import Observation
 from dabench.systems.base import Sampler
 
@@ -25,10 +25,11 @@ def guided(
     """
     model = diffusion_model(problem.model)
     sampler = sampler or model.sampler
+    M = preconditioner(model, problem.network, problem.climate[0], guidance)
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         keys, _ = split_key(key, len(ens.x))
-        given = Guidance(problem.network, obs.y, guidance)
+        given = Guidance(problem.network, obs.y, guidance, M)
         x_next, info = diffusion.draw(keys, model, ens.x, obs.time, sampler, problem.batch, given)
         return Ensemble(x_next), info
 

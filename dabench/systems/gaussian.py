@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from dabench.systems.base import Keys, Layout, Members, Sampler, Time
+from dabench.systems.base import Keys, Layout, Members, NoiseFactor, Sampler, Time
 
 NoiseCov = Literal["identity", "correlated"]
 
@@ -50,7 +50,7 @@ class AdditiveGaussian:
         return np.sqrt(np.diag(self.model_cov))
 
     @cached_property
-    def _noise_factor(self) -> np.ndarray:
+    def _noise_root(self) -> np.ndarray:
         """A square root of C."""
         C = self.noise_cov_matrix
         return np.eye(self.layout.size) if C is None else np.linalg.cholesky(C)
@@ -58,7 +58,7 @@ class AdditiveGaussian:
     @cached_property
     def _modes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """λ, F and F⁻¹ of the class docstring."""
-        root = self._noise_factor
+        root = self._noise_root
         P = self.model_cov / np.outer(self.scale, self.scale)
         lam, U = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, P).T))
         return np.maximum(lam, 0.0), root @ U, np.linalg.solve(root.T, U).T
@@ -91,11 +91,21 @@ class AdditiveGaussian:
         dtype = jax.dtypes.canonicalize_dtype(self.layout.dtype)
         white = jax.random.normal(key, (self.target_size,), dtype)
         C = self.noise_cov_matrix
-        return white if C is None else jnp.asarray(self._noise_factor, dtype) @ white
+        return white if C is None else jnp.asarray(self._noise_root, dtype) @ white
 
     def noise_cov(self, w: Float[Array, "member target"]) -> Float[Array, "member target"]:
         C = self.noise_cov_matrix
         return w if C is None else w @ jnp.asarray(C, w.dtype)
+
+    @property
+    def noise_factor(self) -> NoiseFactor:
+        """B of C = B Bᵀ, for the state as one field."""
+        root, n = self._noise_root, self.target_size
+        return NoiseFactor(
+            *(1, n, n),
+            lambda w: w @ jnp.asarray(root.T, w.dtype),
+            lambda z: z @ jnp.asarray(root, z.dtype),
+        )
 
     def next_state(self, z: Float[Array, "member target"], x: Members) -> Members:
         return self._advance(x) + jnp.asarray(self.scale, z.dtype)[None] * z

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from dabench import diffusion
 from dabench.errors import UserError
-from dabench.systems.base import Channel, Keys, Layout, Members, Sampler, Time
+from dabench.systems.base import Channel, Keys, Layout, Members, NoiseFactor, Sampler, Time
 from dabench.systems.gencast import channels, checkpoint, clock, dataset
 from dabench.systems.gencast.checkpoint import Checkpoint, SamplerConfig
 from dabench.systems.gencast.network import Network
@@ -126,6 +126,11 @@ class GenCast:
     def noise_cov(self, w: Targets) -> Targets:
         """C w, field by field."""
         return self.sphere.covariance(w.reshape(-1, *self.fields)).reshape(w.shape)
+
+    @property
+    def noise_factor(self) -> NoiseFactor:
+        """B of C = B Bᵀ, whose modes are those of the sphere."""
+        return self.sphere.factor(self.fields[0])
 
     def next_state(self, z: Targets, x: Members) -> Members:
         """The last frame of x, and the frame that the target z makes of it."""

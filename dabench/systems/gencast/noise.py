@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from dabench.systems.base import NoiseFactor
 from dabench.systems.gencast.sphere import Harmonics, degrees
 
 
@@ -60,6 +61,10 @@ class SphereNoise:
         """Bᵀ x."""
         w = self.harmonics.adjoint(x)
         return w * self._std(w)
+
+    def factor(self, fields: int) -> NoiseFactor:
+        """B and Bᵀ, for several fields."""
+        return NoiseFactor(fields, self.points, self.harmonics.size, self.colour, self.adjoint)
 
     def covariance(self, x: Float[Array, "*field point"]) -> Float[Array, "*field point"]:
         """C x = B Bᵀ x."""

@@ -53,7 +53,7 @@ class TrainSettings:
     clip: float = 1.0
     sigma_min: float = 0.02
     sigma_max: float = 88.0
-    input_error: tuple[float, float] = (0.03, 1.0)
+    input_error: tuple[float, float] = (0.01, 0.3)
     seed: int = 7
     save_every: int = 250
     validate_every: int = 500

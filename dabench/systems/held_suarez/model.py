@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from dabench import diffusion
-from dabench.systems.base import Keys, Layout, Members, Sampler, Time
+from dabench.systems.base import Keys, Layout, Members, NoiseFactor, Sampler, Time
 from dabench.systems.gencast import channels as gencast
 from dabench.systems.gencast.checkpoint import Checkpoint
 from dabench.systems.gencast.network import Network
@@ -123,6 +123,11 @@ class HeldSuarezModel:
     def noise_cov(self, w: Targets) -> Targets:
         """C w, field by field."""
         return self.sphere.covariance(w.reshape(-1, *self.shape)).reshape(len(w), -1)
+
+    @property
+    def noise_factor(self) -> NoiseFactor:
+        """B of C = B Bᵀ, whose modes are those of the sphere."""
+        return self.sphere.factor(self.shape[0])
 
     def next_state(self, z: Targets, x: Members) -> Members:
         """(now, now + 12-hour difference)."""
