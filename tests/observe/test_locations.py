@@ -1,5 +1,7 @@
 """Stations, and interpolation to them, against scipy and geometry."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from grids import filled, ring, sphere
@@ -136,3 +138,21 @@ def test_places_that_the_system_has_not_are_refused(locations, layout, hint):
     with pytest.raises(Misfit, match=r"^observations\.1\.locations: ") as e:
         build([Group(error_std=1, variables=[layout.channels[0].name]), group], layout)
     assert hint in str(e.value)
+
+
+def test_points_on_land_are_land_and_even_by_area():
+    layout = replace(sphere(2.0), land=sphere(2.0).positions["longitude"] < 180)
+    coords = place(t2m(land=1500, seed=3), layout).coords
+    assert (coords["longitude"] < 180).all()
+    assert len(set(zip(*coords.values(), strict=True))) == 1500
+    north = np.mean(np.abs(np.sin(np.radians(coords["latitude"]))) > 0.5)
+    assert abs(north - 0.5) < 4 * 0.5 / 1500**0.5
+    few = place(t2m(land=100, seed=3), layout).coords
+    assert {*zip(*few.values(), strict=True)} < {*zip(*coords.values(), strict=True)}
+
+
+def test_land_has_to_be_known_and_large_enough():
+    with pytest.raises(Misfit, match="does not say where land is"):
+        place(t2m(land=10, seed=0), sphere())
+    with pytest.raises(Misfit, match="2 points, but 1 are on land"):
+        place(t2m(land=2, seed=0), replace(sphere(), land=np.arange(sphere().points) == 100))
