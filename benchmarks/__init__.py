@@ -1,0 +1,1 @@
+"""Comparisons of dabench with straightforward code and with other packages: `python -m benchmarks`."""
