@@ -1,1 +1,1 @@
-"""Comparisons of dabench with straightforward code and with other packages: `python -m benchmarks`."""
+"""dabench against straightforward code and other packages: `python -m benchmarks`."""

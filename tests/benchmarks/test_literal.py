@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from benchmarks.literal import Literal
 
+from benchmarks.literal import Literal
 from dabench.systems.gencast import checkpoint
 from dabench.systems.gencast.network import Network
 
