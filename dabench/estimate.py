@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from dabench import memory
 from dabench.run import Job, Unfit
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def show(jobs: Sequence[Job], store_members: bool | None, console: Console | Non
     console.print(f"{scenario.name} on {scenario.system.name}: {scenario.period.cycles} cycles")
     console.print(f"state          {layout.size} numbers {layout.shape} in {layout.dtype}")
     console.print(f"observations   {network.size} a cycle")
+    at_once, free = experiment.problem.batch, memory.free_bytes()
+    console.print(f"at once        {at_once} members in the model; {size(free)} of memory are free")
     table = Table(
         "method", "members", "evaluations*", "products*", "memory", "time", "archive", box=None
     )

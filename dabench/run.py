@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from dabench import archive, folder, settings
+from dabench import archive, folder, memory, settings
 from dabench.baseline import DEFAULT_METHODS, Baseline, load_baseline
 from dabench.errors import UserError
 from dabench.process import set_up_jax, terminable
@@ -248,7 +248,8 @@ def execute(
                 status = job.run(fresh, store_members, console)
             except Unfit as e:
                 console.print(f"{job.label:12} left out: {e}", markup=False, soft_wrap=True)
-            except Exception as e:
+            except Exception as error:
+                e = memory.explained(error, job.experiment, job.baseline.members)
                 outcome.failures.append(e)
                 kind = "" if isinstance(e, UserError) else f"{type(e).__name__}: "
                 console.print(f"{job.label:12} failed: {kind}{e}", markup=False, soft_wrap=True)

@@ -84,6 +84,12 @@ def shared_keys(
     return keys, allowed & real[:, None]
 
 
+def _softmax(logits: Array, axis: int) -> Array:
+    """In float32 at least."""
+    wide = jnp.promote_types(logits.dtype, jnp.float32)
+    return jax.nn.softmax(logits.astype(wide), axis=axis).astype(logits.dtype)
+
+
 def _over_neighbours(
     table: Int[np.ndarray, "node slot"], real: Bool[np.ndarray, "node slot"], heads: int
 ) -> Attention:
@@ -94,7 +100,7 @@ def _over_neighbours(
         size = q.shape[-1] // heads
         of_head = jnp.repeat(jnp.eye(heads, dtype=q.dtype), size, axis=0)
         logits = (q[:, None] * k[table]) @ (of_head / size**0.5) + masked.astype(q.dtype)
-        weights = jax.nn.softmax(logits, axis=1)
+        weights = _softmax(logits, 1)
         return jnp.sum((weights @ of_head.T) * v[table], axis=1)
 
     return attend
@@ -114,12 +120,15 @@ def _in_clusters(
     def attend_one(q: Array, k: Array, v: Array, permitted: Array) -> Array:
         logits = jnp.einsum("qmhd,kmhd->mhqk", q, k) / q.shape[-1] ** 0.5
         logits = jnp.where(permitted[None, None], logits, MASKED)
-        return jnp.einsum("mhqk,kmhd->qmhd", jax.nn.softmax(logits, axis=-1), v)
+        return jnp.einsum("mhqk,kmhd->qmhd", _softmax(logits, -1), v)
 
     def attend(q: Heads, k: Heads, v: Heads) -> Heads:
         q, k, v = (x.reshape(*x.shape[:2], heads, -1) for x in (q, k, v))
-        if len(groups) == 1:
-            out = attend_one(q, k, v, jnp.asarray(allowed[0]))
+        if len(groups) == 1:  # head by head, else the probabilities of all layers may pile up
+            permitted = jnp.asarray(allowed[0])
+            by_head = [jnp.moveaxis(x, 2, 0)[..., None, :] for x in (q, k, v)]
+            out = jax.lax.map(lambda head: attend_one(*head, permitted), by_head)
+            out = jnp.moveaxis(out[..., 0, :], 0, 2)
         else:
             tables = jax.tree.map(jnp.asarray, (groups, keys, allowed))
             out = jax.lax.map(lambda t: attend_one(q[t[0]], k[t[1]], v[t[1]], t[2]), tables)

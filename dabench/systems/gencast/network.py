@@ -7,7 +7,7 @@ concatenated parts is the sum of one product per part, taken on nodes before it 
 edges, and the affine map of a conditional norm commutes with sums over edges.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,9 @@ class Network:
         latitude, longitude: The grid in degrees, both ascending; nodes are latitude-major.
         training_grid_size: Grid nodes at training. Where given, sums over grid nodes are scaled
             by their number, so that weights of one grid serve another; official files have none.
-        precision: Of matrix products; "highest" is float32 throughout.
+        precision: Of matrix products; "highest" is float32 throughout. With "bfloat16" weights and
+            activations are bfloat16, while noise levels, sums over the edges of a mesh
+            node, softmax and the preconditioner around the network stay float32.
     """
 
     def __init__(
@@ -78,7 +80,8 @@ class Network:
         training_grid_size: int | None = None,
         precision: str = "highest",
     ):
-        self.config, self.precision = config, precision
+        self.config, self.half = config, precision == "bfloat16"
+        self.precision = "highest" if self.half else precision
         size = config.denoiser_architecture_config
         transformer = size.sparse_transformer_config
         _check_sizes(config)
@@ -132,7 +135,10 @@ class Network:
     ) -> Float[Array, "member grid channel"]:
         """D(z, sigma) = E[target | z], in normalised units; differentiable in both modes."""
         z = jnp.swapaxes(z, 0, 1)
-        raw = self.raw(params, level, condition, level.c_in * z)
+        arguments: Any = (params, level, condition, level.c_in * z)
+        if self.half:
+            arguments = jax.tree.map(lambda a: a.astype(jnp.bfloat16), arguments)
+        raw = self.raw(*arguments).astype(z.dtype)
         return jnp.swapaxes(level.c_skip * z + level.c_out * raw, 0, 1)
 
     def raw(
@@ -185,9 +191,10 @@ class Network:
         first, *rest = mlp(params, TO_MESH)
         sent = grid @ _parts(first, 3)[1]
         messages = normalised_mlp(rest, level.to_mesh + sent[edges.senders])
+        wide = messages.astype(jnp.promote_types(messages.dtype, jnp.float32))
         total = jax.ops.segment_sum(
-            messages, jnp.asarray(edges.receivers), self.mesh_nodes, indices_are_sorted=True
-        )
+            wide, jnp.asarray(edges.receivers), self.mesh_nodes, indices_are_sorted=True
+        ).astype(messages.dtype)
         total = total * (level.norms[TO_MESH].scale * self.sum_scale)
         first, *rest = mlp(params, UPDATE_MESH)
         x = level.mesh_first + total @ _parts(first, 2)[1]

@@ -11,6 +11,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 from jaxtyping import Array, Bool, Float
 
+from dabench import memory
 from dabench.errors import Caution, UserError
 from dabench.fetch import cache
 from dabench.systems.base import Channel, Layout, System
@@ -18,7 +19,12 @@ from dabench.systems.gencast import channels, checkpoint, dataset, era5, officia
 from dabench.systems.gencast.checkpoint import Checkpoint, TaskConfig
 from dabench.systems.gencast.era5 import Frames
 from dabench.systems.gencast.model import FRAME_SECONDS, GenCast
+from dabench.systems.gencast.network import Network
 from dabench.systems.gencast.normalise import SST, load_statistics
+
+SHARE, MOST = 0.25, 16
+"""The rest of the memory is for the ensemble, the truth and what all members share."""
+GRID_ARRAYS, EDGE_ARRAYS, LAYER_ARRAYS, FEEDFORWARD_ARRAYS = 20, 8, 12, 4
 
 Precision = Literal["highest", "tensorfloat32", "bfloat16"]
 
@@ -44,7 +50,8 @@ def gencast(
         statistics: Folder of the normalisation; the cache's by default.
         data: Zarr or example batch with the frames, or a folder of such; the cache's by default.
         climate: States of the climate: the same hour of the year in so many years before.
-        precision: Of matrix products.
+        precision: Of matrix products: float32 throughout, TF32 where there are tensor cores, or
+            bfloat16 for weights and activations too.
         batch: Members in the network at once; 0 takes as many as free memory holds.
     """
     place = checkpoint_path(model)
@@ -57,6 +64,7 @@ def gencast(
     other = era5.of_climate(begin, climate)
     frames.require([*first, *other], _advice(data))
     opened = _open(loaded, _statistics(statistics), frames, first, precision, batch)
+    advice = "system.batch, or system.precision: bfloat16"
     states = _pairs(opened, frames.values(other, task)) if other else _none(opened)
 
     def truth(seed: int, cycles: int) -> Float[np.ndarray, "cycle state"]:
@@ -75,7 +83,7 @@ def gencast(
         cycle_seconds=FRAME_SECONDS,
         start=str(begin),
         digest=_digest(place, _statistics(statistics), frames.digest([*first, *other]), precision),
-        extra={"batch": opened.batch, "precision": precision},
+        extra={"batch": opened.batch, "precision": precision, "memory_advice": advice},
     )
 
 
@@ -175,10 +183,33 @@ def _open(
         static,
         _no_sea(frames, times, task),
         precision=precision,
-        batch=batch or 1,
     )
     _fits(opened)
+    opened.batch = batch or members_at_once(opened.network)
     return opened
+
+
+def members_at_once(network: Network) -> int:
+    """As many members as `SHARE` of the free memory holds in a guided step, 1 to `MOST`."""
+    return int(np.clip(SHARE * memory.free_bytes() / member_bytes(network), 1, MOST))
+
+
+def member_bytes(network: Network) -> float:
+    """What one member keeps of a network that is linearised, in bytes.
+
+    Activations are kept at every layer, and attention's are computed again. The numbers of arrays
+    are those of a compiled step on a CPU (see the tests), whatever the precision.
+    """
+    size = network.config.denoiser_architecture_config
+    transformer, width = size.sparse_transformer_config, size.latent_size
+    edges = len(network.graph.grid2mesh.senders) + len(network.graph.mesh2grid.senders)
+    a_layer = LAYER_ARRAYS * width + FEEDFORWARD_ARRAYS * transformer.ffw_hidden
+    numbers = (
+        GRID_ARRAYS * width * network.grid_nodes
+        + EDGE_ARRAYS * width * edges
+        + transformer.num_layers * a_layer * network.mesh_nodes
+    )
+    return 4 * numbers
 
 
 def _fits(model: GenCast) -> None:
