@@ -79,12 +79,32 @@ def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, dict[str, Any]]:
         found["ess"] = ess.mean([d for d in ess.dims if d != "cycle"])
     if "ancestor" in diagnostics:
         found["unique_ancestors"] = _unique(diagnostics["ancestor"])
+        found["genealogy_depth"] = _depth(diagnostics["ancestor"].values)
+    if "log_weights" in diagnostics:
+        largest = diagnostics["log_weights"].astype(np.float64).max("member")
+        found["max_weight"] = largest.copy(data=np.exp(largest.values))
     return {name: _summary(found[name], cycles) for name in sorted(found)}
 
 
 def _unique(ancestor: xr.DataArray) -> xr.DataArray:
     """How many members have children."""
     return xr.DataArray([len(np.unique(a)) for a in ancestor.values], dims="cycle")
+
+
+LOOK_BACK = 50
+
+
+def _depth(ancestor: np.ndarray) -> xr.DataArray:
+    """So many cycles back all members have one ancestor; NaN where more than `LOOK_BACK`."""
+    depth = np.full(len(ancestor), np.nan)
+    for k in range(1, len(ancestor)):
+        line = np.arange(ancestor.shape[1])
+        for back in range(min(k, LOOK_BACK)):
+            line = np.unique(ancestor[k - back][line])
+            if len(line) == 1:
+                depth[k] = back + 1
+                break
+    return xr.DataArray(depth, dims="cycle")
 
 
 def _summary(values: xr.DataArray, cycles: slice) -> dict[str, Any]:

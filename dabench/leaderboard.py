@@ -12,11 +12,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from dabench import __version__, metrics
+from dabench import __version__, library, metrics, yamlfile
+from dabench.entry import INNOVATIONS, METRICS
 from dabench.errors import UserError
 from dabench.folder import lock
 from dabench.headlines import number
-from dabench.pages import METRICS, Board, boards
+from dabench.pages import Board, boards, methods
 from dabench.plots import draw, draw_scores, home
 from dabench.results import content, find
 
@@ -32,7 +33,8 @@ ALTERNATIVES = {
     "spread": "Ensemble spread against time, a line for each method",
     "rmse-levels": "RMSE of the ensemble mean against time at three levels",
     "spread-levels": "Ensemble spread against time at three levels",
-    "weights": "Effective sample size, ancestors, tempering and innovations against time",
+    "weights": "Effective sample size, weights, ancestors, tempering, innovations against time",
+    "pareto": "CRPS against the cost of a cycle; none is both cheaper and better than the line",
     "ranks": "Histograms of where the truth falls among the members",
     "spectra": "Power against zonal wavenumber of truth, members and error",
     "network": "Where each group of observations lies",
@@ -107,8 +109,22 @@ def _write(shown: list[Board], part: Path, out: Path) -> None:
         _page(
             pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../"
         )
+        for entry in board.entries:
+            path = folder / "rows" / f"{entry.slug}.html"
+            _page(pages, "row.html", path, board=board, entry=entry, root="../../")
         _downloads(board, folder)
+    for method, found in methods(shown).items():
+        path = part / "methods" / f"{found[0][1].slug}.html"
+        about = _about(method)
+        _page(pages, "method.html", path, method=method, found=found, about=about, root="../")
     _page(pages, "index.html", part / "index.html", boards=shown, root="")
+
+
+def _about(method: str) -> str:
+    """The reference in the file of a method, where this dabench has one."""
+    file = library.names("baselines").get(method)
+    data = yamlfile.read(file).data if file else None
+    return str(data.get("reference", "")) if isinstance(data, dict) else ""
 
 
 def _environment() -> Environment:
@@ -124,6 +140,8 @@ def _environment() -> Environment:
         "metric_version": metrics.VERSION,
         "alternatives": ALTERNATIVES,
         "metric_names": METRICS,
+        "overview_metrics": {m: METRICS[m] for m in ("rmse", "spread", "crps", "spread_skill")},
+        "innovation_names": INNOVATIONS,
     }
     pages.filters["number"] = number
     return pages
@@ -139,7 +157,7 @@ def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, list[str]]:
     folders = [Path(run["folder"]) for run in board.runs if "folder" in run]
     if len(folders) == len(board.runs):
         folder.mkdir(parents=True, exist_ok=True)
-        for file in draw(folders, home(folders)):
+        for file in (f for f in draw(folders, home(folders)) if f.suffix == ".svg"):
             shutil.copyfile(file, folder / file.name)
     else:
         shown = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
@@ -148,6 +166,7 @@ def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, list[str]]:
     maps = sorted((n for n in names if n.startswith("map-")), key=_by_cycle)
     return {
         "curves": [n for n in CURVES if n in names],
+        "cost": [n for n in ("pareto",) if n in names],
         "maps": maps + [n for n in ("density",) if n in names],
         "network": [n for n in ("network",) if n in names],
     }

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
+from dabench import library
+from dabench.compare import compare
+from dabench.entry import ALWAYS, METRICS, Entry, Run, Value, shade
+from dabench.errors import UserError
 from dabench.headlines import (
     REFERENCE,
     Cell,
@@ -17,123 +20,9 @@ from dabench.headlines import (
     number,
     title,
     units,
-    values_of,
 )
-from dabench.results import problem
-
-Run = Mapping[str, Any]
-
-STEPS = (0.1, 0.25, 0.5, 0.75, 0.95, 1.05, 1.25, 1.5, 2.0, 4.0)
-"""Between them the classes of a ratio's colour: b5 .. b1 better, n the same, w1 .. w5 worse."""
-CLASSES = ("b5", "b4", "b3", "b2", "b1", "n", "w1", "w2", "w3", "w4", "w5")
-
-METRICS = {
-    "rmse": "RMSE",
-    "spread": "spread",
-    "spread_skill": "spread/skill",
-    "crps": "CRPS",
-    "crps_plain": "CRPS, plain",
-    "bias": "bias",
-    "acc": "ACC",
-}
-
-
-@dataclass(frozen=True)
-class Value:
-    """A number as it is shown, with what sorts it and what explains it."""
-
-    text: str
-    sort: float | None = None
-    note: str = ""
-    tint: str = ""
-
-
-def shade(ratio: float | None) -> str:
-    """The class of a ratio's colour."""
-    return "" if ratio is None else CLASSES[int(np.searchsorted(STEPS, ratio))]
-
-
-class Entry:
-    """One method of a board: its runs, one a seed; numbers are medians over them."""
-
-    def __init__(self, runs: Sequence[Run]):
-        self.runs = sorted(runs, key=lambda run: run["seed"])
-        self.method = str(self.runs[0]["method"])
-
-    @property
-    def first(self) -> Run:
-        return self.runs[0]
-
-    @property
-    def slug(self) -> str:
-        """Of the files about it."""
-        return self.method.replace("/", "-")
-
-    @property
-    def status(self) -> str:
-        """What happened to all seeds; one that diverged is never averaged away."""
-        bad = [run for run in self.runs if run["status"] != "complete"]
-        if not bad:
-            return ""
-        if len(self.runs) == 1:
-            return str(bad[0]["status"]).replace("running", f"cycle {bad[0]['completed']} so far")
-        return f"{len(bad)} of {len(self.runs)} seeds {bad[0]['status'].split(' at ')[0]}"
-
-    @cached_property
-    def _values(self) -> dict[str, list[dict[tuple, dict[str, Any]]]]:
-        regions = self.first["regions"]
-        return {region: [values_of(run, region) for run in self.runs] for region in regions}
-
-    def value(self, cell: Cell, metric: str, region: str = "global") -> float | None:
-        """Median over the seeds; None if one has no value."""
-        found = [v.get((*cell, metric), {}).get("value") for v in self._values.get(region, [])]
-        known = [f for f in found if f is not None]
-        return float(np.median(known)) if known and len(known) == len(found) else None
-
-    def shown(self, cell: Cell, metric: str) -> Value:
-        """The median with its interval: of one seed's cycles, or the range of the seeds."""
-        value = self.value(cell, metric)
-        if value is None:
-            return Value("–")
-        rows = [v[(*cell, metric)] for v in self._values["global"]]
-        if len(rows) > 1:
-            ends = min(r["value"] for r in rows), max(r["value"] for r in rows)
-            return Value(number(value), value, f"{number(ends[0])} to {number(ends[1])}, all seeds")
-        low, high = rows[0]["low"], rows[0]["high"]
-        note = "" if low is None else f"{number(low)} to {number(high)}"
-        return Value(number(value), value, note)
-
-    def diagnostic(self, name: str) -> Value:
-        found = [run["ensemble"].get(name, {}).get("mean") for run in self.runs]
-        return _median(found)
-
-    def cost(self, name: str) -> Value:
-        return _median([run["cost"].get(name) for run in self.runs])
-
-    def sparkline(self, cell: Cell, size: tuple[int, int] = (96, 24)) -> str:
-        """Points of a polyline: RMSE of the first seed over time, its logarithm."""
-        series = next(
-            (
-                line["values"]
-                for line in self.first["series"]
-                if (line["variable"], line["level"], line["metric"]) == (*cell, "rmse")
-            ),
-            [],
-        )
-        values = np.array([v if v else np.nan for v in series], float)
-        values = values[:: max(1, len(values) // 120)]
-        if np.isfinite(values).sum() < 2:
-            return ""
-        height = np.log(values)
-        span = (np.nanmax(height) - np.nanmin(height)) or 1.0
-        x = np.linspace(1, size[0] - 1, len(values))
-        y = 1 + (np.nanmax(height) - height) / span * (size[1] - 2)
-        return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True) if np.isfinite(b))
-
-
-def _median(found: Iterable[float | None]) -> Value:
-    known = [f for f in found if f is not None]
-    return Value(number(float(np.median(known))), float(np.median(known))) if known else Value("–")
+from dabench.results import problem, settings_digest
+from dabench.scenario import load_scenario
 
 
 class Board:
@@ -142,10 +31,21 @@ class Board:
     def __init__(self, runs: Sequence[Run], slug: str):
         self.slug, self.runs = slug, list(runs)
         self.first = self.runs[0]
-        by_method = {m: [r for r in runs if r["method"] == m] for m in {r["method"] for r in runs}}
+        by_method = {m: _alike(runs, m) for m in {r["method"] for r in runs}}
         self.entries = [Entry(by_method[m]) for m in in_order(by_method)]
         self.cells = headlines(self.first["variables"])
+        self._tested: dict[str, dict[tuple, str]] = {}
         self.reference = next((e for e in self.entries if e.method == REFERENCE), None)
+
+    @property
+    def missing(self) -> list[str]:
+        """Reference rows that nobody has run."""
+        return [m for m in ALWAYS if m not in {e.method for e in self.entries}]
+
+    @property
+    def stale(self) -> str:
+        """What has changed since the rows were made; nothing where that is not known."""
+        return stale_since(self.first)
 
     @property
     def name(self) -> str:
@@ -199,7 +99,28 @@ class Board:
 
     def _ratio(self, entry: Entry, cell: Cell, metric: str, region: str) -> Value:
         ratio = self.ratio(entry, cell, metric, region)
-        return Value(number(ratio, 2), ratio, title(*cell), shade(ratio))
+        sure = self._verdicts(entry).get((*cell, metric), "") if region == "global" else ""
+        mark = "sure" if sure in ("better", "worse") else ""
+        note = f"{title(*cell)}: {sure or 'not tested'}"
+        return Value(number(ratio, 2), ratio, note, f"{shade(ratio)} {mark}".strip())
+
+    def _verdicts(self, entry: Entry) -> dict[tuple, str]:
+        """Paired tests against the unconditional ensemble, by (variable, level, metric)."""
+        if entry.method not in self._tested:
+            self._tested[entry.method] = self._test(entry)
+        return self._tested[entry.method]
+
+    def _test(self, entry: Entry) -> dict[tuple, str]:
+        if self.reference is None:
+            return {}
+        try:
+            table = compare(entry.runs, self.reference.runs)
+        except UserError:  # no seed in common
+            return {}
+        return {
+            (row["variable"], _level(row["level"]), row["metric"]): row["verdict"]
+            for row in table.to_dict("records")
+        }
 
     @cached_property
     def levels(self) -> list[float | None]:
@@ -251,7 +172,6 @@ class Board:
             "members": run["members"],
             "seeds": ", ".join(str(r["seed"]) for r in entry.runs),
             "status": ", ".join(dict.fromkeys(r["status"] for r in entry.runs)),
-            "command": made.get("command"),
             "commit": made.get("commit"),
             "made": made.get("created"),
             "device": made.get("device"),
@@ -260,6 +180,35 @@ class Board:
             "settings' digest": str(run["digest"])[:16],
         }
         return {term: str(text)[:2000] for term, text in shown.items() if text not in (None, "")}
+
+
+def _alike(runs: Sequence[Run], method: str) -> list[Run]:
+    """The runs of a method that were made with the settings of the latest one."""
+    own = [run for run in runs if run["method"] == method]
+    return [run for run in own if settings_digest(run) == settings_digest(own[-1])]
+
+
+def _level(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)
+
+
+@cache
+def _digest_now(name: str) -> str | None:
+    """Of the scenario of this name as it is now; None if there is none."""
+    if name not in library.names("scenarios"):
+        return None
+    try:
+        return load_scenario(name).digest
+    except UserError:
+        return None
+
+
+def stale_since(run: Run) -> str:
+    """Why a row is stale; nothing if it is not, or if nobody can tell."""
+    now = _digest_now(str(run["scenario"]["name"]))
+    if now is None or now == run["scenario"]["digest"]:
+        return ""
+    return "the scenario has changed since, or other cycles were asked for"
 
 
 def _words(value: Any) -> str:
@@ -290,3 +239,12 @@ def boards(runs: Iterable[Run]) -> list[Board]:
     ]
     found = [Board(group, slug) for slug, group in zip(slugs, groups.values(), strict=True)]
     return sorted(found, key=lambda board: (not board.sphere, board.slug))
+
+
+def methods(shown: Iterable[Board]) -> dict[str, list[tuple[Board, Entry]]]:
+    """Where each method has a row."""
+    found: dict[str, list[tuple[Board, Entry]]] = {}
+    for board in shown:
+        for entry in board.entries:
+            found.setdefault(entry.method, []).append((board, entry))
+    return {method: found[method] for method in in_order(found)}

@@ -23,6 +23,9 @@ from dabench.score import current_scores
 LARGEST = 20 * 2**20
 """Larger files are not read, bytes."""
 
+TESTED = ("rmse", "crps")
+"""Metrics whose series are kept for all variables and levels, so that pages can test them."""
+
 DIGITS = 7
 """Significant digits of the numbers in a result."""
 
@@ -35,7 +38,9 @@ def of_run(folder: str | Path) -> dict[str, Any]:
     def shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [row for row in rows if (row["variable"], row["level"]) in cells]
 
-    curves = [row for row in shown(scores["series"]) if row["region"] == "global"]
+    globe = [row for row in scores["series"] if row["region"] == "global"]
+    kept = shown(globe) + [row for row in globe if row["metric"] in TESTED]
+    curves = list({(r["variable"], r["level"], r["metric"]): r for r in kept}.values())
     slim = {"series": curves, "rank": shown(scores["rank"]), "spectra": shown(scores["spectra"])}
     return Run.model_validate(rounded(scores | slim)).model_dump(mode="json")
 
@@ -172,7 +177,9 @@ def find(sources: Iterable[str | Path]) -> list[dict[str, Any]]:
         if not source.exists():
             raise UserError(f"{source}: not there")
         for run in _read(source):
-            found[(*problem(run), run["method"], run["seed"])] = run
+            key = (*problem(run), run["method"], run["seed"])
+            found.pop(key, None)
+            found[key] = run  # the last of all
     return list(found.values())
 
 

@@ -1,5 +1,6 @@
 """The site: what it shows, that it asks for nothing, trusts nothing, and is never half there."""
 
+import html
 import json
 import os
 import re
@@ -79,7 +80,7 @@ def pages(site: Path) -> dict[Path, Page]:
 
 
 def test_every_link_and_image_is_there(site):
-    assert len(pages(site)) == 2
+    assert len(pages(site)) == 2 + 3 + 3  # front, board; rows and methods
     for path, page in pages(site).items():
         ids = {a["id"] for _, a in page.tags if "id" in a}
         for _, attrs in page.tags:
@@ -118,13 +119,14 @@ def test_numbers_are_those_of_the_scores_medians_over_seeds(site, runs):
 
 
 def test_divergence_is_shown_and_images_have_alternatives(site):
-    for page in pages(site).values():
-        assert "diverged at cycle 7" in page.text
+    for path, page in pages(site).items():
+        if path.stem in ("index", "bad"):
+            assert "diverged at cycle 7" in page.text
         assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
 
 
 def test_downloads_hold_every_number(site, runs):
-    (board,) = [p for p in site.iterdir() if p.is_dir()]
+    board = site / "mock-noise"
     lines = (board / "scores.csv").read_text().splitlines()
     rows = sum(len(score.load_scores(f)["scores"]) for f in runs.glob("*/seed*"))
     assert len(lines) == 1 + rows
@@ -268,12 +270,61 @@ def test_ratios_have_colours_about_one(ratio, tint):
     assert shade(ratio) == tint
 
 
+DRIVER = """
+const table = document.querySelector("table.overview");
+const methods = () => [...table.tBodies[0].rows].filter((r) => !r.hidden)
+  .map((r) => r.querySelector("a")?.textContent).filter(Boolean).join(" ");
+const said = {};
+if (table) {
+  const head = [...table.tHead.rows[0].cells].find((c) => c.textContent.startsWith("ratio"));
+  head.querySelector("button").click();
+  said.rising = methods() + " " + head.getAttribute("aria-sort");
+  head.querySelector("button").click();
+  said.falling = methods() + " " + head.getAttribute("aria-sort");
+  const words = document.querySelector(".tools input");
+  words.value = "gue"; words.dispatchEvent(new Event("input"));
+  said.filtered = methods();
+  words.value = ""; words.dispatchEvent(new Event("input"));
+  const metric = document.querySelector(".tools select");
+  const crps = table.querySelector("td.k-crps");
+  said.before = getComputedStyle(crps).display;
+  metric.value = "crps"; metric.dispatchEvent(new Event("change"));
+  said.after = getComputedStyle(crps).display;
+}
+const paper = () => getComputedStyle(document.body).backgroundColor;
+const first = paper();
+document.querySelector("button.theme").click();
+said.theme = paper() !== first;
+said.wide = document.documentElement.scrollWidth <= innerWidth;
+document.body.dataset.said = JSON.stringify(said);
+"""
+"""Added to a copy of the page's own script, since no other may run."""
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_chromium_opens_the_pages_from_disk_and_runs_their_script(site, tmp_path):
+def test_chromium_sorts_filters_and_changes_theme_from_disk_with_the_network_cut(site, tmp_path):
+    home = tmp_path / "site"
+    shutil.copytree(site, home)
+    with open(home / "page.js", "a") as script:
+        script.write("{" + DRIVER + "}")
     call = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-    call += ["--virtual-time-budget=3000", "--enable-logging=stderr", f"--user-data-dir={tmp_path}"]
-    for path in pages(site):
-        shown = subprocess.run([*call, path.as_uri()], capture_output=True, text=True, timeout=120)
-        assert "CONSOLE" not in shown.stderr
-        assert '<button type="button">ratio' in shown.stdout  # sorting is there
-        assert "hidden" not in re.search(r'<button class="theme"[^>]*>', shown.stdout).group()
+    call += ["--virtual-time-budget=3000", "--enable-logging=stderr"]
+    call += ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'chrome'}"]
+    shown = ["index.html", "mock-noise/index.html", "mock-noise/rows/guess.html"]
+    for path, width in zip(shown, (360, 768, 1600), strict=True):
+        opened = [*call, f"--window-size={width},900", (home / path).as_uri()]
+        found = subprocess.run(opened, capture_output=True, text=True, timeout=120)
+        assert "CONSOLE" not in found.stderr
+        (text,) = re.findall(r'data-said="([^"]*)"', found.stdout)
+        said = json.loads(html.unescape(text))
+        assert said.pop("theme")
+        assert said.pop("wide"), "the page itself never scrolls sideways"
+        if "rows" in path:
+            continue
+        assert said == {
+            "rising": "guess ensemble bad ascending",  # what has no number is last
+            "falling": "ensemble guess bad descending",
+            "filtered": "guess",
+            "before": "none",
+            "after": "table-cell",
+        }

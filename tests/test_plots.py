@@ -8,6 +8,7 @@ import pytest
 
 from dabench import archive, plots, score
 from dabench.plots import curves, maps, style
+from dabench.plots.pareto import pareto
 
 
 def run(folder, method, layout=mock_run.SPHERE, **options):
@@ -26,7 +27,7 @@ def drawn(tmp_path_factory):
 def test_every_kind_of_figure_is_drawn_light_dark_and_as_pixels(drawn):
     names = {n.removesuffix(".png") for n in drawn[1] if n.endswith(".png")}
     wanted = {"rmse", "spread", "crps", "weights", "ranks", "spectra", "network", "density"}
-    wanted |= {"rmse-levels", "spread-levels"}
+    wanted |= {"rmse-levels", "spread-levels", "pareto"}
     assert wanted | {"map-2m_temperature-cycle6", "map-2m_temperature-cycle9"} == names
     assert {f"{n}{end}" for n in names for end in (".svg", "-dark.svg", ".png")} == set(drawn[1])
 
@@ -117,3 +118,15 @@ def test_known_methods_keep_their_colour_whoever_else_is_there():
     one, two = style.colours(["fa_apf", "mine"]), style.colours(["letkf", "fa_apf-paper"])
     assert one["fa_apf"] == two["fa_apf-paper"]
     assert len({*one.values(), *two.values()}) == 3
+
+
+def test_the_front_is_of_methods_that_none_beats_in_skill_and_cost():
+    def one(method, seconds, crps):
+        row = {"variable": "x", "level": None, "region": "global", "metric": "crps", "value": crps}
+        cost = {"wall_seconds_a_cycle": seconds}
+        return {"method": method, "seed": 0, "completed": 9, "scores": [row], "cost": cost}
+
+    runs = [one("ensemble", 1, 4.0), one("good", 3, 1.0), one("dear", 9, 1.5), one("mean", 2, 2.0)]
+    figure = pareto(runs, ("x", None))
+    (front,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 1]
+    np.testing.assert_allclose(front.get_xydata(), [(1, 1.0), (2, 0.5), (3, 0.25)])

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from dabench import archive
 from dabench.headlines import Cell, headlines
 from dabench.plots import curves, maps
+from dabench.plots.pareto import pareto
 from dabench.plots.style import save, theme
 from dabench.score import current_scores
 
-VERSION = 1
+VERSION = 2
 """Of the drawing: a figure is drawn again when it changes."""
 
 MANIFEST = "figures.json"
@@ -56,11 +57,11 @@ def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
 
 
 def draw_scores(runs: Sequence[Mapping[str, Any]], out: Path, earlier: Path) -> list[Path]:
-    """Draw what scores alone can show; files that are in `earlier` are copied where they fit."""
+    """Draw as SVG what scores alone can show; files in `earlier` are copied where they fit."""
     key = _fingerprint("scores", runs)
     known = drawn(earlier, key)
     if known is None:
-        return _save(of_scores(runs), out, key)
+        return _save(of_scores(runs), out, key, png=False)
     out.mkdir(parents=True, exist_ok=True)
     return [Path(shutil.copyfile(f, out / f.name)) for f in (*known, earlier / MANIFEST)]
 
@@ -80,9 +81,11 @@ def drawn(out: Path, key: str) -> list[Path] | None:
     return files if known["key"] == key and all(file.exists() for file in files) else None
 
 
-def _save(figures: Iterable[tuple[str, Figure]], out: Path, key: str) -> list[Path]:
+def _save(
+    figures: Iterable[tuple[str, Figure]], out: Path, key: str, png: bool = True
+) -> list[Path]:
     with theme():
-        files = [file for name, figure in figures for file in save(figure, out, name)]
+        files = [file for name, figure in figures for file in save(figure, out, name, png)]
     content = {"key": key, "files": [file.name for file in files]}
     archive.replace(out / MANIFEST, json.dumps(content).encode())
     return files
@@ -102,6 +105,7 @@ def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]
         "weights": curves.weights(runs),
         "ranks": curves.ranks(runs, cells),
         "spectra": curves.spectra(runs, cells),
+        "pareto": pareto(runs, cells[0]),
     }
     yield from ((name, figure) for name, figure in others.items() if figure is not None)
 

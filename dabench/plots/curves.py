@@ -15,7 +15,7 @@ from dabench.plots.style import FAINT, INK, blank, colours, dashes, panels
 
 Scores = Mapping[str, Any]
 
-POINTS = 240
+POINTS = 120
 """Longer series are averaged over blocks of cycles, to this many points."""
 
 METRICS = {"rmse": "RMSE of the mean", "spread": "Spread", "crps": "CRPS"}
@@ -75,22 +75,27 @@ def _lines(axes: Axes, frame: pd.DataFrame, label: str) -> None:
     if frame.empty:
         return
     methods = in_order(frame["method"].unique())
-    several = len(frame[["method", "seed"]].drop_duplicates()) > len(methods)
+    groups = frame.groupby(["method", "time"], sort=False)["value"]
+    over = pd.DataFrame({k: groups.agg(k) for k in ("mean", "min", "max")}).reset_index()
+    seeds = frame[["method", "seed"]].drop_duplicates()["method"].tolist()
     sns.lineplot(
-        frame,
+        over,
         x="time",
-        y="value",
+        y="mean",
         hue="method",
         style="method",
         hue_order=methods,
         style_order=methods,
         palette=colours(methods),
         dashes=dashes(methods),
-        estimator="mean" if several else None,
-        errorbar=("pi", 100) if several else None,
+        estimator=None,
         ax=axes,
         legend=False,
     )
+    for method in (m for m in methods if seeds.count(m) > 1):
+        ends = over[over["method"] == method]
+        tint = colours(methods)[method]
+        axes.fill_between(ends["time"], ends["min"], ends["max"], color=tint, alpha=0.2, lw=0)
     values = frame["value"].to_numpy(float)
     low, high = np.quantile(values[values > 0], [0.02, 0.98]) if (values > 0).any() else (1, 1)
     if high > 8 * low:
@@ -128,6 +133,11 @@ def _legend(figure: Figure, methods: Sequence[str], heading: str) -> None:
 WEIGHTS: dict[str, tuple[str, Callable[[Scores], Any]]] = {
     "ess": ("N_eff", lambda s: s["ensemble"].get("ess")),
     "unique_ancestors": ("Unique ancestors", lambda s: s["ensemble"].get("unique_ancestors")),
+    "max_weight": ("Largest weight", lambda s: s["ensemble"].get("max_weight")),
+    "genealogy_depth": (
+        "Cycles back to one common ancestor",
+        lambda s: s["ensemble"].get("genealogy_depth"),
+    ),
     "alpha": ("Tempering exponent alpha", lambda s: s["ensemble"].get("alpha")),
     "chi2": ("Innovation chi² (1: as predicted)", lambda s: s["observations"]),
 }

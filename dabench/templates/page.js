@@ -1,4 +1,4 @@
-// Sorting of tables, and the choice between light and dark. Everything is readable without it.
+// Sorting and filtering of tables, and the choice between light and dark. Everything is readable without it.
 "use strict";
 
 const root = document.documentElement;
@@ -26,9 +26,10 @@ function themes() {
 }
 
 function key(row, column) {
-  const cell = row.cells[column];
-  const given = cell.dataset.sort;
-  return given === undefined ? null : Number(given);
+  const node = row.cells[column].querySelector(".pill") || row.cells[column];
+  const text = (node.firstChild && node.firstChild.textContent.trim()) || "";
+  const value = parseFloat(text.replace("\u2212", "-"));
+  return row.cells[column].tagName === "TD" && Number.isFinite(value) ? value : null;
 }
 
 function compare(a, b, column, sign) {
@@ -39,6 +40,35 @@ function compare(a, b, column, sign) {
   }
   if (x === null || y === null) return x === null ? 1 : -1; // no value: always last
   return sign * (x - y);
+}
+
+function control(kind, text) {
+  const label = document.createElement("label");
+  const input = document.createElement(kind);
+  label.append(text + " ", input);
+  return [label, input];
+}
+
+// Which metric the columns of an overview show, and which rows.
+function tools(table) {
+  const bar = document.createElement("div");
+  bar.className = "tools";
+  const [show, metric] = control("select", "show");
+  for (const [value, text] of [["rmse", "RMSE"], ["spread", "spread"], ["crps", "CRPS"], ["spread_skill", "spread/skill"]]) {
+    metric.append(new Option(text, value));
+  }
+  metric.addEventListener("change", () => { table.dataset.show = metric.value; });
+  const [filter, words] = control("input", "filter methods");
+  words.type = "search";
+  words.addEventListener("input", () => {
+    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of table.tBodies[0].rows) {
+      const name = row.cells[0].textContent.toLowerCase();
+      row.hidden = wanted.length > 0 && !wanted.some((word) => name.includes(word));
+    }
+  });
+  bar.append(show, filter);
+  table.parentElement.before(bar);
 }
 
 function sortable(table) {
@@ -72,5 +102,6 @@ function unfold() {
 
 themes();
 document.querySelectorAll("table.sortable").forEach(sortable);
+document.querySelectorAll("table.overview").forEach(tools);
 unfold();
 addEventListener("hashchange", unfold);
