@@ -207,6 +207,19 @@ def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
         ) from None
 
 
+def reach(place: str) -> None:
+    """UserError unless the server of a URL answers, be it that nothing is there."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(https(place), method="HEAD"), timeout=TIMEOUT)
+    except urllib.error.HTTPError:
+        return
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as e:
+        raise UserError(
+            f"{place}: its server cannot be reached ({_why(getattr(e, 'reason', e))}). Without a "
+            "network, --from PATH takes a local copy"
+        ) from None
+
+
 def _why(e: object) -> str:
     return "no byte came for too long" if isinstance(e, TimeoutError) else str(e) or repr(e)
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from dabench.errors import UserError
 from dabench.explain import suggest
 from dabench.fetch import cache, show
+from dabench.fetch.download import reach
 from dabench.systems.gencast import dataset, era5
 from dabench.systems.gencast.era5 import CHANGING, PRECIPITATION, STATIC, Frames, Store, Time
 
@@ -274,6 +275,7 @@ def open_zarr(place: str) -> xr.Dataset:
     options: dict[str, Any] = {}
     if place.startswith("gs://"):
         options = {"token": "anon"}
+        reach(place)  # gcsfs tries for minutes
     elif remote:
         options = {"client_kwargs": {"timeout": _timeout()}}
     elif not Path(place).exists():

@@ -123,6 +123,12 @@ def test_without_a_network_the_mirror_is_named(target):
         download(f"http://127.0.0.1:{port}/x", target)
 
 
+def test_a_server_is_reached_if_it_answers_at_all(bucket):
+    module.reach(f"{bucket.url}/nothing")
+    with pytest.raises(UserError, match="its server cannot be reached"):
+        module.reach("http://127.0.0.1:9/x")
+
+
 def test_facts_are_those_of_the_server(place):
     assert facts(place).size == len(CONTENT)
 
