@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, PyTree
 
 from dabench.guidance import Guidance, posterior_mean
@@ -119,28 +120,59 @@ def replay(
 
 
 class Batches:
-    """Members in equal batches, the last of which repeats the last member where it must."""
+    """Members in equal batches, the last of which repeats the last member where it must.
+
+    Where the process has several devices each takes its share of the batches, which are what they
+    are on one device, so that the results are, too.
+    """
 
     def __init__(self, members: int, batch: int):
         count = -(-members // batch)
         size = -(-members // count)
         self.members, self.count = members, count
         self._index = np.minimum(np.arange(count * size), members - 1).reshape(count, size)
+        self._devices = min(local_devices(), count)
 
     def __call__(self, tree: PyTree) -> PyTree:
         """(member, ...) to (batch, member, ...)."""
         return jax.tree.map(lambda a: a[self._index], tree)
 
     def map(self, f: Callable[[Any], Any], tree: PyTree) -> PyTree:
-        """f of every batch, one after the other."""
+        """f of every batch, one after the other on each device."""
         if self.count == 1:
             one = f(jax.tree.map(lambda a: a[0], tree))
             return jax.tree.map(lambda a: a[None], one)
+        if self._devices > 1:
+            return self._map_over_devices(f, tree)
         return jax.lax.map(f, tree)
+
+    def _map_over_devices(self, f: Callable[[Any], Any], tree: PyTree) -> PyTree:
+        """Every device takes as many batches; some repeat the last one, and are dropped."""
+        devices = jax.local_devices()[: self._devices]
+        mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
+        share = -(-self.count // len(devices))
+        index = np.minimum(np.arange(share * len(devices)), self.count - 1)
+        one_device = jax.shard_map(
+            lambda part: jax.lax.map(f, part),
+            mesh=mesh,
+            in_specs=PartitionSpec("batch"),
+            out_specs=PartitionSpec("batch"),
+            check_vma=False,
+        )
+        out = one_device(jax.tree.map(lambda a: a[index], tree))
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        return jax.tree.map(
+            lambda a: jax.lax.with_sharding_constraint(a, everywhere)[: self.count], out
+        )
 
     def join(self, tree: PyTree) -> PyTree:
         """Back to (member, ...)."""
         return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: self.members], tree)
+
+
+def local_devices() -> int:
+    """How many devices share the members of this process."""
+    return jax.local_device_count()
 
 
 def _initial(model: DiffusionModel, keys: Keys, table: Steps) -> tuple[Array, ...]:
