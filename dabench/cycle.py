@@ -70,6 +70,8 @@ class Twin:
             return jnp.tile(x[None], (n, 1))
         if self.kind == "climatological":
             climate = jnp.asarray(self.system.climate, x.dtype)
+            if len(climate) < 2:
+                raise UserError(f"initial.kind: {self.system.name} has no states of the climate")
             return climate[jax.random.permutation(key, len(climate))[np.arange(n) % len(climate)]]
 
         def perturbed(key: Array) -> Array:

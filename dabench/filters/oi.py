@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Key, PyTree
 
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
-from dabench.filters.climatology import draw
+from dabench.filters.climatology import draw, states
 from dabench.filters.enkf import perturbations
 from dabench.filters.forecast import background as diagnostics
 from dabench.filters.forecast import forecast
@@ -53,9 +53,9 @@ def climate_departures(
         draws: How many states to use, evenly spread over those there are.
     """
     chosen = np.linspace(0, len(climate) - 1, min(draws, len(climate))).astype(int)
-    states = jnp.asarray(climate)[chosen]
-    seen = scaled(states, jnp.zeros(network.size, states.dtype), network)
-    return np.sqrt(scale) * anomalies(states), np.sqrt(scale) * seen.S
+    x = jnp.asarray(climate)[chosen]
+    seen = scaled(x, jnp.zeros(network.size, x.dtype), network)
+    return np.sqrt(scale) * anomalies(x), np.sqrt(scale) * seen.S
 
 
 def oi(
@@ -85,15 +85,15 @@ def oi(
         route: `pairs` or `rows` of `routes`; `auto` is the cheaper one.
         sampler: Of the forecast; None is the model's own.
     """
-    layout, network, climate = problem.model.layout, problem.network, problem.climate
+    layout, network, climate = problem.model.layout, problem.network, states(problem)
     taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale)
     plan = make_plan(layout, network.table, taper)
     basis, S = climate_departures(climate, draws, variance_scale, network)
     unit = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())
 
     def from_climate(key: Key[Array, ""], n: int) -> Members:
-        states = anomalies(draw(key, climate, n)) * np.sqrt(n / max(n - 1, 1))
-        return mean(jnp.asarray(climate)).astype(states.dtype)[None] + states
+        departures = anomalies(draw(key, climate, n)) * np.sqrt(n / max(n - 1, 1))
+        return mean(climate).astype(departures.dtype)[None] + departures
 
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         n = len(carry.x)
