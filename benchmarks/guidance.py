@@ -1,0 +1,110 @@
+"""A guided evaluation D_y of the embedded network, in units of one forward evaluation D."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from benchmarks.race import Row, race, temporary_bytes
+from dabench import diffusion, guidance
+from dabench.guidance import Guidance, Guide, posterior_mean
+from dabench.run import Experiment
+from dabench.scenario import load_scenario
+
+MEMBERS = 4
+SIGMAS = (1.5, 0.1)
+PRIOR = 0.25
+EXACT = Guide("cg", 48, "vjp", prior_variance=PRIOR)
+"""What the others' errors refer to: a solve to convergence."""
+
+SETTINGS = {
+    **{f"vjp, {n} CG preconditioned": Guide("cg", n, prior_variance=PRIOR) for n in (1, 2, 4)},
+    **{f"jvp, {n} CG preconditioned": Guide("cg", n, "jvp", prior_variance=PRIOR) for n in (2,)},
+    **{f"vjp, {n} CG": Guide("cg", n) for n in (2, 4, 8)},
+    **{f"jvp, {n} CG": Guide("cg", n, "jvp") for n in (2, 8)},
+    "vjp, 2 BiCGStab": Guide("bicgstab", 2),
+    "vjp, 1 BiCGStab preconditioned": Guide("bicgstab", 1, prior_variance=PRIOR),
+}
+
+
+class Setting:
+    """Some members of temp_4deg at one cycle."""
+
+    def __init__(self) -> None:
+        experiment = Experiment(load_scenario("temp_4deg").change(cycles=1))
+        problem, twin = experiment.problem, experiment.twin
+        self.model: Any = problem.model
+        self.network, self.x = problem.network, twin.initial(MEMBERS)
+        self.y, time = twin.observation(1).y, jnp.asarray(twin.times[1])
+        self.condition = jax.jit(self.model.condition)(self.x, time)
+        zero = jnp.zeros((MEMBERS, self.model.target_size), self.x.dtype)
+        self.start = self.model.next_state(zero, self.x)
+        keys = jax.random.split(jax.random.key(0), MEMBERS)
+        self.noise = jax.jit(jax.vmap(self.model.noise))(keys)
+        sampler = self.model.sampler
+        self.target = diffusion.mean(keys, self.model, self.condition, sampler, MEMBERS)
+        first = self.x[0]
+        settings = Guide(prior_variance=PRIOR)
+        self.preconditioner = guidance.preconditioner(self.model, self.network, first, settings)
+
+    def z(self, sigma: float) -> Float[Array, "member target"]:
+        """A forecast's target, as noisy as the level wants it."""
+        return self.target + jnp.asarray(sigma, self.x.dtype) * self.noise
+
+    def guided(self, settings: Guide) -> Any:
+        """(sigma, z) -> D_y."""
+        M = self.preconditioner if settings.prior_variance else None
+        given = Guidance(self.network, self.y, settings, M)
+
+        def evaluate(sigma: Array, z: Array) -> Array:
+            denoise = self.model.denoiser(sigma)
+            return posterior_mean(
+                self.model,
+                given,
+                lambda z: denoise(z, self.condition),
+                sigma,
+                z,
+                self.x,
+                self.start,
+            )[0]
+
+        return evaluate
+
+    def forward(self, sigma: Array, z: Array) -> Array:
+        """D alone."""
+        return self.model.denoiser(sigma)(z, self.condition)
+
+
+def run(quick: bool, rounds: int) -> Iterator[Row]:
+    """All settings at a level where guidance starts and at a low one (the first alone if quick).
+
+    `error` is |D_y - exact| / |exact - D|, by a solve to convergence of the same equation.
+    """
+    setting = Setting()
+    for level in SIGMAS[:1] if quick else SIGMAS:
+        yield from _at(setting, level, rounds)
+
+
+def _at(setting: Setting, level: float, rounds: int) -> list[Row]:
+    sigma, z = jnp.asarray(level, jnp.float32), setting.z(level)
+    D = np.asarray(jax.jit(setting.forward)(sigma, z))
+    exact = np.asarray(jax.jit(setting.guided(EXACT))(sigma, z))
+    functions = {"forward": setting.forward}
+    functions |= {name: setting.guided(settings) for name, settings in SETTINGS.items()}
+    candidates, notes = {}, {}
+    for name, f in functions.items():
+        compiled, used = temporary_bytes(f, sigma, z)
+        candidates[name] = lambda compiled=compiled: compiled(sigma, z)
+        found = np.asarray(compiled(sigma, z))
+        error = np.linalg.norm(found - exact) / np.linalg.norm(exact - D)
+        notes[name] = {"MiB": round(used / 2**20, 1), "error": float(f"{error:.3g}")}
+    found = race(f"guided step, {MEMBERS} members, sigma {level:g}", candidates, rounds, notes)
+    return [_with_cost(row) for row in found]
+
+
+def _with_cost(row: Row) -> Row:
+    row.notes["forwards"] = round(1 / row.ratio, 2)
+    return row
