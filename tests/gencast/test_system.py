@@ -4,7 +4,9 @@ import io
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import gencast_small as small
 import numpy as np
 import pytest
 import xarray as xr
@@ -20,7 +22,7 @@ from dabench.exchange.command import export
 from dabench.exchange.external import import_store
 from dabench.fetch.command import fetch
 from dabench.scenario import load_scenario
-from dabench.systems.gencast import official, system
+from dabench.systems.gencast import graph, official, system
 
 MODEL = "gencast_1p0deg_mini"
 SCENARIO = """
@@ -144,6 +146,15 @@ def test_truth_is_two_frames_and_land_has_no_sea_temperature(made, sources):
     np.testing.assert_array_equal(land, made.layout.land)
 
 
+def test_without_a_climate_there_is_a_state_of_means(made, sources):
+    x = made.layout.unflatten(made.climate)
+    mean = xr.load_dataset(sources[0] / "stats/mean_by_level.nc")
+    assert x.shape == (1, 2, 24, 684)
+    t500 = made.layout.channel("temperature", 500)
+    np.testing.assert_array_equal(x[0, :, t500], np.float32(mean["temperature"].sel(level=500)))
+    assert np.isfinite(x).all()
+
+
 def test_the_layout_is_known_without_files(made, monkeypatch, tmp_path):
     monkeypatch.setenv("DABENCH_CACHE", str(tmp_path / "empty"))
     layout = load_scenario("era5/tiny").layout()
@@ -213,3 +224,12 @@ def test_training_years_are_a_caution():
         warnings.simplefilter("error")
         system.warn_of_training_years(MODEL, times[1:])
         system.warn_of_training_years("my.npz", times)
+
+
+def test_a_mesh_too_fine_for_the_grid_is_refused():
+    """Mesh 4 belongs to one degree; here are ten."""
+    edges = graph.build(np.linspace(-90, 90, 19), np.arange(36) * 10.0, 4, 0.6)
+    config = small.with_network(mesh_size=4)
+    network = SimpleNamespace(graph=edges, grid_nodes=684, mesh_nodes=2562, config=config)
+    with pytest.raises(UserError, match="wrong checkpoint for a grid of 684 points: with mesh 4"):
+        system._fits(SimpleNamespace(network=network))

@@ -20,7 +20,7 @@ from dabench.systems.gencast.checkpoint import Checkpoint, TaskConfig
 from dabench.systems.gencast.era5 import Frames
 from dabench.systems.gencast.model import FRAME_SECONDS, GenCast
 from dabench.systems.gencast.network import Network
-from dabench.systems.gencast.normalise import SST, load_statistics
+from dabench.systems.gencast.normalise import SST, Statistics, load_statistics, values
 
 SHARE, MOST = 0.25, 16
 """The rest of the memory is for the ensemble, the truth and what all members share."""
@@ -49,7 +49,8 @@ def gencast(
         resolution: Grid spacing in degrees; a published model's own by default.
         statistics: Folder of the normalisation; the cache's by default.
         data: Zarr or example batch with the frames, or a folder of such; the cache's by default.
-        climate: States of the climate: the same hour of the year in so many years before.
+        climate: States of the climate: the same hour of the year in so many years before. With
+            none, one state of constant fields is all that methods know of it.
         precision: Of matrix products: float32 throughout, TF32 where there are tensor cores, or
             bfloat16 for weights and activations too.
         batch: Members in the network at once; 0 takes as many as free memory holds.
@@ -65,7 +66,11 @@ def gencast(
     frames.require([*first, *other], _advice(data))
     opened = _open(loaded, _statistics(statistics), frames, first, precision, batch)
     advice = "system.batch, or system.precision: bfloat16"
-    states = _pairs(opened, frames.values(other, task)) if other else _none(opened)
+    states = (
+        _pairs(opened, frames.values(other, task))
+        if other
+        else _mean_state(opened, load_statistics(_statistics(statistics)))
+    )
 
     def truth(seed: int, cycles: int) -> Float[np.ndarray, "cycle state"]:
         times = era5.of_run(begin, cycles)
@@ -238,8 +243,11 @@ def _pairs(model: GenCast, fields: Float[np.ndarray, "time channel point"]) -> n
     return np.asarray(model.fill(jax.numpy.asarray(states))).reshape(len(states), -1)
 
 
-def _none(model: GenCast) -> Float[np.ndarray, "draw state"]:
-    return np.zeros((0, model.layout.size), model.layout.dtype)
+def _mean_state(model: GenCast, statistics: Statistics) -> Float[np.ndarray, "draw state"]:
+    """One state, constant on every level, where nothing better was asked for."""
+    means = values(statistics.mean, channels.targets(model.task), 0.0)
+    fields = np.broadcast_to(means, model.layout.shape)
+    return np.asarray(model.fill(jax.numpy.asarray(fields))).reshape(1, -1)
 
 
 def _perturbation(states: Float[np.ndarray, "draw state"]):
