@@ -108,7 +108,8 @@ class Frames:
         """
         rng = np.random.default_rng([seed, step])
         clean = self.pairs(rng.choice(len(self), size, replace=False))
-        sizes = np.exp(rng.uniform(*np.log(error), (size, 1, 1)))
+        low, high = np.log(error)
+        sizes = np.exp(rng.uniform(low, high, (size, 1, 1)))
         shape = clean.target.shape
         target = (sizes * rng.standard_normal(shape) * ERROR_STD).astype(np.float32)
         now = (target / self.scale).astype(np.float32)
