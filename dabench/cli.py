@@ -220,6 +220,23 @@ def verify(
 
 
 @app.command()
+def conformance(
+    method: Annotated[str, typer.Argument(help="my_package:my_filter, or the name of a filter.")],
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated."),
+    ] = None,
+) -> None:
+    """Hold a filter to its contract: the Kalman filter, limits, members' order, seeds, resuming."""
+    from dabench.process import set_up_jax
+
+    set_up_jax()
+    from dabench.conformance import report
+
+    report(method, change or (), typer.echo)
+
+
+@app.command()
 def train(
     system: Annotated[str, typer.Argument(help="The system to train; held_suarez is one.")],
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights.")],

@@ -16,6 +16,9 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None
 
     With d = y - mean h(x), a mean d^2 of spread^2 + R is expected, and their ratio chi2 is one.
     `background_error` is the root of mean d^2 - R, what the error of the background must be.
+    `desroziers` is mean d (y - h(analysis)) / R, one where the analysis weighs background and
+    observations as it should; None where h is more than a look at a grid point (Desroziers, Berre,
+    Chapnik & Poli, 2005, Q. J. R. Meteorol. Soc. 131, 3385).
 
     Returns:
         `groups`: a row for each group, variable and level, over `cycles`; `chi2`: per cycle.
@@ -27,6 +30,7 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None
     variance = np.broadcast_to(seen["error_std"].values ** 2, d.shape)
     if "background_var" in diagnostics:
         variance = variance + diagnostics["background_var"].values
+    left = seen["y"].values.astype(np.float64) - _at_grid_points(tree["mean"].to_dataset(), seen)
     table = seen[["group", "variable", "level", "units", "error_std"]].drop_vars(
         ["cycle", "time"], errors="ignore"
     )
@@ -35,7 +39,7 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None
     kinds = rows.groupby(names, dropna=False, sort=False)
     return {
         "groups": [
-            _fit(kind, d[cycles, kind.index], variance[cycles, kind.index]) for _, kind in kinds
+            _fit(kind, *(a[cycles, kind.index] for a in (d, variance, left))) for _, kind in kinds
         ],
         "chi2": [plain(v) for v in _chi2(d, variance)],
     }
@@ -47,8 +51,32 @@ def _chi2(d: np.ndarray, variance: np.ndarray) -> np.ndarray:
         return (d**2 / variance).mean(-1)
 
 
-def _fit(rows: pd.DataFrame, d: np.ndarray, variance: np.ndarray) -> dict[str, Any]:
-    """One row for the observations of one kind; d and variance (cycle, observation)."""
+def _at_grid_points(fields: xr.Dataset, seen: xr.Dataset) -> np.ndarray:
+    """Fields where they are observed (cycle, observation); NaN off the grid and where derived."""
+    found = np.full(seen["y"].shape, np.nan)
+    level = seen["level"].values.astype(float)
+    space = [d for d in ("latitude", "longitude", "site") if d in fields.dims]
+    places, known = [], np.full(seen.sizes["observation"], True)
+    for name in space:
+        grid, where = fields[name].values, seen[name].values
+        nearest = np.abs(grid[:, None] - where[None]).argmin(0)
+        known &= np.abs(grid[nearest] - where) < 1e-6
+        places.append(nearest)
+    names = np.array([str(v) for v in seen["variable"].values])
+    for name, height in {*zip(names, np.nan_to_num(level, nan=-1.0), strict=True)} if space else ():
+        if name not in fields or (height >= 0) != ("level" in fields[name].dims):
+            continue
+        field = fields[name] if height < 0 else fields[name].sel(level=height, method="nearest")
+        of_kind = known & (names == name) & (np.nan_to_num(level, nan=-1.0) == height)
+        field = field.transpose("cycle", *space).values
+        found[:, of_kind] = field[(slice(None), *(place[of_kind] for place in places))]
+    return found
+
+
+def _fit(
+    rows: pd.DataFrame, d: np.ndarray, variance: np.ndarray, left: np.ndarray
+) -> dict[str, Any]:
+    """One row for the observations of one kind; arrays are (cycle, observation)."""
     group, variable, level, units, error_std = rows.iloc[0][
         ["group", "variable", "level", "units", "error_std"]
     ]
@@ -60,6 +88,7 @@ def _fit(rows: pd.DataFrame, d: np.ndarray, variance: np.ndarray) -> dict[str, A
         "expected_rms": np.sqrt(variance.mean()),
         "background_error": np.sqrt(np.fmax(mean_square - error_std**2, 0.0)),
         "chi2": (d**2 / variance).mean(),
+        "desroziers": (d * left).mean() / error_std**2,
     }
     names = {"group": str(group), "variable": str(variable), "units": str(units)}
     numbers = {name: plain(value) for name, value in numbers.items()}

@@ -93,6 +93,7 @@ class Innovation(Loose):
     expected_rms: Number
     background_error: Number
     chi2: Number
+    desroziers: Number = None
 
 
 class Observations(Loose):

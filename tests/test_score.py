@@ -9,7 +9,7 @@ import mock_run
 import numpy as np
 import pytest
 
-from dabench import archive, score
+from dabench import archive, diagnose, score
 from dabench.errors import UserError
 
 SCORED = slice(3, 10)  # cycles after the spin-up
@@ -164,6 +164,9 @@ def test_innovations_are_compared_with_what_spread_and_error_predict(run):
     assert row["chi2"] == pytest.approx((d**2 / total).mean())
     wanted = np.sqrt((d**2).mean() - mock_run.ERROR_STD**2)
     assert row["background_error"] == pytest.approx(wanted)
+    left = rec.y - mock_run.observed(rec.mean)
+    wanted = (d * left[SCORED]).mean() / mock_run.ERROR_STD**2
+    assert row["desroziers"] == pytest.approx(wanted)
 
 
 def test_diagnostics_and_cost_are_summed_up(run):
@@ -174,6 +177,13 @@ def test_diagnostics_and_cost_are_summed_up(run):
     assert scores["ensemble"]["unique_ancestors"]["values"] == [None, *unique]
     assert scores["cost"]["evaluations"] == rec.info["evaluations"][1:].sum()
     assert scores["cost"]["seconds_a_cycle"] == np.median(rec.info["seconds"][1:])
+
+
+def test_the_genealogy_is_how_far_back_all_members_have_one_ancestor():
+    ancestor = np.array([[-1] * 4, [0, 1, 2, 3], [0, 0, 2, 2], [0, 0, 0, 1], [2, 2, 2, 2]])
+    depth = diagnose._depth(ancestor).values
+    assert np.isnan(depth[:3]).all()
+    assert depth[3:].tolist() == [2, 1]
 
 
 def test_power_spectrum_sums_to_the_variance_along_latitudes(run):
