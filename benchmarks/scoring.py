@@ -13,27 +13,25 @@ from benchmarks.race import Row, race
 from dabench import archive, series
 from dabench.metrics.ensemble import crps as our_crps
 
-SHAPE = {"member": 64, "latitude": 181, "longitude": 360}
+FULL = (64, 181, 360)
+QUICK = (64, 61, 120)
 
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:
     """CRPS of one field of 64 members at one degree; and a run of 16 members at 4 degrees."""
     if not find_spec("xskillscore"):
         raise SystemExit("scoring: xskillscore is not installed (it is in the extra `test`)")
-    yield from crps(rounds)
+    yield from crps(QUICK if quick else FULL, rounds)
     yield from whole(2 if quick else 8, rounds)
 
 
-def crps(rounds: int) -> list[Row]:
+def crps(shape: tuple[int, ...], rounds: int) -> list[Row]:
     """The fair CRPS of ours; xskillscore has the plain one alone, which ours is compared with."""
     import xskillscore as xs
 
     rng = np.random.default_rng(0)
-    draw = rng.standard_normal(tuple(SHAPE.values()), dtype=np.float32)
-    members, truth = (
-        xr.DataArray(draw, dims=list(SHAPE)),
-        xr.DataArray(draw[0] * 0, dims=[*SHAPE][1:]),
-    )
+    draw, dims = rng.standard_normal(shape, dtype=np.float32), ("member", "latitude", "longitude")
+    members, truth = xr.DataArray(draw, dims=dims), xr.DataArray(0 * draw[0], dims=dims[1:])
 
     def theirs() -> Any:
         return xs.crps_ensemble(truth, members, dim=[])
@@ -41,7 +39,7 @@ def crps(rounds: int) -> list[Row]:
     plain = our_crps(members, truth, fair=False)
     notes = {"ours": {"difference": float(f"{abs(plain - theirs()).max().item():.2g}")}}
     candidates = {"xskillscore": theirs, "ours": lambda: our_crps(members, truth)}
-    return race("CRPS " + " x ".join(map(str, SHAPE.values())), candidates, rounds, notes)
+    return race("CRPS " + " x ".join(map(str, shape)), candidates, rounds, notes)
 
 
 def whole(cycles: int, rounds: int) -> list[Row]:
