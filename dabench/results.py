@@ -73,7 +73,7 @@ def content(runs: Sequence[Mapping[str, Any]]) -> bytes:
 
 def fingerprint(runs: Sequence[Mapping[str, Any]]) -> str:
     """sha256 of runs as canonical JSON."""
-    text = json.dumps(runs, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(runs, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -131,7 +131,8 @@ def load(file: str | Path) -> list[dict[str, Any]]:
     try:
         if file.stat().st_size > LARGEST:
             raise UserError(f"{file}: larger than {LARGEST >> 20} MiB; not read.")
-        result = Result.model_validate_json(file.read_bytes())
+        text = file.read_bytes()
+        result = Result.model_validate_json(text)
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -140,12 +141,16 @@ def load(file: str | Path) -> list[dict[str, Any]]:
     except OSError as e:
         raise UserError(f"{file}: {e.strerror}") from None
     runs = [run.model_dump(mode="json") for run in result.runs]
-    _check(file, result, runs)
+    _check(file, result, runs, fingerprint(json.loads(text)["runs"]))
     return runs
 
 
-def _check(file: Path, result: Result, runs: Sequence[Mapping[str, Any]]) -> None:
-    """UserError where a file is of other metrics, or does not agree with itself."""
+def _check(file: Path, result: Result, runs: Sequence[Mapping[str, Any]], found: str) -> None:
+    """UserError where a file is of other metrics, or does not agree with itself.
+
+    Arguments:
+        found: Fingerprint of the runs as the file has them.
+    """
     if stale := {r["metric_version"] for r in runs} - {metrics.VERSION}:
         raise UserError(
             f"{file}: scored with metrics {sorted(stale)}, this dabench has {metrics.VERSION}; "
@@ -159,9 +164,9 @@ def _check(file: Path, result: Result, runs: Sequence[Mapping[str, Any]]) -> Non
         raise UserError(f"{file}: its digests are not those of its runs")
     if result.seeds != [run["seed"] for run in runs] or len({*result.seeds}) < len(runs):
         raise UserError(f"{file}: its seeds are not those of its runs")
-    if result.sha256 != fingerprint(runs):
+    if result.sha256 != found:
         raise UserError(
-            f"{file}: was changed after it was made (sha256 {fingerprint(runs)[:12]}, "
+            f"{file}: was changed after it was made (sha256 {found[:12]}, "
             f"it says {result.sha256[:12]}); add the runs again."
         )
 
