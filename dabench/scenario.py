@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from dabench import library, settings, yamlfile
+from dabench.errors import UserError
 from dabench.explain import Problem, Strict, report, validate
 from dabench.stations import Count, Every, Locations, Misfit, Seed, read_stations
 from dabench.yamlfile import Document, Key, Keys
@@ -211,6 +212,26 @@ class Scenario(Strict):
     @property
     def _where(self) -> Document:
         return self._document or Document(f"scenario {self.name}", self.plain(), {(): "-"})
+
+
+def with_changes(scenario: Scenario, changes: dict[str, Any]) -> Scenario:
+    """The same scenario with other values at dotted paths such as `observations.0.error_std`.
+
+    UserError where a path leads nowhere or the result is no scenario.
+    """
+    data = scenario.plain()
+    for name, value in changes.items():
+        keys: list[Any] = [int(key) if key.isdigit() else key for key in name.split(".")]
+        *path, last = keys
+        here: Any = data
+        try:
+            for key in path:
+                here = here[key]
+            _ = here[last] if isinstance(here, list) else dict(here)
+            here[last] = value
+        except (LookupError, TypeError, ValueError):
+            raise UserError(f"{scenario.name}: has no {name} that could be set") from None
+    return _checked(Document(f"scenario {scenario.name}, changed", data, {(): "-"}))
 
 
 def load_scenario(path_or_name: str | Path) -> Scenario:

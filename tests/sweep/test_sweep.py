@@ -1,0 +1,80 @@
+"""Sweeps: which runs there are, that they are run once, and what is reported of them."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from dabench.errors import UserError
+from dabench.sweep import spec
+from dabench.sweep.command import sweep
+
+QUIET = Console(quiet=True)
+ROOT = Path(__file__).parents[2]
+GRID = """
+scenario: linear_gaussian
+methods: [letkf]
+vary:
+  members: [4, 8]
+  scenario.observations.0.error_std: [0.25, 1.0]
+  scenario.period.cycles: [30]
+score: {metric: rmse}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="study.yaml"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_grid_is_all_combinations_each_with_a_folder_of_its_own(write):
+    points = spec.points(spec.load(write(GRID)))
+    pairs = {(p.values["members"], p.values["scenario.observations.0.error_std"]) for p in points}
+    assert pairs == {(4, 0.25), (4, 1.0), (8, 0.25), (8, 1.0)}
+    assert len({p.digest for p in points}) == 4
+    job = points[0].job(Path("out"))
+    assert (job.baseline.members, job.experiment.scenario.observations[0].error_std) == (4, 0.25)
+    assert job.experiment.scenario.period.cycles == 30
+
+
+def test_a_random_search_stays_in_its_ranges_and_is_repeatable(write):
+    text = GRID.replace("[4, 8]", "[4, 8]\n  filter.rtps: {low: 0.01, high: 1, scale: log}")
+    path = write(text + "random: {runs: 200, seed: 1}\n")
+    points = spec.points(spec.load(path))
+    drawn = pd.Series([p.values["filter.rtps"] for p in points])
+    assert drawn.between(0.01, 1).all()
+    assert abs((drawn < 0.1).mean() - 0.5) < 4 * 0.5 / 200**0.5  # half of the factors are below
+    assert spec.points(spec.load(path)) == points
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("members:", "member:", "neither members"),
+        ("[4, 8]", "{low: 1, high: 2}", "a range needs"),
+        ("vary:", "varies:", "unknown"),
+    ],
+)
+def test_mistakes_are_told_with_their_line(old, new, message, write):
+    with pytest.raises(UserError, match=rf"(?s)line \d.*{message}"):
+        spec.load(write(GRID.replace(old, new, 1)))
+
+
+def test_settings_that_are_none_are_refused_before_anything_runs(write, tmp_path):
+    for name in ("filter.rtpz", "scenario.observations.7.error_std", "scenario.sede"):
+        path = write(GRID.replace("scenario.period.cycles", name))
+        with pytest.raises(UserError):
+            sweep(path, tmp_path / "out", console=QUIET)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_sweeps_that_ship_are_sound():
+    for path in (ROOT / "sweeps").glob("*.yaml"):
+        for point in spec.points(spec.load(path)):
+            point.job(Path("out"))
