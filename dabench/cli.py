@@ -313,6 +313,36 @@ def import_(
     typer.echo(f"next      dabench score {shlex.quote(str(folder))}")
 
 
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="What to vary (YAML).")],
+    out: Annotated[Path, typer.Option(help="Where sweeps are kept.")] = Path("runs/sweeps"),
+    workers: Annotated[
+        int, typer.Option(min=1, help="Local processes, or jobs of a batch system.")
+    ] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="slurm, pbs or lsf: start jobs.")] = None,
+    options: Annotated[str, typer.Option(help="JSON for the batch system: queue, memory, ..")] = "",
+    retries: Annotated[int, typer.Option(min=0, help="How often to try a run again.")] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all; run nothing.")] = False,
+) -> None:
+    """Run a grid or random search over settings on Dask; draw scores against settings."""
+    from dabench.sweep.command import sweep as run_sweep
+
+    files = run_sweep(
+        file,
+        out,
+        workers=workers,
+        scheduler=scheduler,
+        cluster=cluster,
+        options=options,
+        retries=retries,
+        dry_run=dry_run,
+    )
+    for written in files:
+        typer.echo(f"written   {written}")
+
+
 @app.command("list")
 def list_() -> None:
     """Scenarios, methods and systems that are known here."""
