@@ -82,6 +82,7 @@ def runs(*methods, **options):
     return running.run("era5/tiny", methods=methods, console=quiet, **options)
 
 
+@pytest.mark.slow
 def test_fetched_files_run_with_every_method(fetched, sources):
     folders = runs(*BASELINES)
     assert [f.parts[-5:] for f in folders] == [

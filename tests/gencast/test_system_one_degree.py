@@ -87,7 +87,12 @@ def test_one_free_and_one_guided_step(mesh, tmp_path, capsys):
     )
     model, network = system.model, load_scenario("era5/temp_4deg").network(system.layout)
     x = jnp.asarray(np.tile(system.truth(0, 1)[:1], (MEMBERS, 1)))
-    said = [f"mesh {mesh}: built in {time.perf_counter() - begin:.0f} s"]
+
+    def say(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", flush=True)
+
+    say(f"mesh {mesh}: built in {time.perf_counter() - begin:.0f} s")
     seconds, sigma = jnp.asarray(1546300800.0 + 43200), jnp.float32(1.0)
     condition = conditions(model, x, seconds, 1)
     z = jax.vmap(model.noise)(jax.random.split(jax.random.key(1), MEMBERS))
@@ -122,10 +127,8 @@ def test_one_free_and_one_guided_step(mesh, tmp_path, capsys):
             assert np.isfinite(out).all()
             temp = compiled.memory_analysis().temp_size_in_bytes / 2**30
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            said.append(
+            say(
                 f"{name}: {took:.1f} s a member ({FLOPS[mesh] / took / 1e9:.0f} GFLOP/s if it were "
                 f"one evaluation), temporaries {temp:.1f} GiB, peak {peak:.1f} GiB"
             )
             assert peak < 16
-    with capsys.disabled():
-        print("\n" + "\n".join(said))
