@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gencast_golden import Case, close, directories, name, nodes, targets
 
-from dabench import diffusion
+from dabench import diffusion, samplers
 from dabench.systems.gencast import channels, checkpoint, clock, dataset, graph, mesh, parameters
 from dabench.systems.gencast.network import noise_features
 from dabench.systems.gencast.noise import SphereNoise
@@ -252,9 +252,9 @@ def close_in_deviations(found: np.ndarray, expected: np.ndarray, tolerance: floa
 
 def test_gencast_noise_levels_and_churn(case):
     stored, (model, _, _) = case.arrays("sampler.npz"), case.opened
-    levels = diffusion.noise_levels(model.sampler)
+    levels = samplers.noise_levels(model.sampler)
     np.testing.assert_allclose([*levels, 0], stored["noise_levels"], rtol=1e-12)
-    churned = diffusion.steps(model.sampler).sigma[::2]
+    churned = samplers.steps(model.sampler).sigma[::2]
     np.testing.assert_allclose(churned / levels - 1, stored["per_step_churn_rates"], atol=1e-12)
 
 
