@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from dabench import archive
 from dabench.errors import UserError
 from dabench.sweep import spec
 from dabench.sweep.command import sweep
@@ -72,6 +73,23 @@ def test_settings_that_are_none_are_refused_before_anything_runs(write, tmp_path
         with pytest.raises(UserError):
             sweep(path, tmp_path / "out", console=QUIET)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sweep_on_a_local_cluster_runs_everything_once(write, tmp_path):
+    pytest.importorskip("distributed")
+    path = write(GRID)
+    files = sweep(path, tmp_path, console=QUIET)
+    assert {f.suffix for f in files} == {".csv", ".png"}
+    table = pd.read_csv(tmp_path / "study" / "sweep.csv")
+    assert list(table["status"]) == ["complete"] * 4
+    better = table.groupby("scenario.observations.0.error_std")["score"].mean()
+    assert better[0.25] < better[1.0]  # more accurate observations, smaller error
+    runs = archive.find_runs(tmp_path / "study" / "runs")
+    before = {run: (run / "scores.json").stat().st_mtime_ns for run in runs}
+    assert len(before) == 4
+    sweep(write(GRID.replace("[4, 8]", "[4, 6, 8]")), tmp_path, console=QUIET)
+    assert len(pd.read_csv(tmp_path / "study" / "sweep.csv")) == 6
+    assert all((run / "scores.json").stat().st_mtime_ns == t for run, t in before.items())
 
 
 def test_the_sweeps_that_ship_are_sound():
