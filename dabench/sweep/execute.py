@@ -74,7 +74,7 @@ def batch_cluster(kind: str, options: dict[str, Any]) -> Any:
     if kind not in CLUSTERS:
         raise UserError(f"--cluster {kind}: is not one of {', '.join(CLUSTERS)}")
     try:
-        import dask_jobqueue
+        import dask_jobqueue  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UserError("--cluster: needs dask-jobqueue; `pip install 'dabench[sweep]'`") from None
     settings = {"cores": 1, "processes": 1, "memory": "8GB"} | options
