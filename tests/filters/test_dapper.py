@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from twins import channels, sites, twin
 
+from dabench.filters.bootstrap import bootstrap
 from dabench.filters.climatology import climatology
 from dabench.filters.enkf import enkf
 from dabench.filters.letkf import letkf
@@ -89,6 +90,24 @@ def test_lorenz63_agrees(name):
     runs = twin(system, network, method, members, 1000, 64, np.arange(seeds))
     assert_agree(runs[0], rmse)
     assert_agree(runs[1], spread)
+
+
+PARTICLES = {
+    "PartFilt L63 N=100 reg 2.4 NER .3": (lorenz63, 100, (0.3, 2.4), 6, 1000, (0.3778, 0.0051)),
+    "PartFilt L63 N=4000 reg .7 NER .05": (lorenz63, 4000, (0.05, 0.7), 3, 1000, (0.2597, 0.0084)),
+    "PartFilt L96 N=3000 reg .7 NER .5": (lorenz96, 3000, (0.5, 0.7), 2, 600, (0.2491, 0.0002)),
+}
+
+
+@pytest.mark.parametrize("name", PARTICLES)
+def test_particle_filter_agrees(name):
+    make, members, (threshold, jitter), seeds, cycles, published = PARTICLES[name]
+    system = make()
+    small = make is lorenz63
+    network = channels(system.layout, np.sqrt(2)) if small else sites(40)
+    method = partial(bootstrap, threshold=threshold, jitter=jitter)
+    rmse, _ = twin(system, network, method, members, cycles, 64 if small else 400, np.arange(seeds))
+    assert_agree(rmse, published)
 
 
 @pytest.mark.parametrize(
