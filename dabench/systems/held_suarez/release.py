@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dabench.errors import UserError
 from dabench.systems.gencast import checkpoint
 from dabench.systems.held_suarez import data, model, packed
 
@@ -17,6 +18,7 @@ PROVENANCE = "provenance.json"
 VERIFICATION_FRAMES = 150
 CLIMATE_PAIRS = 40
 GAP_FRAMES = 40  # between verification and climate: 20 days, ten error-doubling times
+FRAMES_NEEDED = VERIFICATION_FRAMES + GAP_FRAMES + 2 * CLIMATE_PAIRS  # of the held-out member
 
 
 def write_weights(
@@ -48,11 +50,10 @@ def split_held_out(frames: data.Coefficients) -> tuple[data.Coefficients, data.C
     Verification comes first and is consecutive; after a gap the climate has `CLIMATE_PAIRS` pairs
     of consecutive frames, evenly spread over the rest: rows 2 i and 2 i + 1 are one pair.
     """
+    if len(frames) < FRAMES_NEEDED:
+        raise UserError(f"the held-out member has {len(frames)} frames; {FRAMES_NEEDED} are needed")
     first = VERIFICATION_FRAMES + GAP_FRAMES
     spacing = (len(frames) - first - 2) // (CLIMATE_PAIRS - 1)
-    if spacing < 2:
-        needed = first + 2 + 2 * (CLIMATE_PAIRS - 1)
-        raise ValueError(f"the held-out member has {len(frames)} frames, {needed} are needed")
     starts = first + spacing * np.arange(CLIMATE_PAIRS)
     pairs = np.stack([starts, starts + 1], axis=1).ravel()
     return frames[:VERIFICATION_FRAMES], frames[pairs]

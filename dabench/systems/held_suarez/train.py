@@ -13,6 +13,7 @@ import jax
 from dabench.errors import UserError
 from dabench.systems.held_suarez import data, nature
 from dabench.systems.held_suarez.nature import NatureSettings
+from dabench.systems.held_suarez.release import FRAMES_NEEDED
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ def train(out: Path | str, *, frames: int = 1000, members: int = 8, steps: int =
     Returns the folder of the files: `system: {name: held_suarez, files: FOLDER}` uses them.
     """
     _need_extra()
+    if frames < FRAMES_NEEDED:
+        raise UserError(f"frames: {frames} are too few; the held-out member needs {FRAMES_NEEDED}")
     with jax.enable_x64(False):
         return _train(Path(out), NatureSettings(members=members, frames=frames), steps)
 
