@@ -167,14 +167,15 @@ def compare(
         bool, typer.Option("--all", help="All variables and levels, not headlines alone.")
     ] = False,
     out: Out = Path("runs"),
-    csv: Annotated[Path | None, typer.Option(help="Write the table there, too.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the comparison there, too.")] = None,
+    json: Annotated[Path | None, typer.Option(help="The same as JSON, a record a row.")] = None,
 ) -> None:
-    """Tell who is better, by how much, how surely: paired differences, cycle by cycle."""
+    """Tell who is better, by how much, how surely: scores, and paired differences of cycles."""
     from rich.console import Console
 
     from dabench.choose import choose
     from dabench.compare import METRICS, compare_all
-    from dabench.table import comparison
+    from dabench.table import comparison, results
 
     runs, last = choose(what or (), out)
     found = compare_all(
@@ -188,10 +189,14 @@ def compare(
     )
     console = Console()
     console = console if console.is_terminal else Console(width=120)
+    console.print(results(runs))
     console.print(comparison(found, against or last))
     if csv:
         found.to_csv(csv, index=False)
         typer.echo(f"table     {csv}")
+    if json:
+        found.to_json(json, orient="records", indent=1)
+        typer.echo(f"table     {json}")
     typer.echo("next      dabench leaderboard")
 
 
