@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from toy import toys  # noqa: F401
 
@@ -118,3 +119,16 @@ def test_help_and_lists_import_no_jax():
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code], check=True, timeout=100, env=env)
+
+
+def test_compare_shows_scores_and_differences_and_writes_them(dabench):
+    assert dabench("run", "toy", "-m", "forecast", "-m", "persistence")[0] == 0
+    code, out, err = dabench(
+        "compare", "persistence", "forecast", "--csv", "found.csv", "--json", "found.json"
+    )
+    assert code == 0, err
+    assert "spread/skill" in out
+    assert "verdict" in out
+    rows = pd.read_csv("found.csv")
+    assert set(rows["method"]) == {"persistence"}
+    assert pd.read_json("found.json")["difference"].tolist() == pytest.approx(rows["difference"])
