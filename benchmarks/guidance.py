@@ -37,12 +37,11 @@ class Setting:
         self.network, self.x = problem.network, twin.initial(MEMBERS)
         self.y, time = twin.observation(1).y, jnp.asarray(twin.times[1])
         self.condition = jax.jit(self.model.condition)(self.x, time)
-        zero = jnp.zeros((MEMBERS, self.model.target_size), self.x.dtype)
-        self.start = self.model.next_state(zero, self.x)
         keys = jax.random.split(jax.random.key(0), MEMBERS)
         self.noise = jax.jit(jax.vmap(self.model.noise))(keys)
         sampler = self.model.sampler
-        self.target = diffusion.mean(keys, self.model, self.condition, sampler, MEMBERS)
+        members = diffusion.Member(keys, self.x, self.condition)
+        self.target = diffusion.mean(members, self.model, time, sampler, MEMBERS)
         first = self.x[0]
         settings = Guide(prior_variance=PRIOR)
         self.preconditioner = guidance.preconditioner(self.model, self.network, first, settings)
@@ -65,7 +64,6 @@ class Setting:
                 sigma,
                 z,
                 self.x,
-                self.start,
             )[0]
 
         return evaluate

@@ -12,20 +12,22 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, PyTree
 
-from dabench.guidance import Guidance, posterior_mean
+from dabench.guidance import Guidance, Map, posterior_mean
 from dabench.samplers import Steps, steps
 from dabench.systems.base import DiffusionModel, Keys, Members, Sampler, Time
 
 Stats = dict[str, Array]
 
+KEEP_BELOW = 8 * 2**30
+"""Conditions of an ensemble that take more bytes are worked out again whenever they are needed."""
+
 
 class Member(NamedTuple):
-    """What a draw knows of each member; `start` is the next state of a zero target."""
+    """What a draw knows of each member; `condition` is None where it is not kept."""
 
     key: Keys
     x: Members
     condition: PyTree
-    start: Members
 
 
 def draw(
@@ -45,20 +47,18 @@ def draw(
 
     Arguments:
         batch: How many members go through the denoiser at once.
-        condition: `model.condition(x, time)` where it is already known.
+        condition: `conditions` of x where they are already known.
     Returns:
         x' in physical units, and `evaluations`, `products` and `guarded` of `filters.base.Info`.
     """
     table, split = steps(sampler), Batches(len(x), batch)
     if condition is None:
         condition = conditions(model, x, time, batch)
-    zero = jnp.zeros((len(x), model.target_size), x.dtype)
-    start = model.next_state(zero, x) if given else x
-    members = split(Member(keys, x, condition, start))
+    members = split(Member(keys, x, condition))
     state = split.map(lambda m: _initial(model, m.key, table), members)
     cut = _first_guided(table, given)
-    state, _ = _run(model, table, slice(0, cut), None, state, members, split)
-    state, guarded = _run(model, table, slice(cut, None), given, state, members, split)
+    state, _ = _run(model, time, table, slice(0, cut), None, state, members, split)
+    state, guarded = _run(model, time, table, slice(cut, None), given, state, members, split)
     guided = (len(table.sigma) - cut) if given else 0
     stats = {
         "evaluations": jnp.asarray(len(table.sigma)),
@@ -69,27 +69,37 @@ def draw(
 
 
 def mean(
-    keys: Keys,
-    model: DiffusionModel,
-    condition: PyTree,
-    sampler: Sampler,
-    batch: int,
+    members: Member, model: DiffusionModel, time: Time, sampler: Sampler, batch: int
 ) -> Float[Array, "member target"]:
     """E[target | x], near enough: one denoiser evaluation of pure noise at sigma_max."""
     sigma = jnp.asarray(sampler.sigma_max)
-    denoise, split = model.denoiser(sigma), Batches(len(keys), batch)
+    denoise, split = model.denoiser(sigma), Batches(len(members.x), batch)
 
-    def evaluate(member: tuple[Keys, PyTree]) -> Float[Array, "member target"]:
-        e = jax.vmap(model.noise)(member[0])
-        return denoise(sigma.astype(e.dtype) * e, member[1])
+    def evaluate(m: Member) -> Float[Array, "member target"]:
+        e = jax.vmap(model.noise)(m.key)
+        return denoise(sigma.astype(e.dtype) * e, known(model, m, time))
 
-    return split.join(split.map(evaluate, split((keys, condition))))
+    return split.join(split.map(evaluate, split(members)))
 
 
 def conditions(model: DiffusionModel, x: Members, time: Time, batch: int) -> PyTree:
-    """`model.condition` of every member, in batches."""
+    """`model.condition` of every member, in batches; None where that is too much to keep."""
+    if len(x) * condition_bytes(model) > KEEP_BELOW:
+        return None
     split = Batches(len(x), batch)
     return split.join(split.map(lambda x: model.condition(x, time), split(x)))
+
+
+def condition_bytes(model: DiffusionModel) -> int:
+    """Of what the denoiser needs to know of one member."""
+    one = jax.ShapeDtypeStruct((1, model.layout.size), model.layout.dtype)
+    leaves = jax.tree.leaves(jax.eval_shape(model.condition, one, jnp.zeros(())))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+
+def known(model: DiffusionModel, m: Member, time: Time) -> PyTree:
+    """The condition of a batch of members, kept or worked out here."""
+    return model.condition(m.x, time) if m.condition is None else m.condition
 
 
 def replay(
@@ -195,6 +205,7 @@ def _first_guided(table: Steps, given: Guidance | None) -> int:
 
 def _run(
     model: DiffusionModel,
+    time: Time,
     table: Steps,
     rows: slice,
     given: Guidance | None,
@@ -217,7 +228,8 @@ def _run(
         def one_batch(batch: Any) -> Any:
             (z, *memory), count, m = batch
             z = _renoise(model, z, m.key, noise, number)
-            D, guarded = _denoise(model, denoise, given, sigma, z, m)
+            condition = known(model, m, time)
+            D, guarded = _denoise(model, lambda z: denoise(z, condition), given, sigma, z, m.x)
             return _mix(mix, (z, *memory, D)), count + guarded
 
         return split.map(one_batch, (*carry, members)), None
@@ -227,16 +239,16 @@ def _run(
 
 def _denoise(
     model: DiffusionModel,
-    denoise: Callable[[Array, PyTree], Array],
+    denoise: Map,
     given: Guidance | None,
     sigma: Float[Array, ""],
     z: Float[Array, "member target"],
-    m: Member,
+    x: Members,
 ) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
     """D or D_y, and which solves were guarded."""
     if given is None:
-        return denoise(z, m.condition), jnp.zeros(len(z), bool)
-    return posterior_mean(model, given, lambda z: denoise(z, m.condition), sigma, z, m.x, m.start)
+        return denoise(z), jnp.zeros(len(z), bool)
+    return posterior_mean(model, given, denoise, sigma, z, x)
 
 
 def _renoise(

@@ -68,26 +68,20 @@ def preconditioner(
     rows = jnp.broadcast_to(x[None], (precondition.BATCH, len(x)))
     z = jnp.zeros((len(rows), model.target_size), x.dtype)
     given = Guidance(network, jnp.zeros(network.size, x.dtype), settings)
-    _, observe = jax.linearize(misfit(model, given, rows, model.next_state(z, rows)), z)
+    _, observe = jax.linearize(misfit(model, given, rows), z)
     back = jax.linear_transpose(observe, z)
     return precondition.build(
         model.noise_factor, observe, lambda r: back(r)[0], settings.prior_variance, x.dtype
     )
 
 
-def misfit(model: DiffusionModel, given: Guidance, x: Members, start: Members) -> Map:
-    """z -> (h(x') - y) / std, the misfit of the x' that belongs to a clean target z.
-
-    Arguments:
-        x: The current states.
-        start: `next_state` of a zero target, which is worked out once a cycle. Since `next_state`
-            is affine only its linear part is left to do here.
-    """
-    std = jnp.asarray(given.network.error_std, start.dtype)
+def misfit(model: DiffusionModel, given: Guidance, x: Members) -> Map:
+    """z -> (h(x') - y) / std, the misfit of the x' that belongs to a clean target z and to x."""
+    std = jnp.asarray(given.network.error_std, x.dtype)
 
     def whitened(z: Float[Array, "member target"]) -> Float[Array, "member obs"]:
-        _, change = jax.jvp(lambda t: model.next_state(t, x), (jnp.zeros_like(z),), (z,))
-        return (jax.vmap(given.network.h)(start + change) - given.y[None]) / std[None]
+        hx = jax.vmap(given.network.h)(model.next_state(z, x))
+        return (hx - given.y[None]) / std[None]
 
     return whitened
 
@@ -99,7 +93,6 @@ def posterior_mean(
     sigma: Float[Array, ""],
     z: Float[Array, "member target"],
     x: Members,
-    start: Members,
 ) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
     r"""E[target | z, y] and which solves were guarded.
 
@@ -111,13 +104,13 @@ def posterior_mean(
 
     Arguments:
         denoise: D at this noise level.
-        x, start: See `misfit`.
+        x: The current states.
     Source: Rozet et al. (2024), arXiv:2405.13712; Savary, Rozet & Louppe (2025), arXiv:2509.18811,
     equations 14-16, here with C.
     """
     guide = given.settings
     D, residual, H, apply = _linearise(
-        denoise, misfit(model, given, x, start), model.noise_cov, sigma, z, guide.product
+        denoise, misfit(model, given, x), model.noise_cov, sigma, z, guide.product
     )
     M = given.preconditioner
     inverse = M.inverse(sigma, H.observe, H.spread_back) if M else lambda r: r
@@ -138,9 +131,8 @@ def log_evidence(
     H V Hᵀ is made with one product an observation, symmetrised, and its negative eigenvalues (which
     an exact denoiser does not have) are set to zero.
     """
-    observe = misfit(model, given, x, model.next_state(jnp.zeros_like(z), x))
     D, residual, _, apply = _linearise(
-        denoise, observe, model.noise_cov, sigma, z, given.settings.product
+        denoise, misfit(model, given, x), model.noise_cov, sigma, z, given.settings.product
     )
     unit = jnp.eye(residual.shape[1], dtype=z.dtype)
     columns = jax.lax.map(

@@ -28,21 +28,19 @@ def free_bytes() -> int:
         return 8 * 2**30
 
 
-def member_bytes(experiment: "Experiment") -> int:
+def member_bytes(experiment: "Experiment", members: int) -> int:
     """What a method keeps of each member: states, the sampler's arrays, known channels."""
-    import jax
-    import jax.numpy as jnp
     import numpy as np
 
+    from dabench.diffusion import KEEP_BELOW, condition_bytes
     from dabench.systems.base import DiffusionModel
 
     model, layout = experiment.system.model, experiment.system.layout
     number = np.dtype(layout.dtype).itemsize
     found = 3 * layout.size * number
     if isinstance(model, DiffusionModel):
-        one = jax.ShapeDtypeStruct((1, layout.size), layout.dtype)
-        known = jax.eval_shape(model.condition, one, jnp.float64(0))
-        found += sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(known))
+        condition = condition_bytes(model)
+        found += condition if members * condition <= KEEP_BELOW else 0
         found += COPIES * model.target_size * number
     return found
 
@@ -52,7 +50,7 @@ def explained(error: Exception, experiment: "Experiment", members: int) -> Excep
     if not isinstance(error, MemoryError) and not any(text in str(error) for text in EXHAUSTED):
         return error
     batch, advice = experiment.problem.batch, experiment.system.extra.get("memory_advice", "")
-    a_member, free = member_bytes(experiment), free_bytes()
+    a_member, free = member_bytes(experiment, members), free_bytes()
     fit = max(1, int(0.5 * free / a_member))
     return UserError(
         f"out of memory with {members} members, {batch} of them in the model at once. "

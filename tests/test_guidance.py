@@ -43,9 +43,7 @@ def condition_on(mean, cov, y):
 def at_level(m, sigma, z, guide):
     given, x = Guidance(NETWORK, jnp.asarray(observations()), guide), jnp.zeros_like(z)
     denoise = m.denoiser(jnp.asarray(sigma))
-    return posterior_mean(
-        m, given, lambda z: denoise(z, ()), jnp.asarray(sigma), z, x, m.next_state(x, x)
-    )
+    return posterior_mean(m, given, lambda z: denoise(z, ()), jnp.asarray(sigma), z, x)
 
 
 @pytest.mark.parametrize("noise", ["identity", "correlated"])
@@ -83,7 +81,6 @@ def test_a_nonlinear_observation_is_linearised_at_the_denoised_mean(key):
         lambda z: denoise(z, ()),
         jnp.asarray(sigma),
         z,
-        jnp.zeros_like(z),
         jnp.zeros_like(z),
     )
     D = np.asarray(denoise(z, ()))[0]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import jax
 import jax.numpy as jnp
 from annotated_types import Gt
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
 from dabench import diffusion
 from dabench.errors import UserError
@@ -18,7 +18,7 @@ from dabench.filters.weights import ess as effective_size
 from dabench.filters.weights import log_likelihood, normalise, temper
 from dabench.guidance import DENSE_LIMIT, Guidance, Guide, log_evidence, preconditioner
 from dabench.observe import Observation
-from dabench.systems.base import DiffusionModel, Keys, Members, Sampler
+from dabench.systems.base import DiffusionModel, Sampler
 
 Size = Annotated[float, Gt(0)]
 DEFAULT = Guide()
@@ -58,7 +58,8 @@ def fa_apf(
         key_look, key_resample = jax.random.split(key)
         condition = diffusion.conditions(model, ens.x, obs.time, problem.batch)
 
-        log_w, hx = look_ahead(split_key(key_look, n)[0], ens.x, condition, obs.y)
+        looked = diffusion.Member(split_key(key_look, n)[0], ens.x, condition)
+        log_w, hx = look_ahead(looked, obs)
         alpha = temper(log_w, *window(n)) if window else jnp.ones((), wide())
         log_w = normalise(alpha * log_w)
         ancestor = resample(resampling, key_resample, jnp.exp(log_w))
@@ -81,19 +82,19 @@ def fa_apf(
 
 
 LookAhead = Callable[
-    [Keys, Members, PyTree, Float[Array, "obs"]],
+    [diffusion.Member, Observation],
     tuple[Float[Array, "member"], Float[Array, "member obs"]],
 ]
-"""(keys, x, condition, y) -> (log p(y | x) up to a constant, h of the mean of x')."""
+"""(members, y) -> (log p(y | x) up to a constant, h of the mean of x')."""
 
 
 def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: Guide) -> LookAhead:
     """p(y | x) ~ N(y; h(mu), R), as if the forecast had no spread (the paper's equation 7)."""
 
-    def look_ahead(keys: Keys, x: Members, condition: PyTree, y: Float[Array, "obs"]):
-        z = diffusion.mean(keys, model, condition, sampler, problem.batch)
-        hx = jax.vmap(problem.network.h)(model.next_state(z, x))
-        return log_likelihood(hx, y, problem.network), hx
+    def look_ahead(members: diffusion.Member, obs: Observation):
+        z = diffusion.mean(members, model, obs.time, sampler, problem.batch)
+        hx = jax.vmap(problem.network.h)(model.next_state(z, members.x))
+        return log_likelihood(hx, obs.y, problem.network), hx
 
     return look_ahead
 
@@ -108,18 +109,17 @@ def gaussian(
             f"{problem.network.size}; use weight: dirac"
         )
 
-    def look_ahead(keys: Keys, x: Members, condition: PyTree, y: Float[Array, "obs"]):
-        given = Guidance(problem.network, y, guidance)
-        sigma = jnp.asarray(sampler.sigma_max, x.dtype)
-        split, denoise = diffusion.Batches(len(x), problem.batch), model.denoiser(sigma)
+    def look_ahead(members: diffusion.Member, obs: Observation):
+        given = Guidance(problem.network, obs.y, guidance)
+        sigma = jnp.asarray(sampler.sigma_max, members.x.dtype)
+        split, denoise = diffusion.Batches(len(members.x), problem.batch), model.denoiser(sigma)
 
-        def one_batch(member: tuple[Keys, Members, PyTree]):
-            keys, x, condition = member
-            z = sigma * jax.vmap(model.noise)(keys)
-            log_w, D = log_evidence(model, given, lambda z: denoise(z, condition), sigma, z, x)
-            return log_w, jax.vmap(problem.network.h)(model.next_state(D, x))
+        def one_batch(m: diffusion.Member):
+            z, condition = sigma * jax.vmap(model.noise)(m.key), diffusion.known(model, m, obs.time)
+            log_w, D = log_evidence(model, given, lambda z: denoise(z, condition), sigma, z, m.x)
+            return log_w, jax.vmap(problem.network.h)(model.next_state(D, m.x))
 
-        return split.join(split.map(one_batch, split((keys, x, condition))))
+        return split.join(split.map(one_batch, split(members)))
 
     return look_ahead
 

@@ -191,7 +191,10 @@ class DiffusionModel(ForecastModel, Protocol):
     target_size: int
 
     def condition(self, x: Members, time: Time) -> PyTree:
-        """All that the denoiser needs of x, computed once a cycle; leaves lead with `member`."""
+        """All that the denoiser needs of x; leaves lead with `member`.
+
+        Computed once a cycle where that is not too much to keep.
+        """
         ...
 
     def denoiser(

@@ -39,8 +39,8 @@ def log_evidence(system, network, x, y):
 
 def look(rule, p, x, y, key):
     model, sampler = p.model, Sampler(sigma_max=1e6)  # where D is the prior mean to six digits
-    condition = diffusion.conditions(model, x, jnp.zeros(()), p.batch)
-    return rule(p, model, sampler, EXACT)(jax.random.split(key, len(x)), x, condition, y)[0]
+    members = diffusion.Member(jax.random.split(key, len(x)), x, condition=())
+    return rule(p, model, sampler, EXACT)(members, Observation(jnp.zeros(()), y))[0]
 
 
 @pytest.mark.parametrize("noise", ["identity", "correlated"])

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from gencast_small import CONFIG, LATITUDE, LONGITUDE, TASK, random_params
 
+from dabench import diffusion
 from dabench.errors import UserError
 from dabench.systems.base import DiffusionModel
 from dabench.systems.gencast import clock, dataset, model
@@ -186,3 +187,12 @@ def test_batches_and_states_are_the_same_data(gencast, tmp_path):
     np.testing.assert_array_equal(state, np.where(np.isnan(x[0]), np.float32(FILL), x[0]))
     with pytest.raises(UserError, match="batch: variable temperature is missing"):
         dataset.frame(batch.drop_vars("temperature"), SEA_TASK, 0)
+
+
+def test_draws_are_the_same_where_conditions_are_worked_out_again(gencast, monkeypatch):
+    x, keys = states(gencast, 3), jax.random.split(jax.random.key(3), 3)
+    assert diffusion.condition_bytes(gencast) == POINTS * 12 * 4
+    kept = gencast.forecast(keys, x, jnp.asarray(TIME))
+    monkeypatch.setattr(diffusion, "KEEP_BELOW", 3 * POINTS * 12 * 4 - 1)
+    assert diffusion.conditions(gencast, x, jnp.asarray(TIME), 1) is None
+    np.testing.assert_allclose(gencast.forecast(keys, x, jnp.asarray(TIME)), kept, rtol=1e-5)

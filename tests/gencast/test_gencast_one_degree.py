@@ -98,7 +98,6 @@ def test_one_free_and_one_guided_step(mesh, tmp_path, capsys):
     z = jax.vmap(model.noise)(jax.random.split(jax.random.key(1), MEMBERS))
     y = jnp.zeros(network.size, jnp.float32)
     given = Guidance(network, Observation(seconds, y).y, Guide())
-    start = model.next_state(jnp.zeros_like(z), x)
 
     @jax.jit
     def free(z, condition):
@@ -106,19 +105,19 @@ def test_one_free_and_one_guided_step(mesh, tmp_path, capsys):
         return jax.lax.map(lambda m: denoise(m[0][None], m[1][None])[0], (z, condition))
 
     @jax.jit
-    def guided(z, condition, x, start):
+    def guided(z, condition, x):
         denoise = model.denoiser(sigma)
 
         def one(m):
-            z, c, x, start = (a[None] for a in m)
-            return posterior_mean(model, given, lambda z: denoise(z, c), sigma, z, x, start)[0][0]
+            z, c, x = (a[None] for a in m)
+            return posterior_mean(model, given, lambda z: denoise(z, c), sigma, z, x)[0][0]
 
-        return jax.lax.map(one, (z, condition, x, start))
+        return jax.lax.map(one, (z, condition, x))
 
     with jax.numpy_rank_promotion("allow"):
         for name, step, args in (
             ("free", free, (z, condition)),
-            ("guided", guided, (z, condition, x, start)),
+            ("guided", guided, (z, condition, x)),
         ):
             compiled = step.lower(*args).compile()
             begin = time.perf_counter()

@@ -79,7 +79,7 @@ def test_as_many_members_as_memory_holds(monkeypatch):
 
 def test_running_out_of_memory_says_how_many_members_fit(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda: 2**30)
-    monkeypatch.setattr(memory, "member_bytes", lambda _: 2**24)
+    monkeypatch.setattr(memory, "member_bytes", lambda *_: 2**24)
     experiment = SimpleNamespace(
         problem=SimpleNamespace(batch=4),
         system=SimpleNamespace(extra={"memory_advice": "system.batch"}),
