@@ -1,0 +1,48 @@
+"""The command line: parse, call, print. Every verb prints what it wrote and what comes next.
+
+Commands lie in modules by theme and import what they need when they are called, so that --help is
+instant. What is longer than parsing and printing lies in the module that it belongs to.
+"""
+
+import sys
+
+import typer
+
+from dabench import site
+from dabench.cli import checks, runs, scores, stores
+from dabench.errors import UserError, show_cautions
+
+app = typer.Typer(
+    name="dabench",
+    help="A benchmark of data assimilation with diffusion forecast models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+app.command()(runs.run)
+app.command()(scores.plot)
+app.command()(scores.score)
+app.command()(scores.compare)
+app.add_typer(site.app, name="leaderboard")
+app.command()(scores.verify)
+app.command()(checks.conformance)
+app.command()(runs.train)
+app.command()(stores.fetch)
+app.command()(stores.export)
+app.command("import")(stores.import_)
+app.command()(runs.sweep)
+app.command("list")(checks.list_)
+app.command()(checks.check)
+app.command()(checks.doctor)
+
+
+def main() -> None:
+    """The entry point: users' mistakes are one message and exit code 2, bugs keep tracebacks."""
+    show_cautions()
+    try:
+        app()
+    except UserError as e:
+        print(f"dabench: {e}", file=sys.stderr)
+        sys.exit(2)

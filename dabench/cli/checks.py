@@ -1,0 +1,88 @@
+"""Say what is there and whether it is sound: `list`, `check`, `conformance`, `doctor`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dabench.errors import UserError
+
+
+def list_() -> None:
+    """Scenarios, methods and systems that are known here."""
+    from dabench import library, yamlfile
+    from dabench.baseline import methods
+    from dabench.settings import registry
+
+    for name, path in library.names("scenarios").items():
+        data = yamlfile.read(path).data
+        typer.echo(f"scenario  {name:24} {data.get('title', '') if isinstance(data, dict) else ''}")
+    for name in methods(""):
+        typer.echo(f"method    {name}")
+    for name in sorted(registry("systems")):
+        typer.echo(f"system    {name}")
+    typer.echo("next      dabench run SCENARIO")
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Scenarios and baselines (YAML).")],
+) -> None:
+    """Check files of scenarios and baselines; say all that is wrong with them."""
+    wrong = []
+    for file in files:
+        try:
+            typer.echo(f"{file}: {_checked(file)}")
+        except UserError as e:
+            wrong.append(str(e))
+    if wrong:
+        raise UserError("\n".join(wrong))
+
+
+def _checked(file: Path) -> str:
+    """What a sound file is; UserError if it is not."""
+    from dabench import yamlfile
+    from dabench.baseline import load_baseline
+    from dabench.process import set_up_jax
+    from dabench.scenario import load_scenario
+
+    data = yamlfile.read(file).data
+    path = file.absolute()
+    if isinstance(data, dict) and "filter" in data:
+        return f"a sound baseline of {load_baseline(str(path), '').filter}"
+    scenario = load_scenario(path)
+    set_up_jax()
+    size = scenario.network(scenario.layout()).size
+    return f"a sound scenario, {size} observations a cycle, digest {scenario.digest[:12]}"
+
+
+def conformance(
+    method: Annotated[str, typer.Argument(help="my_package:my_filter, or the name of a filter.")],
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated."),
+    ] = None,
+) -> None:
+    """Hold a filter to its contract: the Kalman filter, limits, members' order, seeds, resuming."""
+    from dabench.process import set_up_jax
+
+    set_up_jax()
+    from dabench.conformance import report
+
+    report(method, change or (), typer.echo)
+
+
+def doctor() -> None:
+    """Devices, versions, memory and folders, for reports of problems."""
+    from dabench import library
+    from dabench.process import set_up_jax
+    from dabench.provenance import provenance
+
+    cache = set_up_jax()
+    found = provenance()
+    packages = ", ".join(f"{name} {version}" for name, version in found.pop("packages").items())
+    folders = {
+        kind: ", ".join(map(str, library.folders(kind))) for kind in ("scenarios", "baselines")
+    }
+    rows = found | {"packages": packages, "compiled programs": cache or "not kept"} | folders
+    for name, value in rows.items():
+        typer.echo(f"{name:18} {value}")
