@@ -10,10 +10,12 @@ import pytest
 import xarray as xr
 from toy import Model
 
+from dabench.archive import open_run
 from dabench.errors import UserError
 from dabench.exchange import background, external, weatherbench2
 from dabench.exchange.command import export
 from dabench.filters.base import Problem
+from dabench.metrics import ensemble, regions
 
 START = np.datetime64("2019-01-01T00", "ns")
 
@@ -169,3 +171,35 @@ def test_stores_that_do_not_fit_are_refused(change, pattern):
 
     with pytest.raises(UserError, match=pattern):
         read(change(store()))
+
+
+def test_installed_weatherbench2_scores_an_export_as_we_do(run):
+    evaluation = pytest.importorskip("weatherbench2.evaluation")
+    from weatherbench2 import config, metrics
+
+    folder, rec = run
+    rec.truth[:, 0, 5] = rec.mean[:, 0, 5]  # that script's means have no place for a missing value
+    mock_run.write(folder, rec=rec)
+    store = weatherbench2.export(folder, folder / "wb2")
+    everything = config.Selection(["2m_temperature"], time_slice=slice(None))
+    truth = str(store.with_name("truth.zarr"))
+    paths = config.Paths(str(store), truth, output_dir=str(folder / "scores"))
+    scores = {
+        "crps": metrics.CRPS(ensemble_dim="number"),
+        "mse": metrics.EnsembleMeanMSE(ensemble_dim="number"),
+        "variance": metrics.EnsembleVariance(ensemble_dim="number"),
+    }
+    asked = {"all": config.Eval(scores)}
+    evaluation.evaluate_in_memory(config.Data(everything, paths, by_init=True), asked)
+    theirs = xr.load_dataset(folder / "scores" / "all.nc")["2m_temperature"].isel(lead_time=0)
+
+    members, true = (open_run(folder)[g]["2m_temperature"] for g in ("members", "truth"))
+    weights = regions.area_weights(true, ["global"])
+    ours = {
+        "crps": ensemble.crps(members, true),
+        "mse": ensemble.mean_squared_error(members, true),
+        "variance": ensemble.variance(members),
+    }
+    for name, field in ours.items():
+        expected = regions.spatial_mean(field, weights).mean()
+        np.testing.assert_allclose(theirs.sel(metric=name), expected, rtol=1e-5)
