@@ -10,9 +10,10 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Compiled
 from jaxtyping import Array, Bool, Float, Num, PyTree
 
-from dabench import archive
+from dabench import archive, footprint
 from dabench.archive import Archive, Record
 from dabench.errors import UserError
 from dabench.filters.base import Filter, Info
@@ -173,6 +174,7 @@ class _Loop:
         self.twin, self.layout, self.keep = twin, twin.system.layout, keep
         self.archive, self.pending = Archive(folder), []
         self.clock = self.flushed = time.perf_counter()
+        self.peak = footprint.peak_bytes()
         key, weights = stream(twin.seed, "filter"), jnp.asarray(headline(self.layout))
         self.key = jax.jit(lambda k: jax.random.fold_in(key, k))
         self.carry = carry
@@ -246,13 +248,14 @@ class _Loop:
 
     def _finish(self, k: int, status: str) -> str:
         self._flush(k)
+        self.archive.update(memory=footprint.used_by(self.step, self.peak, footprint.peak_bytes()))
         self.archive.finish(status)
         return status
 
 
 def compile_step(
     method: Filter, key: Array, carry: PyTree, obs: Observation
-) -> tuple[Callable[..., tuple[PyTree, Info]], dict[str, jax.ShapeDtypeStruct]]:
+) -> tuple[Compiled, dict[str, jax.ShapeDtypeStruct]]:
     """The compiled step, and the shapes of its diagnostics. TypeError if it changes the carry's."""
     traced = jax.jit(method.step).trace(key, carry, obs)
     after, info = traced.out_info

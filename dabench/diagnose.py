@@ -148,7 +148,8 @@ def _summary(values: xr.DataArray, cycles: slice) -> dict[str, Any]:
 def cost(tree: xr.DataTree) -> dict[str, float | None]:
     """Denoiser work a member and seconds, summed over the cycles, and the median seconds a cycle.
 
-    Compilation is no cycle's work and is not counted.
+    Compilation is no cycle's work and is not counted. Memory is what the largest cycle takes, as
+    `footprint.used_by` knows it, and its share of one member.
     """
     diagnostics = tree["diagnostics"].to_dataset()
     total = {
@@ -161,4 +162,6 @@ def cost(tree: xr.DataTree) -> dict[str, float | None]:
         for name in ("seconds", "wall_seconds")
         if name in diagnostics and diagnostics.sizes["cycle"] > 1
     }
-    return total | median
+    held = tree.attrs.get("memory", {})
+    share = {f"{name}_a_member": n / int(tree.attrs["members"]) for name, n in held.items()}
+    return total | median | held | share
