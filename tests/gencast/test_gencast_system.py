@@ -1,6 +1,7 @@
 """GenCast on ERA5 from end to end, on small files of the official formats."""
 
 import io
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from mirror import START, archive, official_files, write
 from rich.console import Console
 
 from dabench import archive as archives
-from dabench import cycle, score
+from dabench import cycle, estimate, leaderboard, score
 from dabench import run as running
 from dabench.errors import Caution, UserError
 from dabench.exchange.command import export
@@ -123,6 +124,28 @@ def exported(folder):
     assert len(ours) == len(theirs)
     for a, b in zip(ours, theirs, strict=True):
         assert a["value"] == pytest.approx(b["value"], rel=1e-6), (a, b)
+    ranked(folder, back)
+
+
+def ranked(*folders):
+    """Ours and the external one on one board."""
+    page = leaderboard.build(list(folders), Path("site"))
+    rows = re.findall(r'<th scope="row".*?</th>', page.read_text(), re.DOTALL)
+    assert [method for method in ("fa_apf", "external-again") if method in "".join(rows)] == [
+        "fa_apf",
+        "external-again",
+    ]
+
+
+def test_a_dry_run_says_what_fits_and_archives_nothing(fetched, capsys):
+    printed = io.StringIO()
+    plan = running.plan("era5/tiny", methods=["ensemble"])
+    estimate.show(plan, None, Console(file=printed, width=120))
+    told = printed.getvalue()
+    assert "members in the model;" in told
+    assert "32832 numbers (2, 24, 684) in float32" in told
+    assert re.search(r"ensemble +4 +3 +- ", told) or re.search(r"ensemble +4 +3 +0 ", told), told
+    assert not Path("runs").exists()
 
 
 @pytest.fixture
