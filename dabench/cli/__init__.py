@@ -35,6 +35,7 @@ app.command("import")(stores.import_)
 app.command()(runs.sweep)
 app.command("list")(checks.list_)
 app.command()(checks.check)
+app.command()(checks.schema)
 app.command()(checks.doctor)
 
 

@@ -1,4 +1,4 @@
-"""Say what is there and whether it is sound: `list`, `check`, `conformance`, `doctor`."""
+"""What is there, and whether it is sound: `list`, `check`, `schema`, `conformance`, `doctor`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +53,15 @@ def _checked(file: Path) -> str:
     set_up_jax()
     size = scenario.network(scenario.layout()).size
     return f"a sound scenario, {size} observations a cycle, digest {scenario.digest[:12]}"
+
+
+def schema(
+    kind: Annotated[str, typer.Argument(help="scenario or baseline.")],
+) -> None:
+    """Print the JSON Schema of scenario or baseline files, for editors."""
+    from dabench.schema import text
+
+    typer.echo(text(kind), nl=False)
 
 
 def conformance(
