@@ -1,6 +1,7 @@
 """Draws from p(x' | x) and p(x' | x, y) by denoising, for whole ensembles.
 
-One loop runs the table of any sampler: levels outside, batches of members inside.
+One loop runs the table of any sampler: levels outside, batches of members inside. Where there are
+several devices each runs the whole loop for its share of the batches.
 """
 
 from collections.abc import Callable
@@ -54,18 +55,22 @@ def draw(
     table, split = steps(sampler), Batches(len(x), batch)
     if condition is None:
         condition = conditions(model, x, time, batch)
-    members = split(Member(keys, x, condition))
-    state = split.map(lambda m: _initial(model, m.key, table), members)
     cut = _first_guided(table, given)
-    state, _ = _run(model, time, table, slice(0, cut), None, state, members, split)
-    state, guarded = _run(model, time, table, slice(cut, None), given, state, members, split)
+
+    def integrate(members: Member) -> tuple[Array, Array]:
+        state = one_by_one(lambda m: _initial(model, m.key, table), members)
+        state, _ = _run(model, time, table, slice(0, cut), None, state, members)
+        state, guarded = _run(model, time, table, slice(cut, None), given, state, members)
+        return state[0], guarded
+
+    z, guarded = split.share(integrate, split(Member(keys, x, condition)))
     guided = (len(table.sigma) - cut) if given else 0
     stats = {
         "evaluations": jnp.asarray(len(table.sigma)),
         "products": jnp.asarray(guided * given.settings.products if given else 0),
         "guarded": jnp.mean(split.join(guarded)) / max(guided, 1),
     }
-    return model.next_state(split.join(state[0]), x), stats
+    return model.next_state(split.join(z), x), stats
 
 
 def mean(
@@ -130,46 +135,37 @@ def replay(
 
 
 class Batches:
-    """Members in equal batches, the last of which repeats the last member where it must.
-
-    Where the process has several devices each takes its share of the batches, which are what they
-    are on one device, so that the results are, too.
-    """
+    """Members in equal batches, the last of which repeats the last member where it must."""
 
     def __init__(self, members: int, batch: int):
         count = -(-members // batch)
         size = -(-members // count)
         self.members, self.count = members, count
         self._index = np.minimum(np.arange(count * size), members - 1).reshape(count, size)
-        self._devices = min(local_devices(), count)
 
     def __call__(self, tree: PyTree) -> PyTree:
         """(member, ...) to (batch, member, ...)."""
         return jax.tree.map(lambda a: a[self._index], tree)
 
     def map(self, f: Callable[[Any], Any], tree: PyTree) -> PyTree:
-        """f of every batch, one after the other on each device."""
-        if self.count == 1:
-            one = f(jax.tree.map(lambda a: a[0], tree))
-            return jax.tree.map(lambda a: a[None], one)
-        if self._devices > 1:
-            return self._map_over_devices(f, tree)
-        return jax.lax.map(f, tree)
+        """f of every batch."""
+        return self.share(lambda part: one_by_one(f, part), tree)
 
-    def _map_over_devices(self, f: Callable[[Any], Any], tree: PyTree) -> PyTree:
-        """Every device takes as many batches; some repeat the last one, and are dropped."""
-        devices = jax.local_devices()[: self._devices]
+    def share(self, f: Callable[[Any], Any], tree: PyTree) -> PyTree:
+        """f of all batches, (batch, member, ...) to (batch, ...), which the devices share.
+
+        Batches are what they are on one device, so that results are, too. Each device takes as many
+        (some repeat the last one, and are dropped); only the results cross devices.
+        """
+        devices = devices_for(self.count)
+        if len(devices) == 1:
+            return f(tree)
         mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
-        share = -(-self.count // len(devices))
-        index = np.minimum(np.arange(share * len(devices)), self.count - 1)
-        one_device = jax.shard_map(
-            lambda part: jax.lax.map(f, part),
-            mesh=mesh,
-            in_specs=PartitionSpec("batch"),
-            out_specs=PartitionSpec("batch"),
-            check_vma=False,
-        )
-        out = one_device(jax.tree.map(lambda a: a[index], tree))
+        each = -(-self.count // len(devices))
+        index = np.minimum(np.arange(each * len(devices)), self.count - 1)
+        spec = PartitionSpec("batch")
+        shared = jax.shard_map(f, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+        out = shared(jax.tree.map(lambda a: a[index], tree))
         everywhere = NamedSharding(mesh, PartitionSpec())
         return jax.tree.map(
             lambda a: jax.lax.with_sharding_constraint(a, everywhere)[: self.count], out
@@ -180,9 +176,17 @@ class Batches:
         return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: self.members], tree)
 
 
-def local_devices() -> int:
-    """How many devices share the members of this process."""
-    return jax.local_device_count()
+def one_by_one(f: Callable[[Any], Any], tree: PyTree) -> PyTree:
+    """f of every batch of (batch, member, ...), one after the other."""
+    if len(jax.tree.leaves(tree)[0]) == 1:
+        one = f(jax.tree.map(lambda a: a[0], tree))
+        return jax.tree.map(lambda a: a[None], one)
+    return jax.lax.map(f, tree)
+
+
+def devices_for(batches: int) -> list:
+    """Those that share so many batches; all of them where other processes have some."""
+    return jax.devices() if jax.process_count() > 1 else jax.devices()[:batches]
 
 
 def _initial(model: DiffusionModel, keys: Keys, table: Steps) -> tuple[Array, ...]:
@@ -211,9 +215,8 @@ def _run(
     given: Guidance | None,
     state: tuple[Array, ...],
     members: Member,
-    split: Batches,
 ) -> tuple[tuple[Array, ...], Float[Array, "batch member"]]:
-    """Some rows of the table, for all members; also how many guarded solves each member had."""
+    """Some rows of the table, batch by batch; also how many guarded solves each member had."""
     dtype = state[0].dtype
     part = [jnp.asarray(a[rows], dtype) for a in (table.sigma, table.noise, table.mix)]
     numbers = jnp.arange(len(table.sigma))[rows]
@@ -232,7 +235,7 @@ def _run(
             D, guarded = _denoise(model, lambda z: denoise(z, condition), given, sigma, z, m.x)
             return _mix(mix, (z, *memory, D)), count + guarded
 
-        return split.map(one_batch, (*carry, members)), None
+        return one_by_one(one_batch, (*carry, members)), None
 
     return jax.lax.scan(step, (state, count), (part, numbers))[0]
 

@@ -1,4 +1,4 @@
-"""Members over several devices: the same bits as on one."""
+"""Members over several devices: the same draws as on one, up to rounding."""
 
 import os
 import subprocess
@@ -21,6 +21,8 @@ from dabench.systems.gencast.model import open_model
 
 GENCAST = Path(__file__).parent / "data" / "gencast"
 MEMBERS, BATCH = 7, 2
+FIELD = 6, 1, 19 * 36
+"""Points of a field of the ring, of the share of guarded solves, of GenCast."""
 
 
 def guided_ring():
@@ -64,8 +66,8 @@ def on_one_device():
 
 
 @pytest.mark.parametrize("devices", [2, 4])
-def test_results_are_bit_identical_to_one_device(devices, on_one_device, tmp_path):
-    """Four batches of two of the seven members: two or one a device."""
+def test_draws_are_those_of_one_device(devices, on_one_device, tmp_path):
+    """Four batches of two of the seven members: two or one a device; 16 roundings of each field."""
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
     subprocess.run(
         [sys.executable, __file__, tmp_path / "found.npz"], check=True, env=environment, timeout=300
@@ -73,7 +75,9 @@ def test_results_are_bit_identical_to_one_device(devices, on_one_device, tmp_pat
     with np.load(tmp_path / "found.npz") as found:
         assert found["devices"] == devices
         for i, expected in enumerate(on_one_device):
-            np.testing.assert_array_equal(found[f"arr_{i}"], expected)
+            rows, fields = (a.reshape(-1, FIELD[i]) for a in (found[f"arr_{i}"], expected))
+            error = np.abs(rows - fields).max(-1)
+            assert (error <= 16 * np.finfo(fields.dtype).eps * np.abs(fields).max(-1)).all()
 
 
 if __name__ == "__main__":
