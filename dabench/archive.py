@@ -2,7 +2,8 @@
 
 A run's folder holds
 
-    archive.zarr    groups truth, mean, spread, members (optional), observations, diagnostics
+    archive.zarr    groups truth, mean, spread, members (optional), observations, diagnostics, and
+                    withheld, where the scenario withholds observations from methods
     restart.npz     the filter's carry after the last completed cycle; gone once the run has ended
 
 and `.<folder>.lock` beside it is held by the process that writes.
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from dabench.systems.base import Layout
 
 SCHEMA = 1
-GROUPS = ("truth", "mean", "spread", "members", "observations", "diagnostics")
+GROUPS = ("truth", "mean", "spread", "members", "observations", "withheld", "diagnostics")
 CHUNK_BYTES = 2**18  # small states share a chunk between cycles, up to this size
 
 DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
@@ -52,6 +53,14 @@ DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
     "wall_seconds": ((), "s", "time since the cycle before was done"),
 }
 
+WITHHELD = {  # of observations that no method is given
+    "y": "value",
+    "background_obs": "mean of h(x) before anything is assimilated",
+    "background_var": "variance of h(x) then, squared units, without R",
+    "analysis_obs": "mean of h(x) of the analysis",
+    "analysis_var": "variance of h(x) of the analysis, squared units, without R",
+}
+
 
 class Record(NamedTuple):
     """Consecutive cycles as arrays; the first axis of every entry is `cycle`.
@@ -63,6 +72,7 @@ class Record(NamedTuple):
         members: (cycle, member, channel, point), or None where members are not kept.
         y: (cycle, observation).
         info: Diagnostics by name.
+        withheld: (cycle, observation) each, by names of `WITHHELD`; None where nothing is.
     """
 
     cycle: np.ndarray
@@ -73,17 +83,22 @@ class Record(NamedTuple):
     members: np.ndarray | None
     y: np.ndarray
     info: Mapping[str, Any]
+    withheld: Mapping[str, Any] | None = None
 
 
 def label(
-    layout: "Layout", table: "pd.DataFrame", record: Record, calendar: bool = False
+    layout: "Layout",
+    table: "pd.DataFrame",
+    record: Record,
+    calendar: bool = False,
+    withheld: "pd.DataFrame | None" = None,
 ) -> dict[str, xr.Dataset]:
     """The groups of an archive with their dimensions, coordinates, units and attributes.
 
     The only place that names anything: creating, appending and mock data in tests go through it.
 
     Arguments:
-        table: The network's: one row an observation.
+        table, withheld: The networks': one row an observation.
         calendar: Whether times are seconds since 1970, else model time.
     """
     groups = {}
@@ -91,12 +106,24 @@ def label(
         groups[name] = layout.to_dataset(getattr(record, name), ("cycle",))
     if record.members is not None:
         groups["members"] = layout.to_dataset(record.members, ("cycle", "member"))
-    columns = {c: ("observation", _plain(table[c])) for c in table.columns}
-    groups["observations"] = xr.Dataset({"y": (("cycle", "observation"), record.y)}, columns)
+    groups["observations"] = _observed(table, {"y": record.y})
+    if withheld is not None and record.withheld is not None:
+        groups["withheld"] = _observed(withheld, record.withheld, WITHHELD)
     groups["diagnostics"] = xr.Dataset({n: _diagnostic(n, v) for n, v in record.info.items()})
     units = "seconds since 1970-01-01" if calendar else "s"
     time = ("cycle", record.time, {"units": units, "long_name": "valid time"})
     return {n: g.assign_coords(cycle=record.cycle, time=time) for n, g in groups.items()}
+
+
+def _observed(
+    table: "pd.DataFrame", values: Mapping[str, Any], meanings: Mapping[str, str] | None = None
+) -> xr.Dataset:
+    columns = {c: ("observation", _plain(table[c])) for c in table.columns}
+    dims, meanings = ("cycle", "observation"), meanings or {}
+    return xr.Dataset(
+        {n: (dims, v, {"long_name": meanings[n]} if meanings else {}) for n, v in values.items()},
+        columns,
+    )
 
 
 def _plain(column: Any) -> np.ndarray:

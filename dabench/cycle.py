@@ -13,7 +13,7 @@ import numpy as np
 from jax.stages import Compiled
 from jaxtyping import Array, Bool, Float, Num, PyTree
 
-from dabench import archive, footprint
+from dabench import archive, footprint, withheld
 from dabench.archive import Archive, Record
 from dabench.errors import UserError
 from dabench.filters.base import Filter, Info
@@ -34,6 +34,7 @@ class Twin:
 
     Arguments:
         start: Valid time of cycle 0 in seconds.
+        withheld: What no method is given, to verify all methods.
         kind: Initial members: the `truth` copied, `perturbed`, `climatological` draws (each once
             while there are enough), or draws of the system's `prior`.
         amplitude: Of the perturbations, as in `System.perturb`.
@@ -46,6 +47,7 @@ class Twin:
     start: float = 0.0
     kind: Literal["truth", "perturbed", "climatological", "prior"] = "perturbed"
     amplitude: float = 1.0
+    withheld: Network | None = None
 
     @property
     def cycles(self) -> int:
@@ -60,9 +62,21 @@ class Twin:
         """What arrives in a cycle, from 1 on."""
         return self._observe(np.uint32(cycle), self.times[cycle], self.truth)
 
+    def verification(self, cycle: int) -> Float[Array, "withheld"]:
+        """The values that are withheld in a cycle."""
+        return self._verify(np.uint32(cycle), self.times[cycle], self.truth).y
+
     @cached_property
     def _observe(self) -> Callable[..., Observation]:
-        return jax.jit(lambda k, time, x: observe(self.seed, k, time, self.network, x[k]))
+        return self._of(self.network)
+
+    @cached_property
+    def _verify(self) -> Callable[..., Observation]:
+        assert self.withheld is not None
+        return self._of(self.withheld)
+
+    def _of(self, network: Network) -> Callable[..., Observation]:
+        return jax.jit(lambda k, time, x: observe(self.seed, k, time, network, x[k]))
 
     def initial(self, n: int) -> Members:
         """n members at cycle 0; member i is the same for every n."""
@@ -178,7 +192,7 @@ class _Loop:
         key, weights = stream(twin.seed, "filter"), jnp.asarray(headline(self.layout))
         self.key = jax.jit(lambda k: jax.random.fold_in(key, k))
         self.carry = carry
-        self.step, self.info = compile_step(method, key, carry, twin.observation(1))
+        self.step, self.info = compile_step(method, key, carry, twin.observation(1), twin.withheld)
         self.summarise = jax.jit(lambda x, truth, k: summarise(x, truth[k], self.layout, weights))
 
     def run(self, attrs: dict[str, Any], report: Report) -> str:
@@ -210,9 +224,19 @@ class _Loop:
         begin, self.clock = self.clock, time.perf_counter()
         clocks = {"seconds": np.float64(seconds), "wall_seconds": np.float64(self.clock - begin)}
         fields = (s.truth, s.mean, s.spread, s.members if self.keep else None)
-        record = Record(np.asarray(k), self.twin.times[k], *fields, y, {**info, **clocks})
+        info = {**info, **clocks}
+        verified = self._verify(k, info.pop("withheld", None))
+        record = Record(np.asarray(k), self.twin.times[k], *fields, y, info, verified)
         self.pending.append(jax.tree.map(lambda a: np.asarray(a)[None], record))
         return s
+
+    def _verify(self, k: int, background: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """What is withheld in a cycle, and what background and analysis say of it."""
+        if self.twin.withheld is None or background is None:
+            return None
+        y = self.twin.verification(k)
+        analysis = withheld.at(self.twin.withheld, self.carry.x, "analysis")
+        return {"y": y if k else np.full_like(y, np.nan), **background, **analysis}
 
     def _create(self, attrs: dict[str, Any]) -> None:
         nothing = jax.tree.map(
@@ -237,7 +261,9 @@ class _Loop:
     def _labelled(self) -> dict:
         block = jax.tree.map(lambda *cycles: np.concatenate(cycles), *self.pending)
         calendar = self.twin.system.start is not None
-        return archive.label(self.layout, self.twin.network.table, block, calendar)
+        seen, kept = self.twin.network, self.twin.withheld
+        kept_back = None if kept is None else kept.table
+        return archive.label(self.layout, seen.table, block, calendar, kept_back)
 
     def _flush(self, k: int) -> None:
         """All cycles up to k to the archive, which then goes on from there."""
@@ -254,10 +280,19 @@ class _Loop:
 
 
 def compile_step(
-    method: Filter, key: Array, carry: PyTree, obs: Observation
+    method: Filter, key: Array, carry: PyTree, obs: Observation, kept: Network | None = None
 ) -> tuple[Compiled, dict[str, jax.ShapeDtypeStruct]]:
-    """The compiled step, and the shapes of its diagnostics. TypeError if it changes the carry's."""
-    traced = jax.jit(method.step).trace(key, carry, obs)
+    """The compiled step, and the shapes of what it reports. TypeError if it changes the carry's.
+
+    Arguments:
+        kept: What is withheld from the method.
+    """
+
+    def step(key: Array, carry: PyTree, obs: Observation) -> tuple[PyTree, dict[str, Any]]:
+        carry, info = method.step(key, carry, obs)
+        return carry, withheld.compared(kept, info)
+
+    traced = jax.jit(step).trace(key, carry, obs)
     after, info = traced.out_info
     before = jax.tree.map(lambda a: (a.shape, a.dtype), carry)
     if before != jax.tree.map(lambda a: (a.shape, a.dtype), after):

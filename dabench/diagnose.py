@@ -1,9 +1,9 @@
 """What a run says about itself: innovations, weights, ancestors, cost."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from dabench.series import plain
@@ -26,23 +26,65 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None
     diagnostics, seen = tree["diagnostics"].to_dataset(), tree["observations"].to_dataset()
     if "background_obs" not in diagnostics or not seen.sizes["observation"]:
         return None
-    d = (seen["y"].astype(np.float64) - diagnostics["background_obs"]).values
-    variance = np.broadcast_to(seen["error_std"].values ** 2, d.shape)
-    if "background_var" in diagnostics:
-        variance = variance + diagnostics["background_var"].values
+    d, variance = _departures(seen, diagnostics, "background")
     left = seen["y"].values.astype(np.float64) - _at_grid_points(tree["mean"].to_dataset(), seen)
-    table = seen[["group", "variable", "level", "units", "error_std"]].drop_vars(
-        ["cycle", "time"], errors="ignore"
-    )
-    rows = table.to_dataframe().reset_index(drop=True)
-    names = ["group", "variable", "level"]
-    kinds = rows.groupby(names, dropna=False, sort=False)
-    return {
-        "groups": [
-            _fit(kind, *(a[cycles, kind.index] for a in (d, variance, left))) for _, kind in kinds
-        ],
-        "chi2": [plain(v) for v in _chi2(d, variance)],
-    }
+    rows = []
+    for about, of_kind in _kinds(seen):
+        fit = _fit(
+            "background_error", about["error_std"], *(a[cycles, of_kind] for a in (d, variance))
+        )
+        weighed = (d * left)[cycles, of_kind].mean() / about["error_std"] ** 2
+        rows.append(about | fit | {"desroziers": plain(weighed)})
+    return {"groups": rows, "chi2": [plain(v) for v in _chi2(d, variance)]}
+
+
+STAGES = "background", "analysis"
+
+
+def withheld(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None:
+    """How background and analysis fit the observations that no method was given; None without any.
+
+    As in `observation_space`, and for the analysis alike, since its errors have nothing to do with
+    those of these observations. `error` is the root of mean d^2 - R.
+
+    Returns:
+        `groups`: a row for each stage, group, variable and level, over `cycles`; `chi2`: by stage,
+        per cycle. The background is missing where the method reports none.
+    """
+    if "withheld" not in tree:
+        return None
+    kept = tree["withheld"].to_dataset()
+    found = {s: _departures(kept, kept, s) for s in STAGES if f"{s}_obs" in kept}
+    rows = [
+        {"stage": stage}
+        | about
+        | _fit("error", about["error_std"], *(a[cycles, of_kind] for a in fit))
+        for stage, fit in found.items()
+        for about, of_kind in _kinds(kept)
+    ]
+    chi2 = {stage: [plain(v) for v in _chi2(*fit)] for stage, fit in found.items()}
+    return {"groups": rows, "chi2": chi2}
+
+
+def _departures(seen: xr.Dataset, members: xr.Dataset, of: str) -> tuple[np.ndarray, np.ndarray]:
+    """d = y - mean h(x) and the variance that it should have, (cycle, observation)."""
+    d = (seen["y"].astype(np.float64) - members[f"{of}_obs"]).values
+    variance = np.broadcast_to(seen["error_std"].values ** 2, d.shape)
+    spread = f"{of}_var"
+    return d, variance + members[spread].values if spread in members else variance
+
+
+def _kinds(seen: xr.Dataset) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """What the observations of one group, variable and level share, and which they are."""
+    columns = ["group", "variable", "units", "level", "error_std"]
+    rows = seen[columns].drop_vars(["cycle", "time"], errors="ignore").to_dataframe()
+    rows = rows.reset_index(drop=True)
+    for _, kind in rows.groupby(["group", "variable", "level"], dropna=False, sort=False):
+        shared = kind.iloc[0]
+        names = {name: str(shared[name]) for name in columns[:3]}
+        numbers = {name: plain(shared[name]) for name in columns[3:]}
+        about = names | {"level": numbers["level"], "count": len(kind)} | numbers
+        yield about, kind.index.to_numpy()
 
 
 def _chi2(d: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -73,26 +115,21 @@ def _at_grid_points(fields: xr.Dataset, seen: xr.Dataset) -> np.ndarray:
     return found
 
 
-def _fit(
-    rows: pd.DataFrame, d: np.ndarray, variance: np.ndarray, left: np.ndarray
-) -> dict[str, Any]:
-    """One row for the observations of one kind; arrays are (cycle, observation)."""
-    group, variable, level, units, error_std = rows.iloc[0][
-        ["group", "variable", "level", "units", "error_std"]
-    ]
+def _fit(error: str, error_std: float, d: np.ndarray, variance: np.ndarray) -> dict[str, Any]:
+    """Of departures of one kind and their expected variance, (cycle, observation).
+
+    Arguments:
+        error: What the root of mean d^2 - R is called.
+    """
     mean_square = (d**2).mean()
     numbers = {
-        "error_std": error_std,
         "bias": d.mean(),
         "rms": np.sqrt(mean_square),
         "expected_rms": np.sqrt(variance.mean()),
-        "background_error": np.sqrt(np.fmax(mean_square - error_std**2, 0.0)),
+        error: np.sqrt(np.fmax(mean_square - error_std**2, 0.0)),
         "chi2": (d**2 / variance).mean(),
-        "desroziers": (d * left).mean() / error_std**2,
     }
-    names = {"group": str(group), "variable": str(variable), "units": str(units)}
-    numbers = {name: plain(value) for name, value in numbers.items()}
-    return names | {"level": plain(level), "count": d.shape[1]} | numbers
+    return {name: plain(value) for name, value in numbers.items()}
 
 
 def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, dict[str, Any]]:

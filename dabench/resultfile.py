@@ -101,6 +101,26 @@ class Observations(Loose):
     chi2: Series
 
 
+class Fit(Loose):
+    stage: Label
+    group: Label
+    variable: Label
+    level: Number
+    units: Name
+    count: int
+    error_std: Number
+    bias: Number
+    rms: Number
+    expected_rms: Number
+    error: Number
+    chi2: Number
+
+
+class Withheld(Loose):
+    groups: list[Fit]
+    chi2: dict[Label, Series]
+
+
 class Run(Loose):
     """The scores of one seed, as `scores.json` has them."""
 
@@ -128,6 +148,7 @@ class Run(Loose):
     observations: Observations | None
     ensemble: dict[Label, Diagnostic]
     cost: dict[Label, Number]
+    withheld: Withheld | None = None
 
 
 class Result(Loose):

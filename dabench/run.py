@@ -152,8 +152,15 @@ class Experiment:
 
         s, system = self.scenario, self.system
         truth = jnp.asarray(system.truth(s.seed, s.period.cycles), system.layout.dtype)
-        network, start = self.problem.network, seconds(system.start)
-        return Twin(system, network, truth, s.seed, start, **s.initial.model_dump())
+        return Twin(
+            system,
+            self.problem.network,
+            truth,
+            s.seed,
+            seconds(system.start),
+            **s.initial.model_dump(),
+            withheld=s.withheld(system.layout),
+        )
 
 
 class Outcome(NamedTuple):

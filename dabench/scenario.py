@@ -6,12 +6,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from dabench import library, settings, yamlfile
 from dabench.errors import UserError
 from dabench.explain import Problem, Strict, report, validate
-from dabench.stations import Count, Every, Locations, Misfit, Seed, read_stations
+from dabench.stations import Count, Every, Locations, Misfit, Seed, Withhold, read_stations
 from dabench.yamlfile import Document, Key, Keys
 
 if TYPE_CHECKING:
@@ -33,6 +42,7 @@ class Group(Strict):
         levels: `surface`, `all`, or pressures in hPa.
         locations: Where.
         error_std: In the units of the variables; one number, or one for each level.
+        withhold: What is kept from the methods, to verify them.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] = "all"
@@ -44,6 +54,13 @@ class Group(Strict):
     error_std: (
         Positive | Annotated[dict[Literal["surface"] | Positive, Positive], Field(min_length=1)]
     )
+    withhold: Withhold | None = None
+
+    @model_serializer(mode="wrap")
+    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `withhold` where nothing is, so that digests are as if there were no such key."""
+        found = write(self)
+        return {k: v for k, v in found.items() if k != "withhold" or v is not None}
 
 
 class Choice(BaseModel):
@@ -178,10 +195,17 @@ class Scenario(Strict):
 
     def network(self, layout: "Layout") -> "Network":
         """The observations on a system's grid; UserError, with the line, where they do not fit."""
-        from dabench.observe import build
+        return self._networks(layout)[0]
+
+    def withheld(self, layout: "Layout") -> "Network | None":
+        """The observations that no method is given; None where there are none."""
+        return self._networks(layout)[1]
+
+    def _networks(self, layout: "Layout") -> "tuple[Network, Network | None]":
+        from dabench.observe import build, build_withheld
 
         try:
-            return build(self.observations, layout)
+            return build(self.observations, layout), build_withheld(self.observations, layout)
         except Misfit as e:
             raise report(self._where, [Problem(e.path, e.problem)]) from None
 

@@ -4,7 +4,7 @@
     series      the same cells per cycle, from cycle 0, the initial state, on
     rank        histograms of the randomised PIT, global, all scored cycles
     spectra     zonal power of truth, members and error (on the sphere)
-    observations, ensemble, cost    see `diagnose`
+    observations, withheld, ensemble, cost    see `diagnose`; the second where there is something
 
 Headline values leave out the spin-up and take roots last. The values of a run that diverged are
 null: what it scored before says nothing about a method that fails. Its series stay.
@@ -109,6 +109,7 @@ def _scores(tree: xr.DataTree, cycles: slice) -> dict[str, Any]:
     scored = fields(tree, weights)
     sound = not tree.attrs["status"].startswith("diverged")
     size = int(tree.attrs["members"])
+    withheld = diagnose.withheld(tree, cycles)
     return {
         "regions": {str(w.region.item()): int((w > 0).sum()) for w in weights},
         "variables": {name: _variable(truth, name, v) for name, v in scored.items()},
@@ -120,7 +121,7 @@ def _scores(tree: xr.DataTree, cycles: slice) -> dict[str, Any]:
         "observations": diagnose.observation_space(tree, cycles),
         "ensemble": diagnose.ensemble(tree, cycles),
         "cost": diagnose.cost(tree),
-    }
+    } | ({"withheld": withheld} if withheld else {})
 
 
 def _variable(truth: xr.Dataset, name: str, scores: xr.Dataset) -> dict[str, Any]:

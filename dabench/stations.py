@@ -94,6 +94,18 @@ class File(Strict):
     file: str
 
 
+class Withhold(Strict):
+    """Stations whose observations no method is given; every method is held to them.
+
+    Arguments:
+        share: Of the group's stations: the same ones in every cycle, at every level; 1 for all.
+        seed: Of the choice; not that of the experiment.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    seed: Seed = 0
+
+
 def _kind(value: Any) -> str | None:
     keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
     return next(

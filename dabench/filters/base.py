@@ -17,6 +17,8 @@ Info = dict[str, Array]
     alpha             tempering exponent of the weights
     log_weights       (member,) normalised log-weights before resampling, float64
     ancestor          (member,) index of the member each came from
+    background        (member, state) members before y is used; not archived, but compared with
+                      observations that are withheld from methods
     background_obs    (obs,) ensemble mean of h(x') before y is used
     background_var    (obs,) ensemble variance of h(x') before y is used, without R
     guarded           share of linear solves that a guard stopped

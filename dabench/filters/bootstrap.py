@@ -63,7 +63,7 @@ def bootstrap(
             x_next = x_next + spread_duplicates(key_jitter, x, log_w, ancestor, jitter)
 
         due = ess(log_w) < threshold * n
-        info |= background(hx) | {"ess": ess(log_w), "log_weights": log_w}
+        info |= background(hx, x) | {"ess": ess(log_w), "log_weights": log_w}
         info["ancestor"] = jnp.where(due, ancestor, jnp.arange(n))
         carry = Particles(
             x=jnp.where(due, x_next, x[ancestor]),

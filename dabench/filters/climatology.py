@@ -33,6 +33,6 @@ def climatology(problem: Problem) -> Filter:
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         _, key = split_key(key, len(carry.x))
         x = draw(key, climate, len(carry.x)).astype(carry.x.dtype)
-        return Ensemble(x), background(jax.vmap(problem.network.h)(x))
+        return Ensemble(x), background(jax.vmap(problem.network.h)(x), x)
 
     return Filter(Ensemble, step)

@@ -146,6 +146,6 @@ def enkf(
         y = obs.y.astype(e.dtype)[None] + e
         x = analyse(plan, prior, seen.hx, y, seen.scale, batch_locations)
         x = multiply(relax_to_prior_spread(x, prior, rtps), inflation)
-        return Ensemble(x), info | background(seen.hx)
+        return Ensemble(x), info | background(seen.hx, prior)
 
     return Filter(Ensemble, step)

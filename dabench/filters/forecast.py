@@ -30,10 +30,15 @@ def diffusion_model(model: ForecastModel) -> DiffusionModel:
     return model
 
 
-def background(hx: Float[Array, "member obs"]) -> Info:
-    """Mean and variance of the forecast in observation space, for the archive."""
+def background(hx: Float[Array, "member obs"], x: Members) -> Info:
+    """The forecast, and its mean and variance in observation space, for the archive."""
+    return {"background": x} | moments(hx, "background")
+
+
+def moments(hx: Float[Array, "member obs"], name: str) -> Info:
+    """Mean and variance of h(x), as `<name>_obs` and `<name>_var`."""
     hx = hx.astype(wide())
     return {
-        "background_obs": hx.mean(0),
-        "background_var": jnp.var(hx, 0, ddof=min(1, len(hx) - 1)),
+        f"{name}_obs": hx.mean(0),
+        f"{name}_var": jnp.var(hx, 0, ddof=min(1, len(hx) - 1)),
     }

@@ -57,9 +57,10 @@ def kalman(problem: Problem) -> Filter:
             innovation, jnp.zeros_like(innovation), S
         )
         info = {"background_obs": H @ mean + offset, "background_var": jnp.diag(S - R)}
+        keys, _ = split_key(key, len(carry.x))
+        info["background"] = draw(keys, mean, cov).astype(carry.x.dtype)
 
         mean, cov = mean + K @ innovation, cov - K @ S @ K.T
-        keys, _ = split_key(key, len(carry.x))
         x = draw(keys, mean, cov).astype(carry.x.dtype)
         total = carry.log_likelihood + evidence
         return Gaussian(x, mean, cov, total), info | {"log_likelihood": total}

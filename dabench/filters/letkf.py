@@ -126,6 +126,6 @@ def letkf(
         x = rotate(key, x) if rotation else x
         if adaptive:
             info = info | {"inflation": factor.mean()}
-        return Carry(x, factor), info | background(seen.hx)
+        return Carry(x, factor), info | background(seen.hx, prior)
 
     return Filter(init, step)

@@ -109,6 +109,6 @@ def oi(
         d = (obs.y.astype(e.dtype)[None] + e - hx) * unit[None]
         A, SA = jax.lax.optimization_barrier((basis, S))
         increment, _ = analyse(plan, A, SA, d, Gain(), route=route)
-        return Ensemble(prior + increment), info | diagnostics(hx)
+        return Ensemble(prior + increment), info | diagnostics(hx, prior)
 
     return Filter(Ensemble, step)

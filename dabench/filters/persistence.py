@@ -12,6 +12,6 @@ def persistence(problem: Problem) -> Filter:
     """A reference row: the first analysis, unchanged."""
 
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
-        return carry, background(jax.vmap(problem.network.h)(carry.x))
+        return carry, background(jax.vmap(problem.network.h)(carry.x), carry.x)
 
     return Filter(Ensemble, step)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Key, Num
 
-from dabench.observe.locations import place
+from dabench.observe.locations import place, withheld
 from dabench.observe.operators import Rows, operator, resolve
 from dabench.scenario import Group
 from dabench.stations import Misfit
@@ -85,11 +85,26 @@ def stream(seed: int, name: str) -> Key[Array, ""]:
 
 
 def build(groups: Sequence[Group], layout: Layout) -> Network:
-    """The network of a scenario's groups on a system's grid; UserError where they do not fit."""
-    rows = [_rows(i, group, layout) for i, group in enumerate(groups)]
-    table = pd.concat([_table(g, r, layout) for g, r in zip(groups, rows, strict=True)])
-    table = table.reset_index(drop=True)
-    h, linear = operator(rows, layout)
+    """What methods are given of a scenario's groups; UserError where these do not fit a grid."""
+    network = _network(groups, layout, False)
+    if network is None:
+        raise Misfit(("observations",), "all are withheld; something must be left to assimilate")
+    return network
+
+
+def build_withheld(groups: Sequence[Group], layout: Layout) -> Network | None:
+    """What the groups withhold from methods; None if nothing."""
+    return _network(groups, layout, True)
+
+
+def _network(groups: Sequence[Group], layout: Layout, kept_back: bool) -> Network | None:
+    """What is kept back from methods, or what is not; None if that is nothing."""
+    found = [(g.name, _rows(i, g, layout, kept_back)) for i, g in enumerate(groups)]
+    parts = [(name, rows) for name, rows in found if rows is not None]
+    if not parts:
+        return None
+    table = pd.concat([_table(*part) for part in parts]).reset_index(drop=True)
+    h, linear = operator([rows for _, rows in parts], layout)
     return Network(h, table["error_std"].to_numpy(float), table, linear)
 
 
@@ -108,14 +123,16 @@ def observe(
     return Observation(jnp.asarray(time), y + jnp.asarray(network.error_std, y.dtype) * noise)
 
 
-def _rows(i: int, group: Group, layout: Layout) -> Rows:
+def _rows(i: int, group: Group, layout: Layout, kept_back: bool) -> Rows | None:
     try:
-        return Rows(place(group, layout), resolve(group, layout))
+        stations, targets = place(group, layout), resolve(group, layout)
+        chosen = withheld(group, stations) == kept_back
+        return Rows(stations.where(chosen), targets) if chosen.any() else None
     except Misfit as e:
         raise Misfit(("observations", i, *e.path), e.problem) from None
 
 
-def _table(group: Group, rows: Rows, layout: Layout) -> pd.DataFrame:
+def _table(group: str, rows: Rows) -> pd.DataFrame:
     """One row an observation, station after station within each target."""
     stations, targets = rows
     n = len(stations.index)
@@ -125,7 +142,7 @@ def _table(group: Group, rows: Rows, layout: Layout) -> pd.DataFrame:
 
     return pd.DataFrame(
         {
-            "group": group.name,
+            "group": group,
             "variable": each([t.variable for t in targets]),
             "level": each([np.nan if t.level is None else t.level for t in targets]),
             **{name: np.tile(c, len(targets)) for name, c in stations.coords.items()},

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from dabench.scenario import Group
 from dabench.stations import Every, Grid, Land, Misfit, Points, Random
@@ -27,6 +28,11 @@ class Stations(NamedTuple):
     weight: np.ndarray
     across: np.ndarray
 
+    def where(self, chosen: Bool[np.ndarray, "station"]) -> "Stations":
+        """Some of them."""
+        coords = {name: values[chosen] for name, values in self.coords.items()}
+        return _tidy(Stations(coords, *(array[chosen] for array in self[1:])))
+
 
 def place(group: Group, layout: Layout) -> Stations:
     """The stations of a group on a grid; Misfit where the system has no such places."""
@@ -35,6 +41,22 @@ def place(group: Group, layout: Layout) -> Stations:
     site = _sites(group.locations, layout.points)
     index = site[:, None]
     return Stations({"site": site}, index, np.ones(index.shape), np.zeros(index.shape, bool))
+
+
+def withheld(group: Group, stations: Stations) -> Bool[np.ndarray, "station"]:
+    """Which stations of a group are withheld; all that lie at one place, or none of them."""
+    places = np.column_stack([np.asarray(c, float) for c in stations.coords.values()])
+    if "latitude" in stations.coords:
+        places[np.abs(places[:, 0]) == 90, 1] = 0  # the pole is one place
+    found, place = np.unique(places, axis=0, return_inverse=True)
+    if group.withhold is None:
+        return np.zeros(len(places), bool)
+    count = round(group.withhold.share * len(found))
+    if not count:
+        text = f"is none of the {len(found)} stations; {1 / len(found):.2g} is one"
+        raise Misfit(("withhold", "share"), f"{group.withhold.share:g} {text}")
+    first = np.argsort(uniform(group.withhold.seed, len(found))[:, 0], kind="stable")[:count]
+    return np.isin(place.ravel(), first)
 
 
 def uniform(seed: int, rows: int, columns: int = 1) -> np.ndarray:
