@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.race import ROUNDS, Row
 
-NAMES = ("denoiser", "guidance", "letkf", "scoring", "precision", "whole", "devices")
+NAMES = ("denoiser", "guidance", "letkf", "scoring", "site", "precision", "whole", "devices")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -225,7 +225,7 @@ class Entry:
             [],
         )
         values = np.array([v if v else np.nan for v in series], float)
-        values = values[:: max(1, len(values) // 48)]
+        values = values[:: max(1, len(values) // 32)]
         if np.isfinite(values).sum() < 2:
             return ""
         height = np.log(values)

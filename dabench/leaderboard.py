@@ -6,11 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from importlib import resources
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from dabench import __version__, library, metrics, yamlfile
 from dabench.entry import INNOVATIONS, METRICS
@@ -18,11 +21,14 @@ from dabench.errors import UserError
 from dabench.folder import lock
 from dabench.headlines import number
 from dabench.pages import Board, boards, methods
-from dabench.plots import draw, draw_scores, home
+from dabench.plots import draw_scores
 from dabench.results import content, find
 
 MANIFEST = "leaderboard.json"
 """Names the files of a site, so that a later build takes away only what an earlier one made."""
+
+MANY = 4
+"""So many boards are worth the start of other processes."""
 
 STATIC = ("style.css", "page.js")
 
@@ -102,22 +108,40 @@ def _write(shown: list[Board], part: Path, out: Path) -> None:
     templates = resources.files("dabench") / "templates"
     for name in STATIC:
         (part / name).write_bytes((templates / name).read_bytes())
+    sections = "".join(_each(shown, part, out))
     pages = _environment()
-    for board in shown:
-        folder = part / board.slug
-        figures = _figures(board, folder, out / board.slug)
-        _page(
-            pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../"
-        )
-        for entry in board.entries:
-            path = folder / "rows" / f"{entry.slug}.html"
-            _page(pages, "row.html", path, board=board, entry=entry, root="../../")
-        _downloads(board, folder)
     for method, found in methods(shown).items():
         path = part / "methods" / f"{found[0][1].slug}.html"
         about = _about(method)
         _page(pages, "method.html", path, method=method, found=found, about=about, root="../")
-    _page(pages, "index.html", part / "index.html", boards=shown, root="")
+    front = {"boards": shown, "sections": Markup(sections), "root": ""}
+    _page(pages, "index.html", part / "index.html", **front)
+
+
+def _each(shown: list[Board], part: Path, out: Path) -> Iterable[str]:
+    """Write the folder of each board, many of them in processes; returns the front's sections."""
+    folders = [part / board.slug for board in shown], [out / board.slug for board in shown]
+    workers = min(_cores(), len(shown))
+    if len(shown) < MANY or workers < 2:
+        return map(_board, shown, *folders)
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        return list(pool.map(_board, shown, *folders))
+
+
+def _cores() -> int:
+    known = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+
+def _board(board: Board, folder: Path, earlier: Path) -> str:
+    """All files of a board; returns its section of the front page."""
+    pages, figures = _environment(), _figures(board, folder, earlier)
+    _page(pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../")
+    for entry in board.entries:
+        path = folder / "rows" / f"{entry.slug}.html"
+        _page(pages, "row.html", path, board=board, entry=entry, root="../../")
+    _downloads(board, folder)
+    return pages.get_template("board.html").render(board=board, root="")
 
 
 def _about(method: str) -> str:
@@ -153,16 +177,9 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
 
 
 def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, list[str]]:
-    """Draw a board: names of its figures by section; from archives where all runs have theirs."""
-    folders = [Path(run["folder"]) for run in board.runs if "folder" in run]
-    if len(folders) == len(board.runs):
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in (f for f in draw(folders, home(folders)) if f.suffix == ".svg"):
-            shutil.copyfile(file, folder / file.name)
-    else:
-        shown = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
-        draw_scores(shown, folder, earlier)
-    names = {p.name.removesuffix("-dark.svg") for p in folder.glob("*-dark.svg")}
+    """Draw a board; names of its figures by section."""
+    shown = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
+    names = {file.stem for file in draw_scores(shown, folder, earlier) if file.suffix == ".svg"}
     maps = sorted((n for n in names if n.startswith("map-")), key=_by_cycle)
     return {
         "curves": [n for n in CURVES if n in names],

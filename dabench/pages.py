@@ -78,7 +78,7 @@ class Board:
         if not known or len(known) < len(found):
             return Value("–")
         mean = float(np.exp(np.mean(np.log(known))))
-        return Value(number(mean), mean, "geometric mean over variables and levels", shade(mean))
+        return Value(number(mean), mean, tint=shade(mean))
 
     @cached_property
     def all_cells(self) -> list[Cell]:
@@ -100,9 +100,8 @@ class Board:
     def _ratio(self, entry: Entry, cell: Cell, metric: str, region: str) -> Value:
         ratio = self.ratio(entry, cell, metric, region)
         sure = self._verdicts(entry).get((*cell, metric), "") if region == "global" else ""
-        mark = "sure" if sure in ("better", "worse") else ""
-        note = f"{title(*cell)}: {sure or 'not tested'}"
-        return Value(number(ratio, 2), ratio, note, f"{shade(ratio)} {mark}".strip())
+        mark = "*" if sure in ("better", "worse") else ""
+        return Value(number(ratio, 2) + mark, ratio, tint=shade(ratio))
 
     def _verdicts(self, entry: Entry) -> dict[tuple, str]:
         """Paired tests against the unconditional ensemble, by (variable, level, metric)."""

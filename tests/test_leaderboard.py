@@ -16,6 +16,7 @@ import mock_run
 import numpy as np
 import pytest
 
+from benchmarks.site import many, weight
 from dabench import leaderboard, results, score
 from dabench.errors import UserError
 from dabench.headlines import number
@@ -139,6 +140,25 @@ def test_downloads_hold_every_number(site, runs):
 def test_the_same_results_give_the_same_bytes(site, committed, tmp_path):
     leaderboard.build([committed], tmp_path / "site")
     assert snapshot(site) == snapshot(tmp_path / "site")
+
+
+def test_the_front_page_of_twenty_boards_with_nine_methods_weighs_less_than_500_kB(tmp_path):
+    pages = []
+    for n in (1, 3):
+        many(tmp_path / f"{n}", n)
+        leaderboard.build([tmp_path / f"{n}"], tmp_path / f"site{n}")
+        pages.append(weight(tmp_path / f"site{n}"))
+    assert "img" not in {tag for tag, _ in Page(tmp_path / "site3/index.html").tags}
+    assert pages[0] + 19 * (pages[1] - pages[0]) / 2 < 500_000
+
+
+def test_boards_written_by_other_processes_are_the_same(tmp_path, monkeypatch):
+    many(tmp_path / "results", 2)
+    leaderboard.build([tmp_path / "results"], tmp_path / "here")
+    monkeypatch.setattr(leaderboard, "MANY", 2)
+    monkeypatch.setattr(leaderboard, "_cores", lambda: 2)
+    leaderboard.build([tmp_path / "results"], tmp_path / "there")
+    assert snapshot(tmp_path / "there") == snapshot(tmp_path / "here")
 
 
 def test_a_new_build_takes_away_its_own_old_files_and_no_others(site, runs, tmp_path):
@@ -286,7 +306,7 @@ if (table) {
   said.filtered = methods();
   words.value = ""; words.dispatchEvent(new Event("input"));
   const metric = document.querySelector(".tools select");
-  const crps = table.querySelector("td.k-crps");
+  const crps = table.querySelector("td.c");
   said.before = getComputedStyle(crps).display;
   metric.value = "crps"; metric.dispatchEvent(new Event("change"));
   said.after = getComputedStyle(crps).display;

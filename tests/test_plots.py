@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dabench import archive, plots, score
-from dabench.plots import curves, maps, style
+from dabench.headlines import headlines
+from dabench.plots import curves, maps, sheet, style
 from dabench.plots.pareto import pareto
 
 
@@ -75,6 +76,36 @@ def test_seeds_of_a_method_become_a_band(tmp_path):
     scores = [score.score_run(folder) for folder in runs]
     figure = curves.metric(scores, "rmse", [("temperature", 500.0)])
     assert len(figure.axes[0].collections) == 1
+
+
+def test_figures_of_the_site_hold_the_same_numbers_and_one_file_serves_both_themes(tmp_path):
+    runs = [run(tmp_path / str(s), "guess", seed=s) for s in (0, 1)]
+    scores = [score.score_run(folder) for folder in runs]
+    files = {f.stem: f for f in plots.draw_scores(scores, tmp_path / "out", tmp_path / "none")}
+    wanted = {"rmse", "spread", "crps", "weights", "ranks", "spectra", "pareto"}
+    assert wanted <= set(files)
+    for file in files.values():
+        tree = ET.parse(file)
+        assert "prefers-color-scheme:dark" in file.read_text()
+        assert tree.find("{*}title").text
+    root = ET.parse(files["rmse"]).getroot()
+    assert len(root.findall("{*}polygon")) == len(headlines(scores[0]["variables"]))  # bands
+    line = root.findall("{*}polyline")[1]  # the first is the legend's
+    drawn = np.array([p.split(",") for p in line.get("points").split()], float)[:, 1]
+    cell = headlines(scores[0]["variables"])[0]
+    rows = [r["values"] for s in scores for r in s["series"] if row_of(r) == (*cell, "rmse")]
+    expected = np.mean(np.array(rows, float), 0)
+    assert abs(np.corrcoef(drawn, expected)[0, 1] + 1) < 1e-3  # the page's y goes down
+
+
+def row_of(row):
+    return row["variable"], row["level"], row["metric"] if row["region"] == "global" else ""
+
+
+def test_ticks_are_round_and_within_the_range():
+    assert sheet._ticks((0.0, 10.0), False) == [0, 5, 10]
+    assert sheet._ticks((0.03, 2.0), True) == pytest.approx([0.05, 0.1, 0.2, 0.5, 1, 2])
+    assert sheet.said(-0.25) == "−0.25"
 
 
 def test_long_series_are_averaged_over_blocks():

@@ -12,20 +12,19 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from dabench import archive
-from dabench.headlines import Cell, headlines
+from dabench.headlines import headlines
 from dabench.plots import curves, maps
+from dabench.plots.graphs import graphs
 from dabench.plots.pareto import pareto
 from dabench.plots.style import save, theme
 from dabench.score import current_scores
 
-VERSION = 2
+VERSION = 3
 """Of the drawing: a figure is drawn again when it changes."""
 
 MANIFEST = "figures.json"
 
 MAPPED = (("2m_temperature", None), ("10m_u_component_of_wind", None), ("geopotential", 500.0))
-LEVELS = (100.0, 250.0, 850.0)
-PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humidity")
 DAYS = (3.0, 7.0, 15.0)
 PLACE = (50.0, 5.0)
 """What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 1 to 7."""
@@ -57,13 +56,18 @@ def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
 
 
 def draw_scores(runs: Sequence[Mapping[str, Any]], out: Path, earlier: Path) -> list[Path]:
-    """Draw as SVG what scores alone can show; files in `earlier` are copied where they fit."""
+    """Draw as SVG what results alone can show; files in `earlier` are copied where they fit."""
     key = _fingerprint("scores", runs)
-    known = drawn(earlier, key)
-    if known is None:
-        return _save(of_scores(runs), out, key, png=False)
     out.mkdir(parents=True, exist_ok=True)
-    return [Path(shutil.copyfile(f, out / f.name)) for f in (*known, earlier / MANIFEST)]
+    known = drawn(earlier, key)
+    if known is not None:
+        return [Path(shutil.copyfile(f, out / f.name)) for f in (*known, earlier / MANIFEST)]
+    shown = {out / f"{name}.svg": svg for name, svg in graphs(runs)}
+    for file, svg in shown.items():
+        file.write_text(svg, encoding="utf-8")
+    files = list(shown)
+    _remember(files, out, key)
+    return files
 
 
 def _fingerprint(kind: str, scores: Sequence[Mapping[str, Any]]) -> str:
@@ -81,14 +85,16 @@ def drawn(out: Path, key: str) -> list[Path] | None:
     return files if known["key"] == key and all(file.exists() for file in files) else None
 
 
-def _save(
-    figures: Iterable[tuple[str, Figure]], out: Path, key: str, png: bool = True
-) -> list[Path]:
+def _save(figures: Iterable[tuple[str, Figure]], out: Path, key: str) -> list[Path]:
     with theme():
-        files = [file for name, figure in figures for file in save(figure, out, name, png)]
+        files = [file for name, figure in figures for file in save(figure, out, name)]
+    _remember(files, out, key)
+    return files
+
+
+def _remember(files: Sequence[Path], out: Path, key: str) -> None:
     content = {"key": key, "files": [file.name for file in files]}
     archive.replace(out / MANIFEST, json.dumps(content).encode())
-    return files
 
 
 def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]:
@@ -97,7 +103,7 @@ def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]
     for metric in curves.METRICS:
         if any(row["metric"] == metric for run in runs for row in run["series"]):
             yield metric, curves.metric(runs, metric, cells)
-    levels = _profiles(runs[0]["variables"])
+    levels = curves.profiles(runs[0]["variables"])
     if levels:
         yield "rmse-levels", curves.metric(runs, "rmse", levels)
         yield "spread-levels", curves.metric(runs, "spread", levels)
@@ -108,16 +114,6 @@ def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]
         "pareto": pareto(runs, cells[0]),
     }
     yield from ((name, figure) for name, figure in others.items() if figure is not None)
-
-
-def _profiles(variables: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
-    """The paper's upper-air cells that there are, a row a variable."""
-    return [
-        (name, level)
-        for name in PROFILED
-        for level in LEVELS
-        if level in variables.get(name, {}).get("levels", ())
-    ]
 
 
 def of_archives(

@@ -5,25 +5,40 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dabench.headlines import Cell, in_order, title, units
-from dabench.plots.style import FAINT, INK, blank, colours, dashes, panels
+from dabench.plots.style import (
+    FAINT,
+    FULL_WIDTH,
+    INK,
+    blank,
+    colours,
+    dashes,
+    logarithmic,
+    panels,
+)
 
 Scores = Mapping[str, Any]
 
 POINTS = 120
 """Longer series are averaged over blocks of cycles, to this many points."""
 
+HEAD = 0.55
+"""Room for a legend, inches."""
+
+LEVELS = (100.0, 250.0, 850.0)
+PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humidity")
+"""What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 4 and 5."""
+
 METRICS = {"rmse": "RMSE of the mean", "spread": "Spread", "crps": "CRPS"}
 
 
 def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell], columns: int = 3) -> Figure:
     """One metric against time, a panel a cell, a line a method, a band over its seeds."""
-    figure, axes = panels(-(-len(cells) // columns), min(columns, len(cells)))
+    figure, axes = panels(-(-len(cells) // columns), min(columns, len(cells)), head=HEAD)
     for i, (panel, cell) in enumerate(zip(axes.flat, cells, strict=False)):
         _lines(panel, _against_time(runs, name, cell), time_label(runs[0]))
         panel.set_title(title(*cell))
@@ -35,6 +50,16 @@ def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell], columns: in
         blank(panel)
     _legend(figure, [r["method"] for r in runs], METRICS[name])
     return figure
+
+
+def profiles(variables: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+    """The paper's upper-air cells that there are, a row a variable."""
+    return [
+        (name, level)
+        for name in PROFILED
+        for level in LEVELS
+        if level in variables.get(name, {}).get("levels", ())
+    ]
 
 
 def time_label(scores: Scores) -> str:
@@ -75,32 +100,19 @@ def _lines(axes: Axes, frame: pd.DataFrame, label: str) -> None:
     if frame.empty:
         return
     methods = in_order(frame["method"].unique())
-    groups = frame.groupby(["method", "time"], sort=False)["value"]
-    over = pd.DataFrame({k: groups.agg(k) for k in ("mean", "min", "max")}).reset_index()
-    seeds = frame[["method", "seed"]].drop_duplicates()["method"].tolist()
-    sns.lineplot(
-        over,
-        x="time",
-        y="mean",
-        hue="method",
-        style="method",
-        hue_order=methods,
-        style_order=methods,
-        palette=colours(methods),
-        dashes=dashes(methods),
-        estimator=None,
-        ax=axes,
-        legend=False,
-    )
-    for method in (m for m in methods if seeds.count(m) > 1):
-        ends = over[over["method"] == method]
-        tint = colours(methods)[method]
-        axes.fill_between(ends["time"], ends["min"], ends["max"], color=tint, alpha=0.2, lw=0)
+    tints, patterns = colours(methods), dashes(methods)
+    for method in methods:
+        over = frame[frame["method"] == method].groupby("time")["value"].agg(["mean", "min", "max"])
+        pattern = {"dashes": patterns[method]} if patterns[method] else {}
+        axes.plot(over.index, over["mean"], color=tints[method], **pattern)
+        if frame.loc[frame["method"] == method, "seed"].nunique() > 1:
+            ends = over["min"], over["max"]
+            axes.fill_between(over.index, *ends, color=tints[method], alpha=0.2, lw=0)
     values = frame["value"].to_numpy(float)
     low, high = np.quantile(values[values > 0], [0.02, 0.98]) if (values > 0).any() else (1, 1)
     if high > 8 * low:
         axes.set_yscale("log")
-    axes.set(xlabel=label, ylabel="")  # seaborn names them too
+        logarithmic(axes.yaxis, float(np.log10(high / low)))
     axes.margins(x=0)
 
 
@@ -120,13 +132,15 @@ def _legend(figure: Figure, methods: Sequence[str], heading: str) -> None:
     ]
     figure.legend(
         handles=handles,
-        loc="outside upper left",
-        ncols=min(len(names), 8),
+        loc="upper left",
+        bbox_to_anchor=(0, 1),
+        ncols=min(len(names), 9),
         title=heading,
         title_fontproperties={"weight": "bold", "size": 10},
         alignment="left",
         handlelength=1.8,
-        columnspacing=1.4,
+        columnspacing=1.2,
+        borderaxespad=0.2,
     )
 
 
@@ -154,7 +168,7 @@ def weights(runs: Sequence[Scores]) -> Figure | None:
             found[heading] = pd.concat(frames, ignore_index=True)
     if not found:
         return None
-    figure, axes = panels(-(-len(found) // 2), min(2, len(found)), width=4.5)
+    figure, axes = panels(-(-len(found) // 2), min(2, len(found)), width=4.5, head=HEAD)
     for panel, (heading, frame) in zip(axes.flat, found.items(), strict=False):
         _lines(panel, frame, time_label(runs[0]))
         panel.set_title(heading)
@@ -171,24 +185,33 @@ def ranks(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
     methods = in_order(by_method)
     if not methods:
         return None
-    figure, axes = panels(len(methods), len(cells), width=1.9, height=1.25, share=True)
-    for line, method in zip(axes, methods, strict=True):
-        for panel, cell in zip(line, cells, strict=True):
-            _bars(panel, by_method[method], cell, colours(methods)[method])
-        line[0].set_ylabel(method)
-    for panel, cell in zip(axes[0], cells, strict=True):
-        panel.set_title(title(*cell), fontsize=8)
-    figure.suptitle("Where the truth falls in the ensemble", x=0, ha="left", weight="bold", size=10)
-    figure.supxlabel("PIT, 16 bins; flat: reliable, U: too narrow, dome: too wide", size=8.5)
+    figure = Figure(figsize=(FULL_WIDTH, 0.75 * len(methods) + 0.75))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(-1.1, 1.14 * len(cells)), ylim=(len(methods) + 0.1, -0.9))
+    axes.set_axis_off()
+    for i, method in enumerate(methods):
+        axes.text(-0.12, i + 0.5, method, ha="right", va="center", size=8.5)
+        for j, cell in enumerate(cells):
+            _bars(axes, by_method[method], cell, colours(methods)[method], 1.14 * j, i)
+    for j, cell in enumerate(cells):
+        axes.text(1.14 * j, -0.08, title(*cell), size=8, weight="bold")
+    told = "Where the truth falls in the ensemble: PIT, 16 bins, line at 1"
+    axes.text(-1.05, -0.6, told, weight="bold", size=10)
+    axes.text(3.6, -0.6, "flat: reliable, U: too narrow, dome: too wide", size=8.5)
     return figure
 
 
-def _bars(axes: Axes, run: Scores, cell: Cell, colour: str) -> None:
+def _bars(axes: Axes, run: Scores, cell: Cell, colour: str, left: float, row: int) -> None:
+    """One histogram in the unit square at (left, row), of heights up to 3; all in one axes."""
     share = next((r["histogram"] for r in run["rank"] if (r["variable"], r["level"]) == cell), [])
     values = np.nan_to_num(np.array(share, float)) * len(share)
-    axes.bar(np.arange(len(values)), values, width=1.0, color=colour, lw=0)
-    axes.axhline(1, color=INK, lw=0.8)
-    axes.set(xticks=[], yticks=[0, 1, 2, 3], ylim=(0, 3))
+    base, scale = row + 0.94, 0.86 / 3
+    if len(values):
+        tops = np.repeat(base - scale * np.minimum(values, 3.0), 2)
+        edges = left + np.repeat(np.arange(len(values) + 1), 2)[1:-1] / len(values)
+        axes.fill_between(edges, base, tops, color=colour, lw=0)
+    axes.plot([left, left + 1], [base, base], color=FAINT, lw=0.8)
+    axes.plot([left, left + 1], [base - scale] * 2, color=INK, lw=0.8)
 
 
 def spectra(runs: Sequence[Scores], cells: Sequence[Cell], columns: int = 3) -> Figure | None:
@@ -196,7 +219,7 @@ def spectra(runs: Sequence[Scores], cells: Sequence[Cell], columns: int = 3) -> 
     runs = [run for run in runs if run["spectra"]]
     if not runs:
         return None
-    figure, axes = panels(-(-len(cells) // columns), min(columns, len(cells)))
+    figure, axes = panels(-(-len(cells) // columns), min(columns, len(cells)), head=HEAD)
     methods = [run["method"] for run in runs]
     palette = colours(methods)
     for panel, cell in zip(axes.flat, cells, strict=False):
@@ -206,6 +229,8 @@ def spectra(runs: Sequence[Scores], cells: Sequence[Cell], columns: int = 3) -> 
         panel.set_title(title(*cell))
         panel.set(xscale="log", yscale="log", xlabel="zonal wavenumber")
         panel.set_ylim(bottom=panel.get_ylim()[1] * 1e-7)
+        logarithmic(panel.xaxis, 1)
+        logarithmic(panel.yaxis, 7)
     for panel in axes.flat[len(cells) :]:
         blank(panel)
     _legend(figure, methods, "Power: members (lines), error of the mean (dots), truth (black)")

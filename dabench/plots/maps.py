@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dabench.headlines import Cell, in_order, title, units
-from dabench.plots.style import INK, colours, panels
+from dabench.plots.style import INK, colours
 from dabench.series import field, seconds
 
 SYMMETRIC = ("wind", "vorticity", "divergence", "velocity")
@@ -28,13 +28,14 @@ def maps(trees: Mapping[str, xr.DataTree], cell: Cell, cycle: int) -> Figure:
     methods = in_order(reached)
     truth = _at(next(iter(reached.values())), "truth", cell, cycle)
     means = {m: _at(reached[m], "mean", cell, cycle) for m in methods}
-    figure, axes = panels(2, 1 + len(methods), width=2.9, height=1.75, share=True)
+    figure = Figure(figsize=(max(2.9 * (1 + len(methods)), 9.0), 3.5), layout="constrained")
+    axes = figure.subplots(2, 1 + len(methods), sharex=True, sharey=True, squeeze=False)
     limits, cmap = _range(cell[0], truth.values)
     shown = _map(axes[0, 0], truth, cmap, limits)
     axes[0, 0].set_title("Truth")
     errors = {m: x - truth for m, x in means.items()}
     bound = float(np.nanquantile(np.abs([e.values for e in errors.values()]), 0.99)) or 1.0
-    wrong = None
+    wrong = shown
     for above, below, method in zip(axes[0, 1:], axes[1, 1:], methods, strict=True):
         _map(above, means[method], cmap, limits)
         above.set_title(method)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dabench.headlines import REFERENCE, Cell, in_order, title, values_of
-from dabench.plots.style import INK, colours, panels
+from dabench.plots.style import INK, colours, logarithmic, panels
 from dabench.seeds import over_seeds
 
 Scores = Mapping[str, Any]
@@ -24,6 +24,21 @@ def pareto(runs: Sequence[Scores], cell: Cell) -> Figure | None:
     CRPS is that of all variables and levels over the unconditional ensemble's (geometric mean), or
     of one cell where there is no such row.
     """
+    found = costs_and_skill(runs, cell)
+    if found is None:
+        return None
+    shown, what = found
+    figure, axes = panels(1, len(shown), width=4.5, height=3.0)
+    for panel, (label, points) in zip(axes.flat, shown.items(), strict=True):
+        _points(panel, points)
+        panel.set(xlabel=label, ylabel=what)
+    return figure
+
+
+def costs_and_skill(
+    runs: Sequence[Scores], cell: Cell
+) -> tuple[dict[str, dict[str, tuple[float, float]]], str] | None:
+    """(cost, skill) by kind of cost and method, and what the skill is; None where there is none."""
     names = in_order({run["method"] for run in runs})
     by_method = {name: [run for run in runs if run["method"] == name] for name in names}
     skill, what = _skill(by_method, cell)
@@ -33,13 +48,7 @@ def pareto(runs: Sequence[Scores], cell: Cell) -> Figure | None:
         points = {m: p for m, p in points.items() if p[0] and p[1]}
         if len(points) > 1 or (points and cost == "wall_seconds_a_cycle"):
             shown[label] = points
-    if not shown:
-        return None
-    figure, axes = panels(1, len(shown), width=4.5, height=3.0)
-    for panel, (label, points) in zip(axes.flat, shown.items(), strict=True):
-        _points(panel, points)
-        panel.set(xlabel=label, ylabel=what)
-    return figure
+    return (shown, what) if shown else None
 
 
 def _skill(by_method: Mapping[str, list[Scores]], cell: Cell) -> tuple[dict[str, Any], str]:
@@ -82,5 +91,9 @@ def _points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
             best = y
     axes.step(*zip(*front, strict=True), where="post", color=INK, lw=0.8, ls=":")
     axes.set(xscale="log", yscale="log")
+    for axis, values in zip(
+        (axes.xaxis, axes.yaxis), zip(*points.values(), strict=True), strict=True
+    ):
+        logarithmic(axis, float(np.log10(max(values) / min(values))))
     axes.grid(True, axis="both")
     axes.margins(0.15)

@@ -1,6 +1,7 @@
 """How figures look, and how they reach the disk: SVG for light and dark pages, PNG for slides."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from dabench.archive import replace
 
@@ -87,13 +90,12 @@ def dashes(methods: list[str]) -> dict[str, Any]:
     return {m: (4, 2) if m.split("-")[0] in REFERENCES else kind for m, kind in kinds.items()}
 
 
-def save(figure: Figure, out: Path, name: str, png: bool = True) -> list[Path]:
+def save(figure: Figure, out: Path, name: str) -> list[Path]:
     """Write `name.svg`, `name-dark.svg` and `name.png`; the same figure gives the same bytes."""
     svg = _render(figure, "svg")
     figure.set_layout_engine("none")  # it is laid out now
     files = {f"{name}.svg": svg, f"{name}-dark.svg": darken(svg)}
-    if png:
-        files[f"{name}.png"] = _render(figure, "png")
+    files[f"{name}.png"] = _render(figure, "png")
     out.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         replace(out / file, content)
@@ -104,7 +106,16 @@ def _render(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, metadata=metadata, dpi=150)
-    return buffer.getvalue()
+    return _rounded(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _rounded(svg: bytes) -> bytes:
+    """Coordinates with two decimals, of a point, are as good as six."""
+    return GEOMETRY.sub(lambda found: DECIMALS.sub(rb"\1", found[0]), svg)
+
+
+GEOMETRY = re.compile(rb'\b(?:d|x|y|transform|points)="[^"]*"')
+DECIMALS = re.compile(rb"(\.\d\d)\d+")
 
 
 def darken(svg: bytes) -> bytes:
@@ -115,19 +126,42 @@ def darken(svg: bytes) -> bytes:
     return svg
 
 
-FULL_WIDTH = 9.0  # inches
+FULL_WIDTH = 9.0
+LEFT, RIGHT, BOTTOM, GAP, ABOVE = 0.62, 0.12, 0.48, 0.58, 0.32
+"""Width of a figure and room about its panels, inches."""
 
 
 def panels(
-    rows: int, columns: int, width: float = 3.0, height: float = 2.1, share: bool = False
+    rows: int, columns: int, width: float = 3.0, height: float = 2.1, head: float = 0.0
 ) -> tuple:
-    """A figure with a grid of axes (row, column); `share`: all have the same ranges.
+    """A figure with a grid of axes (row, column), laid out by hand: that is ten times as quick.
 
     Figures are shown at one width, so few columns get wide panels rather than large letters.
+
+    Arguments:
+        width, height: Of a panel with what is about it, inches.
+        head: Room above all panels.
     """
-    size = (max(width * columns, FULL_WIDTH), height * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
+    wide, high = max(width * columns, FULL_WIDTH), height * rows + head
+    figure = Figure(figsize=(wide, high))
+    inner = (wide - LEFT - RIGHT - (columns - 1) * GAP) / columns
+    panel = (high - head - ABOVE - BOTTOM - (rows - 1) * (BOTTOM + ABOVE)) / rows
+    figure.subplots_adjust(
+        LEFT / wide,
+        BOTTOM / high,
+        1 - RIGHT / wide,
+        1 - (head + ABOVE) / high,
+        GAP / inner,
+        (BOTTOM + ABOVE) / panel,
+    )
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def logarithmic(axis: Axis, decades: float) -> None:
+    """Few ticks of plain numbers; at 1, 2, 5 where the axis is short."""
+    axis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=7))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+    axis.set_minor_locator(NullLocator())
 
 
 def blank(axes: Axes) -> None:
