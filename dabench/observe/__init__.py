@@ -1,6 +1,7 @@
 """What is observed: the network of a scenario, its operator h, its noise, and y made from truth."""
 
 import hashlib
+import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pandas as pd
 from jaxtyping import Array, Float, Key, Num
 
 from dabench.observe.locations import place, withheld
-from dabench.observe.operators import Rows, operator, resolve
+from dabench.observe.operators import Rows, defined, operator, resolve
 from dabench.scenario import Group
 from dabench.stations import Misfit
 from dabench.systems.base import Layout
@@ -99,8 +100,9 @@ def build_withheld(groups: Sequence[Group], layout: Layout) -> Network | None:
 
 def _network(groups: Sequence[Group], layout: Layout, kept_back: bool) -> Network | None:
     """What is kept back from methods, or what is not; None if that is nothing."""
-    found = [(g.name, _rows(i, g, layout, kept_back)) for i, g in enumerate(groups)]
-    parts = [(name, rows) for name, rows in found if rows is not None]
+    parts = [
+        (g.name, rows) for i, g in enumerate(groups) for rows in _rows(i, g, layout, kept_back)
+    ]
     if not parts:
         return None
     table = pd.concat([_table(*part) for part in parts]).reset_index(drop=True)
@@ -123,13 +125,20 @@ def observe(
     return Observation(jnp.asarray(time), y + jnp.asarray(network.error_std, y.dtype) * noise)
 
 
-def _rows(i: int, group: Group, layout: Layout, kept_back: bool) -> Rows | None:
+def _rows(i: int, group: Group, layout: Layout, kept_back: bool) -> list[Rows]:
+    """Targets that the same stations see are together; those that none sees are left out."""
     try:
         stations, targets = place(group, layout), resolve(group, layout)
         chosen = withheld(group, stations) == kept_back
-        return Rows(stations.where(chosen), targets) if chosen.any() else None
+        seen = [chosen & defined(t, stations, layout) for t in targets]
     except Misfit as e:
         raise Misfit(("observations", i, *e.path), e.problem) from None
+    together = itertools.groupby(zip(targets, seen, strict=True), lambda pair: pair[1].tolist())
+    return [
+        Rows(stations.where(np.array(mask)), [target for target, _ in pairs])
+        for mask, pairs in together
+        if any(mask)
+    ]
 
 
 def _table(group: str, rows: Rows) -> pd.DataFrame:

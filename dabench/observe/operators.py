@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from dabench.explain import suggest
 from dabench.observe.locations import Stations
@@ -71,6 +71,16 @@ def resolve(group: Group, layout: Layout) -> list[Target]:
         raise Misfit(("variables",), f"differ in units ({listed}); give each a group of its own")
     std = _error_std(group, wanted)
     return [Target(*key, known[key], units[key], std[key]) for key in wanted]
+
+
+def defined(target: Target, stations: Stations, layout: Layout) -> Bool[np.ndarray, "station"]:
+    """Where a target has a meaning at all corners of a station; Misfit if nowhere."""
+    if layout.undefined is None:
+        return np.ones(len(stations.index), bool)
+    missing = layout.undefined[list(target.channels)][:, stations.index].any((0, 2))
+    if missing.all():
+        raise Misfit(("locations",), f"{target.variable} has no value at any of these stations")
+    return np.logical_not(missing)
 
 
 def _observable(layout: Layout) -> dict[tuple[str, float | None], tuple[int, ...]]:

@@ -37,6 +37,8 @@ class Layout:
         periodic: Whether the sites form a ring.
         dtype: Of the state.
         land: (point,) which points are on land, where that is known.
+        undefined: (channel, point) where a field has no meaning, as the sea-surface temperature on
+            land has none; nobody observes it there.
     """
 
     channels: tuple[Channel, ...]
@@ -45,6 +47,7 @@ class Layout:
     periodic: bool = False
     dtype: str = "float32"
     land: np.ndarray | None = None
+    undefined: np.ndarray | None = None
 
     @property
     def points(self) -> int:

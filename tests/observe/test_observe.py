@@ -1,12 +1,16 @@
 """Networks: rows, noise and the names of observations."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from grids import ring, sphere, state
 
 from dabench.observe import Network, build, observe, stream
 from dabench.scenario import Group
+from dabench.stations import Misfit
 
 
 def seen(seed: int, cycle: int, network: Network, x: np.ndarray) -> np.ndarray:
@@ -112,3 +116,25 @@ def test_streams_of_one_seed_differ():
 def test_observations_have_the_state_dtype():
     layout, x = sphere(), state(sphere()).astype("float32")
     assert seen(0, 1, build([TEMPERATURE, WIND], layout), x).dtype == np.float32
+
+
+def test_what_has_no_meaning_somewhere_is_not_observed_there():
+    """The first channel means nothing east of 180 degrees; corners of a station may reach there."""
+    layout = sphere()
+    undefined = np.zeros(layout.shape[1:], bool)
+    undefined[0] = layout.positions["longitude"] > 180
+    masked = replace(layout, undefined=undefined)
+    plain, network = (build([TEMPERATURE, WIND], each) for each in (layout, masked))
+    expected = plain.table[
+        (plain.table["variable"] != "2m_temperature") | (plain.table["longitude"] <= 180)
+    ]
+    pd.testing.assert_frame_equal(network.table, expected.reset_index(drop=True))
+    x = state(layout)
+    np.testing.assert_array_equal(network.h(x), np.asarray(plain.h(x))[expected.index])
+    between = Group(
+        variables=["2m_temperature"], locations={"points": [[5, 175], [5, 185]]}, error_std=1
+    )
+    assert build([between], masked).table["longitude"].tolist() == [175]
+    nowhere = Group(variables=["2m_temperature"], locations={"points": [[5, 185]]}, error_std=1)
+    with pytest.raises(Misfit, match="2m_temperature has no value at any of these stations"):
+        build([nowhere], masked)

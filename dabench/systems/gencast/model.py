@@ -1,6 +1,6 @@
 """GenCast as a diffusion model of the state: two frames 12 hours apart, in physical units."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -57,11 +57,13 @@ class GenCast:
         self.task = checkpoint.config.task_config
         stacked = channels.targets(self.task)
         units = [dataset.UNITS.get(field.name, "1") for field in stacked]
+        self.no_sea = _where_no_sea(stacked, land, len(latitude) * len(longitude))
         self.layout = Layout(
             tuple(Channel(f.name, u, f.level) for f, u in zip(stacked, units, strict=True)),
             {"latitude": np.asarray(latitude), "longitude": np.asarray(longitude)},
             frames=channels.frames(self.task),
             land=static["land_sea_mask"] > 0.5 if "land_sea_mask" in static else None,
+            undefined=self.no_sea,
         )
         self.sampler = sampler(checkpoint.config.sampler_config)
         self.network = Network(
@@ -77,7 +79,6 @@ class GenCast:
         self.static, self.project, self.batch = dict(static), project, batch
         self.fields = self.layout.shape[1:]
         self.target_size = int(np.prod(self.fields))
-        self.no_sea = self._where_no_sea(land)
 
     def condition(self, x: Members, time: Time) -> Float[Array, "member point feature"]:
         """The known channels' part of the network; `time` in seconds since 1970."""
@@ -156,16 +157,17 @@ class GenCast:
         mask = self.no_sea.reshape((1,) * (frames.ndim - 2) + self.fields)
         return jnp.where(mask, jnp.asarray(self.normaliser.fill, frames.dtype), frames)
 
-    def _where_no_sea(self, land: np.ndarray | None) -> Bool[np.ndarray, "channel point"]:
-        mask = np.zeros(self.fields, bool)
-        if land is not None and SST in self.task.target_variables:
-            mask[self.layout.channel(SST)] = land
-        return mask
-
     def _clock(self, seconds: Time) -> dict[str, Float[Array, "point"]]:
         waves = clock.features(seconds, self.layout.coords["longitude"])
         repeat = len(self.layout.coords["latitude"])
         return {name: jnp.tile(wave, repeat) for name, wave in waves.items()}
+
+
+def _where_no_sea(
+    stacked: Sequence[channels.Field], land: np.ndarray | None, points: int
+) -> Bool[np.ndarray, "channel point"]:
+    no_sea = np.zeros(points, bool) if land is None else land
+    return np.array([f.name == SST for f in stacked])[:, None] & no_sea[None]
 
 
 def sampler(config: SamplerConfig) -> Sampler:
