@@ -1,5 +1,6 @@
 """Optimal interpolation: the covariances of the climate in place of an ensemble's."""
 
+import math
 from typing import Annotated, Literal, NamedTuple
 
 import jax
@@ -55,7 +56,7 @@ def climate_departures(
     chosen = np.linspace(0, len(climate) - 1, min(draws, len(climate))).astype(int)
     x = jnp.asarray(climate)[chosen]
     seen = scaled(x, jnp.zeros(network.size, x.dtype), network)
-    return np.sqrt(scale) * anomalies(x), np.sqrt(scale) * seen.S
+    return math.sqrt(scale) * anomalies(x), math.sqrt(scale) * seen.S
 
 
 def oi(
@@ -92,7 +93,7 @@ def oi(
     unit = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())
 
     def from_climate(key: Key[Array, ""], n: int) -> Members:
-        departures = anomalies(draw(key, climate, n)) * np.sqrt(n / max(n - 1, 1))
+        departures = anomalies(draw(key, climate, n)) * math.sqrt(n / max(n - 1, 1))
         return mean(climate).astype(departures.dtype)[None] + departures
 
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:

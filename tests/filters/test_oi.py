@@ -76,3 +76,13 @@ def test_on_the_sphere_both_routes_agree(key):
     pairs, rows = (m.step(key, m.init(x), obs)[0].x for m in by)
     np.testing.assert_allclose(pairs, rows, atol=1e-12)
     assert abs(pairs - x).max() > 0.3
+
+
+@pytest.mark.parametrize("background", ["forecast", "climatology"])
+def test_single_precision_stays_what_it_is(key, background):
+    line = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float32")
+    climate = CLIMATE.astype(np.float32)
+    method = oi(Problem(Still(line), NETWORK, climate), draws=30, background=background)
+    y = Observation(jnp.zeros(()), jnp.ones(3, jnp.float32))
+    after, _ = jax.eval_shape(method.step, key, method.init(jnp.asarray(climate[:4])), y)
+    assert after.x.dtype == jnp.float32
