@@ -33,7 +33,7 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None
         fit = _fit(
             "background_error", about["error_std"], *(a[cycles, of_kind] for a in (d, variance))
         )
-        weighed = (d * left)[cycles, of_kind].mean() / about["error_std"] ** 2
+        weighed = _average((d * left)[cycles, of_kind]) / about["error_std"] ** 2
         rows.append(about | fit | {"desroziers": plain(weighed)})
     return {"groups": rows, "chi2": [plain(v) for v in _chi2(d, variance)]}
 
@@ -121,15 +121,20 @@ def _fit(error: str, error_std: float, d: np.ndarray, variance: np.ndarray) -> d
     Arguments:
         error: What the root of mean d^2 - R is called.
     """
-    mean_square = (d**2).mean()
+    mean_square = _average(d**2)
     numbers = {
-        "bias": d.mean(),
+        "bias": _average(d),
         "rms": np.sqrt(mean_square),
-        "expected_rms": np.sqrt(variance.mean()),
+        "expected_rms": np.sqrt(_average(variance)),
         error: np.sqrt(np.fmax(mean_square - error_std**2, 0.0)),
-        "chi2": (d**2 / variance).mean(),
+        "chi2": _average(d**2 / variance),
     }
     return {name: plain(value) for name, value in numbers.items()}
+
+
+def _average(values: np.ndarray) -> float:
+    """NaN where there are no cycles to average over."""
+    return values.mean() if values.size else np.nan
 
 
 def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, dict[str, Any]]:

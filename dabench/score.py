@@ -162,8 +162,8 @@ def _series(name: str, scores: xr.Dataset, size: int) -> list[dict[str, Any]]:
 def _rows(
     name: str, scores: xr.Dataset, cycles: slice, size: int, sound: bool
 ) -> list[dict[str, Any]]:
-    """Headline values of every cell."""
-    part = scores.isel(cycle=cycles).transpose(..., "cycle")
+    """Headline values of every cell; null, whatever was scored, where the run is not sound."""
+    part = (scores.isel(cycle=cycles) if sound else scores).transpose(..., "cycle")
     rows = []
     for metric, estimate in headline(part, size).items():
         for region, level, numbers in _cells(estimate):
@@ -235,10 +235,11 @@ def _spectra(tree: xr.DataTree, cycles: slice) -> list[dict[str, Any]]:
 
 def tidy(scores: dict[str, Any]) -> pd.DataFrame:
     """One row a value: variable, level, region, metric, cycle (-1: headline), value, low, high."""
-    headline = pd.DataFrame(scores["scores"]).assign(cycle=-1)
+    names = ["variable", "level", "region", "metric", "value", "low", "high"]
+    headline = pd.DataFrame(scores["scores"], columns=names).assign(cycle=-1)
     series = pd.DataFrame(scores["series"]).rename(columns={"values": "value"})
     series["cycle"] = [list(range(len(v))) for v in series["value"]]
     table = pd.concat([headline, series.explode(["value", "cycle"])], ignore_index=True)
     numbers = {c: table[c].astype(float) for c in ("level", "value", "low", "high")}
-    names = {c: table[c].astype("category") for c in ("variable", "region", "metric")}
-    return table.assign(**numbers, **names, cycle=table["cycle"].astype("int32"))
+    labels = {c: table[c].astype("category") for c in ("variable", "region", "metric")}
+    return table.assign(**numbers, **labels, cycle=table["cycle"].astype("int32"))

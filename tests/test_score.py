@@ -106,6 +106,21 @@ def test_divergence_is_a_result_and_its_series_stay(run):
     ]
 
 
+def test_a_run_that_diverged_during_its_spinup_has_null_scores_too(run):
+    mock_run.write(run, status="diverged at cycle 3", completed=3, spinup=6)
+    scores = score.score_run(run)
+    assert {row["metric"] for row in scores["scores"]} >= {"rmse", "crps", "spread_skill"}
+    assert {row["value"] for row in scores["scores"]} == {None}
+    assert {row["chi2"] for row in scores["observations"]["groups"]} == {None}
+
+
+def test_a_run_that_is_still_in_its_spinup_has_series_but_no_scores(run):
+    mock_run.write(run, status="running", completed=3, spinup=6)
+    scores = score.score_run(run)
+    assert scores["scores"] == []
+    assert len(series(scores, "temperature", 500.0, "rmse")) == 4
+
+
 def test_points_without_truth_do_not_count_and_the_share_of_the_others_is_stated(run):
     rec = mock_run.record(mock_run.SPHERE)
     sea = slice(0, 28)
