@@ -1,0 +1,56 @@
+"""README and CONTRIBUTING: their commands exist, their scenario is one, their files are there."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from dabench import schema, yamlfile
+from docs.blocks import Block, blocks, output, parse
+from docs.refresh import HERE, pages
+
+ROOT = HERE.parent
+TEXTS = {name: (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md")}
+COMMANDS = sorted(
+    {
+        command
+        for text in TEXTS.values()
+        for line in re.findall(r"^ {4}(.*\bdabench [a-z].*?)(?: +#.*)?$", text, re.MULTILINE)
+        for command in line.split(" && ")
+    }
+)
+YAML = [
+    block
+    for page in (*pages().values(), TEXTS["README.md"])
+    for block in blocks(page)
+    if block.kind == "yaml"
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_one(command):
+    parse(command)
+
+
+def test_commands_are_looked_for():
+    assert len(COMMANDS) > 15
+
+
+@pytest.mark.parametrize("block", YAML, ids=lambda b: b.file or "README.md")
+def test_a_file_that_is_shown_is_sound(block: Block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("shown.yaml").write_text(block.text)
+    data = json.loads(json.dumps(yamlfile.read(Path("shown.yaml")).data))
+    kind = "baseline" if "filter" in data else "scenario"
+    jsonschema.validate(data, json.loads((schema.FOLDER / f"{kind}.json").read_text()))
+    assert f"a sound {kind}" in output("dabench check shown.yaml")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_files_that_are_named_are_there(name):
+    for path in re.findall(
+        r"`((?:dabench|docs|scenarios|benchmarks|leaderboard)/[\w./-]+)`", TEXTS[name]
+    ):
+        assert (ROOT / path).exists(), path
