@@ -13,7 +13,7 @@ import numpy as np
 from jax.stages import Compiled
 from jaxtyping import Array, Bool, Float, Num, PyTree
 
-from dabench import archive, footprint, withheld
+from dabench import archive, footprint, processes, withheld
 from dabench.archive import Archive, Record
 from dabench.errors import UserError
 from dabench.filters.base import Filter, Info
@@ -186,18 +186,22 @@ class _Loop:
 
     def __init__(self, method: Filter, twin: Twin, carry: PyTree, folder: Path, keep: bool):
         self.twin, self.layout, self.keep = twin, twin.system.layout, keep
-        self.archive, self.pending = Archive(folder), []
+        self.archive, self.pending, self.writes = Archive(folder), [], processes.leads()
         self.clock = self.flushed = time.perf_counter()
         self.peak = footprint.peak_bytes()
         key, weights = stream(twin.seed, "filter"), jnp.asarray(headline(self.layout))
         self.key = jax.jit(lambda k: jax.random.fold_in(key, k))
-        self.carry = carry
-        self.step, self.info = compile_step(method, key, carry, twin.observation(1), twin.withheld)
+        self.carry = processes.everywhere(carry)
+        first = processes.everywhere((key, twin.observation(1)))
+        self.step, self.info = compile_step(method, first[0], self.carry, first[1], twin.withheld)
         self.summarise = jax.jit(lambda x, truth, k: summarise(x, truth[k], self.layout, weights))
 
     def run(self, attrs: dict[str, Any], report: Report) -> str:
-        self.archive.clean()
+        if self.writes:
+            self.archive.clean()
+        processes.wait("clean")
         start = self._resume()
+        processes.agree(-1 if start is None else start, f"{self.archive.folder}: cycles")
         if start is None:
             start = 0
             self._create(attrs)
@@ -213,14 +217,15 @@ class _Loop:
 
     def _advance(self, k: int) -> tuple[Info, float, Array]:
         """One cycle on the device: from posterior to posterior."""
-        obs, key = jax.block_until_ready((self.twin.observation(k), self.key(np.uint32(k))))
+        obs = self.twin.observation(k)
+        given = jax.block_until_ready(processes.everywhere((self.key(np.uint32(k)), obs)))
         begin = time.perf_counter()
-        self.carry, info = jax.block_until_ready(self.step(key, self.carry, obs))
-        return info, time.perf_counter() - begin, obs.y
+        self.carry, info = jax.block_until_ready(self.step(given[0], self.carry, given[1]))
+        return processes.here(info), time.perf_counter() - begin, obs.y
 
     def _record(self, k: int, y: Any, info: Mapping[str, Any], seconds: float) -> Summary:
         """Copy one cycle to the host, in line for the archive."""
-        s = self.summarise(self.carry.x, self.twin.truth, k)
+        s = self.summarise(processes.here(self.carry.x), self.twin.truth, k)
         begin, self.clock = self.clock, time.perf_counter()
         clocks = {"seconds": np.float64(seconds), "wall_seconds": np.float64(self.clock - begin)}
         fields = (s.truth, s.mean, s.spread, s.members if self.keep else None)
@@ -235,7 +240,7 @@ class _Loop:
         if self.twin.withheld is None or background is None:
             return None
         y = self.twin.verification(k)
-        analysis = withheld.at(self.twin.withheld, self.carry.x, "analysis")
+        analysis = withheld.at(self.twin.withheld, processes.here(self.carry.x), "analysis")
         return {"y": y if k else np.full_like(y, np.nan), **background, **analysis}
 
     def _create(self, attrs: dict[str, Any]) -> None:
@@ -244,7 +249,7 @@ class _Loop:
         )
         y = np.full(self.twin.network.size, np.nan, self.layout.dtype)
         self._record(0, y, nothing, np.nan)
-        if archive.attributes(self.archive.folder) is None:
+        if self.writes and archive.attributes(self.archive.folder) is None:
             self.archive.create(self._labelled(), self.twin.times, attrs)
         self._flush(0)
 
@@ -254,7 +259,7 @@ class _Loop:
         saved = self.archive.restore([_plain(leaf).dtype for leaf in leaves])
         if saved is None:
             return None
-        self.carry = tree.unflatten(map(_like, leaves, saved[1]))
+        self.carry = processes.everywhere(tree.unflatten(map(_like, leaves, saved[1])))
         self.flushed = time.perf_counter()
         return saved[0]
 
@@ -267,15 +272,18 @@ class _Loop:
 
     def _flush(self, k: int) -> None:
         """All cycles up to k to the archive, which then goes on from there."""
-        if self.pending:
+        if self.pending and self.writes:
+            carry = jax.tree.leaves(processes.here(self.carry))
             self.archive.append(self._labelled())
-            self.archive.mark(k, [np.asarray(_plain(leaf)) for leaf in jax.tree.leaves(self.carry)])
+            self.archive.mark(k, [np.asarray(_plain(leaf)) for leaf in carry])
         self.pending, self.flushed = [], time.perf_counter()
 
     def _finish(self, k: int, status: str) -> str:
         self._flush(k)
-        self.archive.update(memory=footprint.used_by(self.step, self.peak, footprint.peak_bytes()))
-        self.archive.finish(status)
+        if self.writes:
+            used = footprint.used_by(self.step, self.peak, footprint.peak_bytes())
+            self.archive.update(memory=used)
+            self.archive.finish(status)
         return status
 
 
@@ -292,7 +300,7 @@ def compile_step(
         carry, info = method.step(key, carry, obs)
         return carry, withheld.compared(kept, info)
 
-    traced = jax.jit(step).trace(key, carry, obs)
+    traced = jax.jit(step, out_shardings=processes.replicated()).trace(key, carry, obs)
     after, info = traced.out_info
     before = jax.tree.map(lambda a: (a.shape, a.dtype), carry)
     if before != jax.tree.map(lambda a: (a.shape, a.dtype), after):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from dabench import archive, folder, memory, settings
+from dabench import archive, folder, memory, processes, settings
 from dabench.baseline import DEFAULT_METHODS, Baseline, load_baseline
 from dabench.errors import UserError
 from dabench.process import set_up_jax, terminable
@@ -75,11 +76,12 @@ class Job:
 
     def run(self, fresh: bool, store_members: bool | None, console: Console) -> str:
         """To the end of the archive; returns its status."""
-        with folder.lock(self.folder):
-            if fresh and (aside := folder.set_aside(self.folder)):
+        with folder.lock(self.folder) if processes.leads() else nullcontext():
+            if fresh and processes.leads() and (aside := folder.set_aside(self.folder)):
                 console.print(
                     f"{self.label}: the old run is now {aside}", markup=False, soft_wrap=True
                 )
+            processes.wait("set aside")
             folder.check(self.folder, self.identity)
             if store_members is None and (status := archive.ended(self.folder)):
                 return status
@@ -241,7 +243,7 @@ def execute(
         store_members: Archive every member; None: as a run that goes on did, or where all take
             less than 1 GiB.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(stderr=True, quiet=not processes.leads())
     if not fresh:
         for job in jobs:
             folder.check(job.folder, job.identity)

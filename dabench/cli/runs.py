@@ -45,14 +45,23 @@ def run(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate; run nothing.")] = False,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Run with other processes: the first one's address."
+        ),
+    ] = None,
+    count: Annotated[int | None, typer.Option("--processes", min=1, help="How many.")] = None,
+    process: Annotated[int | None, typer.Option(min=0, help="Which of them this is.")] = None,
 ) -> None:
     """Run methods on a scenario, score them, draw them, print a table, write the leaderboard."""
-    from dabench import estimate
+    from dabench import estimate, processes
     from dabench import run as running
     from dabench.seeds import seed_list
 
     if seed is not None and seeds is not None:
         raise UserError("--seed and --seeds: give one of the two")
+    processes.join(coordinator, count, process)
     plans = [
         running.plan(
             scenario,
@@ -73,7 +82,8 @@ def run(
     jobs = [job for plan in plans for job in plan]
     try:
         outcome = running.execute(jobs, fresh=fresh, store_members=store_members)
-        evaluate(outcome.folders, out)
+        if processes.leads():
+            evaluate(outcome.folders, out)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; all whole cycles are kept. Go on with:\n  {again()}", err=True)
         raise typer.Exit(130) from None
