@@ -15,20 +15,24 @@ from benchmarks.race import ROUNDS, Row
 
 NAMES = ("denoiser", "guidance", "letkf", "scoring", "site", "precision", "whole", "devices")
 
+ACCELERATOR = "accelerator"
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the comparisons that are asked for; what fails is told at the end."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="smaller cases, minutes in all")
+    parser.add_argument("--gpu", action="store_true", help=f"{ACCELERATOR} alone: one-degree sizes")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default {ROUNDS}")
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), help="file to write")
     given = parser.parse_args(arguments)
+    names = (ACCELERATOR,) if given.gpu else given.names or NAMES
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"unknown {', '.join(sorted(unknown))}; known: {', '.join(NAMES)}")
     if given.rounds < 1:
         parser.error("--rounds must be at least 1")
-    sys.exit(1 if measure(given.names or NAMES, given.quick, given.rounds, given.json) else 0)
+    sys.exit(1 if measure(names, given.quick, given.rounds, given.json) else 0)
 
 
 def measure(names: Any, quick: bool, rounds: int, file: Path) -> list[str]:
@@ -51,7 +55,7 @@ def measure(names: Any, quick: bool, rounds: int, file: Path) -> list[str]:
         found["rows"] += [row.plain() for row in rows]
         file.write_text(json.dumps(found, indent=1))
         console.print(table(name, rows))
-    console.print(f"results   {file}", *found["failed"], sep="\n")
+    console.print(f"results   {file}", *found["failed"], sep="\n", markup=False)
     return found["failed"]
 
 
