@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -34,6 +35,40 @@ class Profile(Strict):
     filter: dict[str, Any] = Field(default_factory=dict)
 
 
+class Trial(Strict):
+    """One choice of settings that was tried.
+
+    Arguments:
+        objective: The smaller the better; null where there is none.
+        status: Of the run.
+        settings: Those that were searched; none: the baseline as it was.
+    """
+
+    objective: float | None
+    status: str
+    settings: dict[str, Any]
+
+
+class Tuned(Strict):
+    """How the settings were found, as `dabench tune` writes it.
+
+    Arguments:
+        metric: What the objective averages.
+        period: Where it differs from the scenario, which scores none of it.
+        scenario: Digest.
+        commit: Of dabench.
+        best: The smallest objective.
+        trials: All that were tried.
+    """
+
+    metric: str
+    period: dict[str, Any]
+    scenario: str
+    commit: str
+    best: float
+    trials: tuple[Trial, ...]
+
+
 class Entry(Strict):
     """What a baseline's file holds.
 
@@ -42,12 +77,14 @@ class Entry(Strict):
         filter: Name and settings.
         profiles: Named sets of other values.
         reference: Where the values come from.
+        tuned: The search that found them.
     """
 
     members: Count
     filter: Choice
     profiles: dict[ProfileName, Profile] = Field(default_factory=dict)
     reference: str = ""
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +99,7 @@ class Baseline:
         arguments: The same as the factory takes them.
         profile: The file's profile that was used.
         reference: Where the values come from.
+        tuned: The search that found them, where there was one.
     """
 
     name: str
@@ -71,6 +109,7 @@ class Baseline:
     arguments: Mapping[str, Any] = field(repr=False)
     profile: str | None = None
     reference: str = ""
+    tuned: Tuned | None = None
 
     @property
     def digest(self) -> str:
@@ -98,12 +137,9 @@ def load_baseline(
         members: In place of the file's.
     """
     scenario = scenario if isinstance(scenario, str) else scenario.name
-    path = library.find("baselines", _own_or_general(name, scenario))
+    path = file_of(name, scenario)
     document = yamlfile.read(path)
-    entry, problems = validate(Entry, document.data)
-    problems = problems or _settings_problems(document)
-    if entry is None or problems:
-        raise report(document, problems)
+    check(document)
     if profile is not None:
         document = _with_profile(document, profile)
     for text in overrides:
@@ -112,6 +148,19 @@ def load_baseline(
         document = _with(document, ("members",), members, "--members")
     label = library.name_of("baselines", path).rsplit("/", 1)[-1]
     return _baseline(label, document, profile)
+
+
+def file_of(name: str, scenario: str) -> Path:
+    """Where a method's settings for a scenario stand."""
+    return library.find("baselines", _own_or_general(name, scenario))
+
+
+def check(document: Document) -> None:
+    """UserError with every problem of a baseline's file, of all its profiles."""
+    entry, problems = validate(Entry, document.data)
+    problems = problems or _settings_problems(document)
+    if entry is None or problems:
+        raise report(document, problems)
 
 
 def from_settings(name: str, filter_name: str, given: Mapping[str, Any], members: int) -> Baseline:
@@ -176,6 +225,7 @@ def _baseline(name: str, document: Document, profile: str | None) -> Baseline:
         arguments=settings.arguments(checked),
         profile=profile,
         reference=entry.reference,
+        tuned=entry.tuned,
     )
 
 

@@ -55,6 +55,11 @@ def read(path: Path) -> Document:
     return parse(read_text(path), str(path))
 
 
+def dump(data: dict[str, Any]) -> str:
+    """Plain data as YAML that `parse` reads: keys in their order, short collections in a line."""
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """The text of a small UTF-8 file; UserError if it is not one."""
     try:

@@ -1,0 +1,168 @@
+"""The trials of a search: which there are, which were made, and what came of each."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from dabench import yamlfile
+from dabench.errors import UserError
+from dabench.sweep.spec import Point, Range, Search, Sweep, points
+from dabench.tune.objective import climate_std, objective
+
+LOG = "trials.jsonl"
+
+
+class Trial(NamedTuple):
+    """What came of one choice of settings.
+
+    Arguments:
+        digest: Of the run, as a sweep names it.
+        settings: Those that were searched; none of them: the baseline as it was.
+        status: Of the run.
+        objective: The smaller the better; None where the run diverged or was refused.
+    """
+
+    digest: str
+    settings: dict[str, Any]
+    status: str
+    objective: float | None
+
+
+def space(changes: Sequence[str]) -> dict[str, Any]:
+    """`key=a,b,c` and `key=low..high` (`log` behind it) as lists and ranges of a sweep.
+
+    The key is `members` or a setting of the filter.
+    """
+    found: dict[str, Any] = {}
+    for text in changes:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not (key and equals and value):
+            raise UserError(f"--set {text}: is not of the form key=a,b,c or key=low..high")
+        name = key if key == "members" else f"filter.{key}"
+        found[name] = _range(text, value) if ".." in value else _list(text, value)
+    return found
+
+
+def _range(text: str, value: str) -> Range:
+    numbers, log, _ = value.partition("log")
+    try:
+        low, high = (float(n) for n in numbers.split(".."))
+        return Range(low=low, high=high, scale="log" if log else "linear")
+    except ValueError:
+        raise UserError(f"--set {text}: give a range as 0.1..0.9, or 10..1000 log") from None
+
+
+def _list(text: str, value: str) -> list[Any]:
+    return yamlfile.parse(f"[{value}]", f"--set {text}").data
+
+
+def candidates(
+    scenario: str, method: str, period: Mapping[str, Any], search: Mapping[str, Any], most: int
+) -> list[Point]:
+    """The baseline as it is, then the whole grid, or random points where it has more than `most`.
+
+    UserError where the method does not take such settings.
+    """
+    fixed: dict[str, Any] = {name: [value] for name, value in period.items()}
+    one = Sweep(scenario=scenario, methods=(method,), vary=fixed)
+    lists = [v for v in search.values() if not isinstance(v, Range)]
+    grid = len(lists) == len(search) and len(points(_sweep(one, search, None))) < most
+    many = _sweep(one, search, None if grid else Search(runs=max(most - 1, 1)))
+    found = [*points(one), *(points(many) if search else [])]
+    for point in found:
+        point.job(Path())
+    return found[:most]
+
+
+def _sweep(one: Sweep, search: Mapping[str, Any], draws: Search | None) -> Sweep:
+    return one.model_copy(update={"vary": {**one.vary, **search}, "random": draws})
+
+
+class Log:
+    """Trials that were made, one a line; what a killed process left half-written is no trial.
+
+    Arguments:
+        about: What all trials have to share to be compared; others in the file are passed over.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any]):
+        self.path, self.about = path, dict(about)
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def read(self) -> dict[str, Trial]:
+        lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
+        entries = [entry for line in lines if (entry := _entry(line))]
+        found = [Trial(**e["trial"]) for e in entries if e["about"] == self.about]
+        return {trial.digest: trial for trial in found}
+
+    def append(self, trial: Trial) -> None:
+        with open(self.path, "ab") as f:
+            line = json.dumps({"about": self.about, "trial": trial._asdict()})
+            f.write(b"\n" + line.encode() + b"\n")
+            f.flush()
+            os.fsync(f.fileno())
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def run(
+    found: Sequence[Point],
+    home: Path,
+    log: Log,
+    metric: str,
+    seconds: float | None,
+    say: Callable[[str], None],
+) -> list[Trial]:
+    """All trials that are made within a time, those of the log among them, in their order."""
+    begin, made, scale = time.monotonic(), log.read(), None
+    trials = []
+    for i, point in enumerate(found):
+        if point.digest not in made:
+            if seconds is not None and time.monotonic() - begin > seconds:
+                say(f"{seconds:g} s are over after {i} of {len(found)} trials")
+                break
+            scale = scale or climate_std(point.job(home).experiment.system)
+            made[point.digest] = _try(point, home, metric, scale)
+            log.append(made[point.digest])
+        trials.append(made[point.digest])
+        say(f"{i + 1}/{len(found)} {shown(trials[-1])}; best {shown(best(trials))}")
+    return trials
+
+
+def _try(point: Point, home: Path, metric: str, scale: Mapping[Any, float]) -> Trial:
+    from dabench.score import current_scores
+
+    settings = {k: v for k, v in point.values.items() if not k.startswith("scenario.")}
+    try:
+        job = point.job(home)
+        status = job.run(False, None, Console(quiet=True))
+    except UserError as e:
+        return Trial(point.digest, settings, f"refused: {e}", None)
+    return Trial(
+        point.digest, settings, status, objective(current_scores(job.folder), scale, metric)
+    )
+
+
+def best(trials: Sequence[Trial]) -> Trial | None:
+    """The smallest objective; the first of equals. None where none has one."""
+    sound = [t for t in trials if t.objective is not None]
+    return min(sound, key=lambda t: t.objective or 0.0, default=None)
+
+
+def shown(trial: Trial | None) -> str:
+    """A trial in a line."""
+    if trial is None:
+        return "none"
+    value = trial.status if trial.objective is None else f"{trial.objective:.5g}"
+    chosen = ", ".join(f"{k.partition('.')[2] or k}={v}" for k, v in trial.settings.items())
+    return f"{value} ({chosen or 'as it was'})"

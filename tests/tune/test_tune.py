@@ -1,0 +1,146 @@
+"""dabench tune: never on what is scored, going on where it was, and a baseline that says how."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dabench.baseline import load_baseline
+from dabench.errors import UserError
+from dabench.scenario import load_scenario
+from dabench.score import load_scores
+from dabench.systems.linear_gaussian import linear_gaussian
+from dabench.tune import period, trials
+from dabench.tune.command import tune
+from dabench.tune.objective import climate_std, objective
+from dabench.tune.trials import Log, Trial
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def go(**options) -> tuple[Path, list[str]]:
+    said: list[str] = []
+    given = {"changes": ["variance_scale=0.01,0.1,1"], "cycles": 30, "say": said.append}
+    return tune("linear_gaussian", "oi", **(given | options)), said
+
+
+def test_the_baseline_holds_the_best_trial_and_all_that_were_made(here):
+    file, said = go(metric="rmse")
+    found = load_baseline("oi", "linear_gaussian")
+    assert file == Path("baselines/linear_gaussian/oi.yaml")
+    assert found.tuned is not None
+    by = {t.settings.get("filter.variance_scale"): t.objective for t in found.tuned.trials}
+    assert set(by) == {None, 0.01, 0.1, 1}
+    best = min(by, key=lambda v: by[v])
+    assert found.settings["variance_scale"] == (0.1 if best is None else best)
+    assert found.tuned.period == {"seed": 1000, "period.cycles": 30, "period.spinup": 15}
+    assert len(said) == 4
+
+    for folder in Path("runs/tune/linear_gaussian/oi/runs/oi").glob("*/seed1000"):
+        std = float(np.sqrt(np.mean(np.var(linear_gaussian(size=16).climate, 0, ddof=1))))
+        rows = load_scores(folder)["scores"]
+        (rmse,) = [r["value"] for r in rows if (r["variable"], r["metric"]) == ("state", "rmse")]
+        assert any(v == pytest.approx(rmse / std, rel=1e-4) for v in by.values())
+
+
+def test_a_search_that_was_stopped_makes_no_trial_twice(here, monkeypatch):
+    def stop(text: str) -> None:
+        if text.startswith("2/4"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(say=stop)
+    log = Path("runs/tune/linear_gaussian/oi", trials.LOG)
+    log.write_bytes(log.read_bytes() + b'{"about": {"scen')  # as a kill may leave it
+    made, real = [], trials._try
+
+    def watched(point, *rest):
+        made.append(point.values.get("filter.variance_scale"))
+        return real(point, *rest)
+
+    monkeypatch.setattr(trials, "_try", watched)
+    file, _ = go()
+    assert made == [0.1, 1]
+    assert go()[0].read_bytes() == file.read_bytes()
+    assert made == [0.1, 1]
+
+
+def test_trials_of_another_scenario_or_metric_are_passed_over(tmp_path):
+    one, two = (Log(tmp_path / "log", {"scenario": "a", "metric": m}) for m in ("rmse", "crps"))
+    one.append(Trial("x", {}, "complete", 1.0))
+    two.append(Trial("x", {}, "complete", 2.0))
+    assert one.read()["x"].objective == 1.0
+    assert two.read()["x"].objective == 2.0
+    assert Log(tmp_path / "log", {"scenario": "b", "metric": "rmse"}).read() == {}
+
+
+def test_what_is_scored_is_refused():
+    with pytest.raises(UserError, match="seeds below 1000"):
+        go(seed=3)
+    atmosphere = load_scenario("temp_4deg")
+
+    def changes(offset=None, cycles=None):
+        asked = {"seed": 1000, "offset": offset, "cycles": cycles, "start": None}
+        return period.values(atmosphere, **asked)
+
+    assert changes()["scenario.period.offset"] == 22  # 20 cycles: 22 frames
+    period.check_apart(atmosphere, changes())
+    with pytest.raises(UserError, match="cycles 0 to 21 of the trajectory"):
+        period.check_apart(atmosphere, changes(offset=21))
+    later = load_scenario("temp_4deg").change(cycles=20)
+    later = later.model_copy(update={"period": later.period.model_copy(update={"offset": 30})})
+    period.check_apart(later, changes(offset=8))
+    with pytest.raises(UserError, match="meets"):
+        period.check_apart(later, changes(offset=9))
+    with pytest.raises(UserError, match="takes none"):
+        go(offset=3)
+
+
+def test_trials_are_a_grid_or_random_points_the_baseline_first():
+    when = period.values(
+        load_scenario("linear_gaussian"), seed=1000, cycles=10, offset=None, start=None
+    )
+
+    def found(changes, most):
+        points = trials.candidates("linear_gaussian", "oi", when, trials.space(changes), most)
+        return [{k: v for k, v in p.values.items() if k[:9] != "scenario."} for p in points]
+
+    grid = found(["variance_scale=0.1,0.2", "members=1,4"], 20)
+    assert grid[0] == {}
+    assert len(grid) == 5
+    assert {"filter.variance_scale": 0.2, "members": 4} in grid
+    drawn = found(["variance_scale=0.01..1 log", "members=1,4"], 12)
+    assert len(drawn) == 12
+    assert all(0.01 <= p["filter.variance_scale"] <= 1 for p in drawn[1:])
+    assert found(["variance_scale=0.01..1 log", "members=1,4"], 12) == drawn
+    with pytest.raises(UserError, match="variance_scal"):
+        found(["variance_scal=0.1"], 5)
+    with pytest.raises(UserError, match="range"):
+        found(["variance_scale=a..b"], 5)
+
+
+def test_the_objective_is_a_mean_over_cells_and_none_where_one_is_missing():
+    def row(variable, value, metric="rmse"):
+        about = {"variable": variable, "level": None, "region": "global"}
+        return about | {"metric": metric, "value": value}
+
+    std = {("a", None): 2.0, ("b", None): 4.0}
+    scores = {"scores": [row("a", 1.0), row("b", 1.0), row("a", 9.0, "crps")]}
+    assert objective(scores, std, "rmse") == 0.375
+    assert objective(scores, std, "crps") is None
+    assert objective({"scores": [row("a", 1.0), row("b", None)]}, std, "rmse") is None
+
+
+def test_no_climate_and_no_score_are_said(here):
+    bare = replace(linear_gaussian(size=4), climate=jnp.zeros((1, 4)))
+    with pytest.raises(UserError, match="no states of the climate"):
+        climate_std(bare)
+    with pytest.raises(UserError, match="no trial has a score"):
+        go(seconds=0.0)
+    assert not Path("baselines").exists()
