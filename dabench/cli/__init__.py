@@ -9,7 +9,7 @@ import sys
 import typer
 
 from dabench import site
-from dabench.cli import checks, runs, scores, stores
+from dabench.cli import checks, runs, scores, searches, stores
 from dabench.errors import UserError, show_cautions
 
 app = typer.Typer(
@@ -32,8 +32,8 @@ app.command()(runs.train)
 app.command()(stores.fetch)
 app.command()(stores.export)
 app.command("import")(stores.import_)
-app.command()(runs.sweep)
-app.command()(runs.tune)
+app.command()(searches.sweep)
+app.command()(searches.tune)
 app.command("list")(checks.list_)
 app.command()(checks.check)
 app.command()(checks.schema)
