@@ -41,13 +41,27 @@ DIAGNOSTICS = {
     "genealogy_depth": "cycles back to the last common ancestor",
     "guarded": "share of linear solves that a guard stopped",
 }
+BRIEFLY = {
+    "ess": "N_eff",
+    "max_weight": "largest weight",
+    "alpha": "alpha",
+    "unique_ancestors": "ancestors",
+    "genealogy_depth": "genealogy, cycles",
+    "guarded": "guarded",
+}
+"""The same as heads of columns."""
 COSTS = {
     "evaluations": "denoiser evaluations a member, whole run",
     "products": "Jacobian products a member, whole run",
     "seconds_a_cycle": "device seconds a cycle",
     "wall_seconds_a_cycle": "wall seconds a cycle",
-    "memory_bytes": "memory of the compiled step, bytes",
+    "device_peak_bytes": "peak memory of the device, MB",
+    "device_peak_bytes_a_member": "the same a member, MB",
+    "compiled_step_bytes": "memory of a compiled step, MB",
+    "compiled_step_bytes_a_member": "memory of a compiled step a member, MB",
 }
+MEMORY = ("device_peak_bytes_a_member", "compiled_step_bytes_a_member")
+"""Of which a run knows one."""
 INNOVATIONS = {
     "count": "values",
     "error_std": "error std",
@@ -56,6 +70,15 @@ INNOVATIONS = {
     "expected_rms": "expected",
     "chi2": "chi²",
     "desroziers": "Desroziers",
+}
+WITHHELD = {
+    "count": "values",
+    "error_std": "error std",
+    "bias": "bias",
+    "rms": "rms departure",
+    "expected_rms": "expected",
+    "error": "error",
+    "chi2": "chi²",
 }
 MADE = {"made": "created", "device": "device"}
 
@@ -148,7 +171,16 @@ class Entry:
         return _median(found)
 
     def cost(self, name: str) -> Value:
-        return _median([run["cost"].get(name) for run in self.runs])
+        """In the units of `COSTS`."""
+        scale = 1e-6 if "_bytes" in name else 1.0
+        found = (run["cost"].get(name) for run in self.runs)
+        return _median(None if v is None else scale * v for v in found)
+
+    @property
+    def memory(self) -> Value:
+        """Peak of a cycle, a member."""
+        found = (self.cost(name) for name in MEMORY)
+        return next((v for v in found if v.sort is not None), Value("–"))
 
     @property
     def evaluations(self) -> Value:
@@ -186,15 +218,12 @@ class Entry:
     @property
     def innovations(self) -> list[dict[str, Any]]:
         """Of the first seed, a row a group, variable and level."""
-        seen = self.first["observations"]
-        return [
-            {
-                "group": row["group"],
-                "what": title(row["variable"], row["level"]),
-                "numbers": {name: number(row.get(name)) for name in INNOVATIONS},
-            }
-            for row in (seen["groups"] if seen else [])
-        ]
+        return _fits(self.first["observations"], INNOVATIONS)
+
+    @property
+    def withheld(self) -> list[dict[str, Any]]:
+        """Of the first seed, a row a stage, group, variable and level."""
+        return _fits(self.first.get("withheld"), WITHHELD)
 
     @property
     def desroziers(self) -> bool:
@@ -233,6 +262,18 @@ class Entry:
         x = np.linspace(1, size[0] - 1, len(values))
         y = 1 + (np.nanmax(height) - height) / span * (size[1] - 2)
         return " ".join(f"{a:.0f},{b:.1f}" for a, b in zip(x, y, strict=True) if np.isfinite(b))
+
+
+def _fits(seen: Mapping[str, Any] | None, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows of departures as texts."""
+    return [
+        {
+            "group": ", ".join(filter(None, (row["group"], row.get("stage")))),
+            "what": title(row["variable"], row["level"]),
+            "numbers": {name: number(row.get(name)) for name in names},
+        }
+        for row in (seen["groups"] if seen else [])
+    ]
 
 
 def _median(found: Iterable[float | None]) -> Value:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dabench import __version__, library, metrics, yamlfile
-from dabench.entry import INNOVATIONS, METRICS
+from dabench.entry import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
 from dabench.errors import UserError
 from dabench.folder import lock
 from dabench.headlines import number
@@ -32,19 +32,21 @@ MANY = 4
 
 STATIC = ("style.css", "page.js")
 
-CURVES = ("rmse", "crps", "spread", "weights", "ranks", "spectra", "rmse-levels", "spread-levels")
+CURVES = ("rmse", "crps", "spread", "rmse-levels", "spread-levels", "ranks", "spectra")
+FITS = ("weights", "ranks", "spectra", "density")
 ALTERNATIVES = {
     "rmse": "RMSE of the ensemble mean against time, a line for each method",
     "crps": "CRPS against time, a line for each method",
     "spread": "Ensemble spread against time, a line for each method",
     "rmse-levels": "RMSE of the ensemble mean against time at three levels",
     "spread-levels": "Ensemble spread against time at three levels",
-    "weights": "Effective sample size, weights, ancestors, tempering, innovations against time",
+    "weights": "N_eff, unique ancestors, largest weight, genealogy, alpha and innovation chi² "
+    "of each cycle",
     "pareto": "CRPS against the cost of a cycle; none is both cheaper and better than the line",
     "ranks": "Histograms of where the truth falls among the members",
     "spectra": "Power against zonal wavenumber of truth, members and error",
     "network": "Where each group of observations lies",
-    "density": "Density of the members at one point, and the truth",
+    "density": "The members of each method at one point, and the truth there",
 }
 
 
@@ -137,6 +139,8 @@ def _board(board: Board, folder: Path, earlier: Path) -> str:
     """All files of a board; returns its section of the front page."""
     pages, figures = _environment(), _figures(board, folder, earlier)
     _page(pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../")
+    fits = {"board": board, "figures": figures, "root": "../"}
+    _page(pages, "diagnostics.html", folder / "diagnostics.html", **fits)
     for entry in board.entries:
         path = folder / "rows" / f"{entry.slug}.html"
         _page(pages, "row.html", path, board=board, entry=entry, root="../../")
@@ -166,6 +170,9 @@ def _environment() -> Environment:
         "metric_names": METRICS,
         "overview_metrics": {m: METRICS[m] for m in ("rmse", "spread", "crps", "spread_skill")},
         "innovation_names": INNOVATIONS,
+        "withheld_names": WITHHELD,
+        "diagnostic_names": BRIEFLY,
+        "cost_names": COSTS,
     }
     pages.filters["number"] = number
     return pages
@@ -176,21 +183,20 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
     path.write_text(pages.get_template(template).render(**content), encoding="utf-8")
 
 
-def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, list[str]]:
+def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, Any]:
     """Draw a board; names of its figures by section."""
     shown = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
     names = {file.stem for file in draw_scores(shown, folder, earlier) if file.suffix == ".svg"}
-    maps = sorted((n for n in names if n.startswith("map-")), key=_by_cycle)
-    return {
-        "curves": [n for n in CURVES if n in names],
-        "cost": [n for n in ("pareto",) if n in names],
-        "maps": maps + [n for n in ("density",) if n in names],
-        "network": [n for n in ("network",) if n in names],
-    }
+    maps: dict[str, list[str]] = {}
+    for name in sorted((n for n in names if n.startswith("map-")), key=_cycle):
+        maps.setdefault(name.removeprefix("map-").rpartition("-")[0], []).append(name)
+    sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
+    chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
+    return {**chosen, "maps": maps}
 
 
-def _by_cycle(name: str) -> tuple[int, str]:
-    return int(name.rpartition("cycle")[2]), name
+def _cycle(name: str) -> int:
+    return int(name.rpartition("cycle")[2])
 
 
 def _downloads(board: Board, folder: Path) -> None:

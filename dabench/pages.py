@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from dabench.headlines import (
 )
 from dabench.results import problem, settings_digest
 from dabench.scenario import load_scenario
+from dabench.systems import DIGESTS as SYSTEM_DIGESTS
 
 
 class Board:
@@ -162,6 +164,25 @@ class Board:
         seen = next((run["observations"] for run in self.runs if run["observations"]), None)
         return sum(group["count"] for group in seen["groups"]) if seen else None
 
+    @property
+    def weighed(self) -> bool:
+        """Whether the memory of any method is known."""
+        return any(entry.memory.sort is not None for entry in self.entries)
+
+    def diagnostics(self, kind: str, names: Iterable[str]) -> dict[str, Any]:
+        """A row a method of its `diagnostic` or `cost` values, and which of them any method has."""
+        rows = [(e, {name: getattr(e, kind)(name) for name in names}) for e in self.entries]
+        known = {name: any(values[name].sort is not None for _, values in rows) for name in names}
+        return {"rows": rows, "known": known}
+
+    @property
+    def innovations(self) -> list[tuple[Entry, dict[str, Any]]]:
+        return [(entry, row) for entry in self.entries for row in entry.innovations]
+
+    @property
+    def withheld(self) -> list[tuple[Entry, dict[str, Any]]]:
+        return [(entry, row) for entry in self.entries for row in entry.withheld]
+
     def provenance(self, entry: Entry) -> dict[str, str]:
         """Where a row comes from, for a list of terms."""
         run, made = entry.first, entry.first["provenance"]
@@ -205,9 +226,26 @@ def _digest_now(name: str) -> str | None:
 def stale_since(run: Run) -> str:
     """Why a row is stale; nothing if it is not, or if nobody can tell."""
     now = _digest_now(str(run["scenario"]["name"]))
-    if now is None or now == run["scenario"]["digest"]:
-        return ""
-    return "the scenario has changed since, or other cycles were asked for"
+    if now not in (None, run["scenario"]["digest"]):
+        return "the scenario has changed since, or other cycles were asked for"
+    system = _system_now(json.dumps(run["scenario"].get("system"), sort_keys=True))
+    if system not in (None, run["system"]["digest"]):
+        return "the system has changed since: its weights, its data or its settings"
+    return ""
+
+
+@cache
+def _system_now(given: str) -> str | None:
+    """The digest that a system (JSON: name and settings) has now; None where that needs a run."""
+    settings = json.loads(given)
+    known = SYSTEM_DIGESTS.get(settings.pop("name", "")) if isinstance(settings, dict) else None
+    if known is None:
+        return None
+    module, _, name = known.partition(":")
+    try:
+        return getattr(import_module(module), name)(**settings)
+    except (OSError, TypeError):  # other files, or settings of another version
+        return None
 
 
 def _words(value: Any) -> str:

@@ -2,9 +2,13 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA = 2
+from dabench.pictures import unpacked
+
+SCHEMA = 3
+OLDEST = 2
+"""Still read: what came later (pictures) is missing."""
 
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")]
@@ -14,6 +18,7 @@ Folder = Annotated[
 ]
 Label = Annotated[str, Field(max_length=120, pattern=r"^\w[\w .:/%+-]*$")]
 Number = float | None
+Axis = Annotated[list[float], Field(max_length=2500)]
 Series = Annotated[list[Number], Field(max_length=100_000)]
 Shown = dict[Name, Any]
 
@@ -121,6 +126,66 @@ class Withheld(Loose):
     chi2: dict[Label, Series]
 
 
+class Places(Loose):
+    group: Label
+    withheld: bool = False
+    variables: Annotated[list[Label], Field(max_length=100)]
+    values: int
+    places: int
+    grid: bool
+    latitude: Axis = []
+    longitude: Axis = []
+    site: Axis = []
+
+
+class Packed(Loose):
+    low: float
+    step: float
+    data: Annotated[str, Field(max_length=200_000, pattern=r"^[A-Za-z0-9+/]*=*$")]
+
+
+class Map(Loose):
+    variable: Label
+    level: Number
+    cycle: int
+    truth: Packed
+    error: Packed
+
+
+class Fields(Loose):
+    """Of `pictures`: maps (latitude, longitude), every so many grid points."""
+
+    latitude: Annotated[list[float], Field(min_length=2, max_length=181)]
+    longitude: Annotated[list[float], Field(min_length=2, max_length=360)]
+    every: int
+    maps: Annotated[list[Map], Field(max_length=12)]
+
+    @model_validator(mode="after")
+    def _hold_whole_maps(self) -> "Fields":
+        for shown in self.maps:
+            for part in (shown.truth, shown.error):
+                unpacked(part.model_dump(), (len(self.latitude), len(self.longitude)))
+        return self
+
+
+class Point(Loose):
+    variable: Label
+    level: Number
+    cycle: int
+    latitude: float
+    longitude: float
+    truth: float
+    members: Annotated[list[Number], Field(max_length=1000)]
+
+
+class Pictures(Loose):
+    """What the site shows of fields; the first seed of a result has them."""
+
+    network: Annotated[list[Places], Field(max_length=50)]
+    fields: Fields | None
+    point: Point | None
+
+
 class Run(Loose):
     """The scores of one seed, as `scores.json` has them."""
 
@@ -149,6 +214,7 @@ class Run(Loose):
     ensemble: dict[Label, Diagnostic]
     cost: dict[Label, Number]
     withheld: Withheld | None = None
+    pictures: Pictures | None = None
 
 
 class Result(Loose):
@@ -164,7 +230,7 @@ class Result(Loose):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    schema_version: Annotated[int, Field(alias="schema", ge=SCHEMA, le=SCHEMA)]
+    schema_version: Annotated[int, Field(alias="schema", ge=OLDEST, le=SCHEMA)]
     metric_version: Name
     scenario_digest: Name
     system_digest: Name

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dabench import metrics
+from dabench import metrics, pictures
 from dabench.archive import attributes, find_runs, replace
 from dabench.errors import UserError
 from dabench.headlines import headlines
@@ -42,7 +42,8 @@ def of_run(folder: str | Path) -> dict[str, Any]:
     kept = shown(globe) + [row for row in globe if row["metric"] in TESTED]
     curves = list({(r["variable"], r["level"], r["metric"]): r for r in kept}.values())
     slim = {"series": curves, "rank": shown(scores["rank"]), "spectra": shown(scores["spectra"])}
-    return Run.model_validate(rounded(scores | slim)).model_dump(mode="json")
+    seen = {"pictures": pictures.of_run(folder, scores["variables"])}
+    return Run.model_validate(rounded(scores | slim | seen)).model_dump(mode="json")
 
 
 def rounded(value: Any) -> Any:
@@ -57,6 +58,7 @@ def rounded(value: Any) -> Any:
 def content(runs: Sequence[Mapping[str, Any]]) -> bytes:
     """The file of a method's runs, one a seed."""
     runs = sorted(runs, key=lambda run: run["seed"])
+    runs = [{**run, "pictures": None} if i else run for i, run in enumerate(runs)]
     _, scenario, _, system, version = problem(runs[0])
     head = {
         "schema": SCHEMA,

@@ -130,6 +130,8 @@ def _held(run: Row, folder: Path, rerun: bool) -> Verdict:
     else:
         wrong += _numbers_differ(old_rows, new_rows)
         wrong += [f"{name}: differs" for name in _OTHERS if not _close(run[name], new[name])]
+        if run["pictures"] and not _close(run["pictures"], new["pictures"]):
+            wrong.append("pictures: differ")
     return Verdict(run["seed"], str(folder), 3 * len(old_rows), wrong, allowed)
 
 

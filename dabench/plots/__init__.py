@@ -16,10 +16,11 @@ from dabench.headlines import headlines
 from dabench.plots import curves, maps
 from dabench.plots.graphs import graphs
 from dabench.plots.pareto import pareto
+from dabench.plots.places import places
 from dabench.plots.style import save, theme
 from dabench.score import current_scores
 
-VERSION = 3
+VERSION = 4
 """Of the drawing: a figure is drawn again when it changes."""
 
 MANIFEST = "figures.json"
@@ -62,7 +63,7 @@ def draw_scores(runs: Sequence[Mapping[str, Any]], out: Path, earlier: Path) -> 
     known = drawn(earlier, key)
     if known is not None:
         return [Path(shutil.copyfile(f, out / f.name)) for f in (*known, earlier / MANIFEST)]
-    shown = {out / f"{name}.svg": svg for name, svg in graphs(runs)}
+    shown = {out / f"{name}.svg": svg for name, svg in chain(graphs(runs), places(runs))}
     for file, svg in shown.items():
         file.write_text(svg, encoding="utf-8")
     files = list(shown)

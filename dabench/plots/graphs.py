@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dabench.headlines import Cell, headlines, in_order, title, units
+from dabench.headlines import Cell, headlines, in_order, label, title, units
 from dabench.plots.curves import LEVELS, METRICS, POINTS, WEIGHTS, profiles, time_label
 from dabench.plots.pareto import costs_and_skill
 from dabench.plots.sheet import Panel, Sheet, dash, span
@@ -162,7 +162,7 @@ def ranks(runs: Sequence[Scores], cells: Sequence[Cell]) -> str:
     sheet.text(sheet.width, 16, "16 bins; line: reliable; U: too narrow, dome: too wide", "e")
     wide = (sheet.width - left) / len(cells)
     for j, cell in enumerate(cells):
-        sheet.text(left + j * wide, 44, title(*cell), "b")
+        sheet.text(left + j * wide, 44, label(*cell), "b")
         for i, method in enumerate(methods):
             where = (left + j * wide, 54 + i * high, wide - 12, high - 12)
             _bars(sheet, where, by_name[method], cell)
@@ -192,7 +192,7 @@ def spectra(runs: Sequence[Scores], cells: Sequence[Cell], columns: int = 3) -> 
     known = {run["method"]: run for run in runs if run["spectra"]}
     methods = in_order(known)
     sheet = Sheet(0, "Power against zonal wavenumber of truth, members and error")
-    heading = "Power: members (lines), error of the mean (dots), truth (black, thick)"
+    heading = "Power: members (lines), error of the mean (dots), truth (thick)"
     top, wide, high = sheet.legend(methods, heading) + 26, sheet.width / columns, 235.0
     for i, cell in enumerate(cells):
         where = (i % columns * wide + 46, top + i // columns * high, wide - 46 - FAR, high - 75)
@@ -223,7 +223,8 @@ def _powers(
         for kind, power in found.items():
             if len(power) and (i == 0 or kind != "truth"):
                 ink = "i t" if kind == "truth" else f"s{sheet.ink(method)}"
-                panel.curve(np.arange(1.0, len(power) + 1), power, ink, KINDS[kind])
+                shown = np.where(power > ends[0], power, np.nan)
+                panel.curve(np.arange(1.0, len(power) + 1), shown, ink, KINDS[kind])
     return panel
 
 
@@ -235,12 +236,12 @@ def pareto(panels: Mapping[str, Mapping[str, tuple[float, float]]], what: str) -
     sheet = Sheet(330, "CRPS against cost")
     sheet.text(4, 16, f"{what}, against cost; lower left is better", "h")
     wide = sheet.width / len(panels)
-    for i, (label, points) in enumerate(panels.items()):
+    for i, (cost, points) in enumerate(panels.items()):
         values = np.array(list(points.values()))
         low, high = values.min(0) / 1.5, values.max(0) * 1.5
         where = (i * wide + 52, 56.0, wide - 52 - 40, 224.0)
         panel = Panel(sheet, where, (low[0], high[0]), (low[1], high[1]), True, True)
-        panel.frame("", label)
+        panel.frame("", cost)
         front = np.array(staircase(list(points.values())))
         panel.curve(front[:, 0], front[:, 1], "i", "2 3")
         _named(sheet, panel, points)

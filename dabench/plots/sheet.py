@@ -22,7 +22,7 @@ STYLE = (
     "text{font:11px system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;"
     "fill:#1b1f24}.b{font-weight:700}.h{font-size:13px;font-weight:700}.e{text-anchor:end}"
     ".m{text-anchor:middle}.p{fill:#fefefe}.g{stroke:#d3d7dc;stroke-width:.7}"
-    ".i{stroke:#1b1f24}.t{stroke-width:2.4}.v{fill:#8b949e;opacity:.16}polyline,path{fill:none;stroke-width:1.7;"
+    ".i{stroke:#1b1f24}.t{stroke-width:2.4}.o{opacity:.6}.v{fill:#8b949e;opacity:.16}polyline,path{fill:none;stroke-width:1.7;"
     "stroke-linejoin:round}"
 )
 DARK = "text{fill:#e6e8eb}.p{fill:#15181d}.g{stroke:#3d444d}.i{stroke:#e6e8eb}"
@@ -68,6 +68,10 @@ class Sheet:
 
     def dot(self, x: float, y: float, radius: float, kind: str) -> None:
         self.parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>')
+
+    def image(self, x: float, y: float, wide: float, high: float, link: str) -> None:
+        shape = f'x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}"'
+        self.parts.append(f'<image {shape} preserveAspectRatio="none" href="{link}"/>')
 
     def legend(self, methods: Sequence[str], heading: str) -> float:
         """Heading and methods from the top on; returns where they end."""
@@ -145,7 +149,7 @@ class Panel:
 
     def frame(self, title: str, below: str = "", unit: str = "") -> None:
         """Title, unit, grid, ticks."""
-        left, top, wide, high = self.where
+        left, top, wide, _ = self.where
         self.sheet.text(left - 2, top - 8, title, "b")
         if unit:
             self.sheet.text(left + wide, top - 8, unit, "e")
@@ -153,6 +157,10 @@ class Panel:
             y = float(self.down(np.array(tick)))
             self.sheet.line(left, y, left + wide, y)
             self.sheet.text(left - 5, y + 4, said(tick), "e")
+        self.ticks_below(below)
+
+    def ticks_below(self, below: str = "") -> None:
+        left, top, wide, high = self.where
         for tick in _ticks(self.x, self.log_x):
             x = float(self.across(np.array(tick)))
             self.sheet.line(x, top + high, x, top + high + 4)

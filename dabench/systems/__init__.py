@@ -11,3 +11,6 @@ SYSTEMS = {
 
 LAYOUTS = {"gencast": "dabench.systems.gencast.system:layout"}
 """The layouts of systems whose files may not be there yet, for checks; the same arguments."""
+
+DIGESTS = {"held_suarez": "dabench.systems.held_suarez.shipped:digest_of"}
+"""The digests of systems that can be known without making them; the same arguments."""

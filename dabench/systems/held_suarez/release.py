@@ -12,8 +12,8 @@ import numpy as np
 from dabench.errors import UserError
 from dabench.systems.gencast import checkpoint
 from dabench.systems.held_suarez import data, model, packed
+from dabench.systems.held_suarez.shipped import CLIMATE, VERIFICATION
 
-WEIGHTS, VERIFICATION, CLIMATE = "gencast.npz", "verification.npz", "climate.npz"
 PROVENANCE = "provenance.json"
 VERIFICATION_FRAMES = 150
 CLIMATE_PAIRS = 40

@@ -1,6 +1,5 @@
 """The embedded atmosphere as a system: the shipped network, truth and climate on a chosen grid."""
 
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,9 +15,7 @@ from dabench.systems.base import System
 from dabench.systems.gencast import checkpoint
 from dabench.systems.held_suarez import data, packed
 from dabench.systems.held_suarez.model import BATCH, HeldSuarezModel, sphere_noise
-from dabench.systems.held_suarez.release import CLIMATE, VERIFICATION, WEIGHTS
-
-FILES = Path(__file__).parent / "files"
+from dabench.systems.held_suarez.shipped import CLIMATE, FILES, VERIFICATION, WEIGHTS, digest
 
 CYCLE_SECONDS = 12 * 3600.0
 
@@ -101,11 +98,3 @@ def perturbation(climate: Float[np.ndarray, "draw state"]):
         return x + amplitude * (states[first] - states[second]) * 0.5**0.5
 
     return perturb
-
-
-def digest(folder: Path, *settings: object) -> str:
-    """Of the files and the settings, all that determines the numbers."""
-    content = hashlib.sha256(repr(settings).encode())
-    for name in (WEIGHTS, VERIFICATION, CLIMATE):
-        content.update((folder / name).read_bytes())
-    return content.hexdigest()

@@ -39,7 +39,7 @@ def train(out: Path | str, *, frames: int = 1000, members: int = 8, steps: int =
 
 
 def _train(out: Path, settings: NatureSettings, steps: int) -> Path:
-    from dabench.systems.held_suarez import learning, release, report
+    from dabench.systems.held_suarez import learning, release, report, shipped
 
     nature.run(out / "nature", settings)
     last = settings.members - 1
@@ -57,7 +57,7 @@ def _train(out: Path, settings: NatureSettings, steps: int) -> Path:
     files = out / "files"
     files.mkdir(exist_ok=True)
     release.write_weights(
-        files / release.WEIGHTS, state.average, trainer.config, statistics, int(state.step)
+        files / shipped.WEIGHTS, state.average, trainer.config, statistics, int(state.step)
     )
     release.write_provenance(
         files / release.PROVENANCE,

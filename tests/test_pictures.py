@@ -1,0 +1,100 @@
+"""Pictures: what a result keeps of fields, and that nobody can make a site choke on it."""
+
+import base64
+import zlib
+
+import mock_run
+import numpy as np
+import pytest
+
+from dabench import archive, pictures, results
+from dabench.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures") / "seed0"
+    rec = mock_run.write(folder)
+    return rec, folder, results.of_run(folder)
+
+
+@pytest.mark.parametrize("shape", [(7, 8), (2, 3)])
+def test_a_field_comes_back_to_half_a_step(shape):
+    values = np.random.default_rng(0).normal(280, 20, shape)
+    values[0, 1] = np.nan
+    packed = pictures.packed(values)
+    found = pictures.unpacked(packed, shape)
+    half = 0.5 * np.ptp(values[np.isfinite(values)]) / 254
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
+    assert np.nanmax(abs(found - values)) <= half * (1 + 1e-9)
+
+
+def test_maps_are_the_archives_fields(kept):
+    rec, _, run = kept
+    fields = run["pictures"]["fields"]
+    assert fields["latitude"] == list(np.linspace(-90, 90, 7))
+    shown = fields["maps"][0]
+    truth = rec.truth[shown["cycle"], 0].reshape(7, 8)
+    error = rec.mean[shown["cycle"], 0].reshape(7, 8) - truth
+    for values, name in ((truth, "truth"), (error, "error")):
+        found = pictures.unpacked(shown[name], (7, 8))
+        np.testing.assert_allclose(found, values, atol=0.51 * np.ptp(values) / 254 + 1e-4)
+
+
+def test_days_three_and_seven_are_shown_and_the_last_cycle(kept):
+    assert pictures.mapped_cycles(archive.open_run(kept[1])) == [6, 9]
+
+
+def test_the_network_holds_every_place_once(kept):
+    (group,) = kept[2]["pictures"]["network"]
+    assert group["places"] == len(group["latitude"]) == len(mock_run.network(mock_run.SPHERE))
+    assert not group["grid"]
+    assert not group["withheld"]
+
+
+def test_a_large_regular_network_is_kept_as_two_axes():
+    lat, lon = np.meshgrid(np.arange(-88.0, 90, 4), np.arange(0.0, 360, 4), indexing="ij")
+    told = pictures._where(["latitude", "longitude"], np.stack([lat.ravel(), lon.ravel()], 1))
+    assert told["grid"]
+    assert (len(told["latitude"]), len(told["longitude"])) == lat.shape
+
+
+def test_members_at_the_point_are_the_archives(kept):
+    rec, _, run = kept
+    point = run["pictures"]["point"]
+    assert (point["latitude"], point["longitude"]) == (60.0, 0.0)  # nearest to 50 N, 5 E
+    at = 5 * 8  # sixth of seven latitudes, first of eight longitudes
+    np.testing.assert_allclose(point["members"], rec.members[9, :, 0, at], rtol=1e-6)
+
+
+def test_only_the_first_seed_of_a_result_has_them(kept, tmp_path):
+    other = kept[2] | {"seed": 1}
+    (tmp_path / "x.json").write_bytes(results.content([kept[2], other]))
+    first, second = results.load(tmp_path / "x.json")
+    assert first["pictures"]
+    assert second["pictures"] is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        base64.b64encode(zlib.compress(bytes(55))).decode(),
+        base64.b64encode(zlib.compress(bytes(10**7))).decode(),
+        "AAAA",
+        "A",
+    ],
+    ids=["too few", "a bomb", "not compressed", "not base64"],
+)
+def test_fields_of_another_size_are_refused(kept, tmp_path, data):
+    run = results.Run.model_validate(kept[2]).model_dump(mode="json")
+    run["pictures"]["fields"]["maps"][0]["truth"]["data"] = data
+    (tmp_path / "x.json").write_bytes(results.content([run]))
+    with pytest.raises(UserError, match=r"pictures\.fields"):
+        results.load(tmp_path / "x.json")
+
+
+def test_results_without_pictures_are_still_read(kept, tmp_path):
+    run = {k: v for k, v in kept[2].items() if k != "pictures"}
+    text = results.content([run]).replace(b'"schema":3', b'"schema":2')
+    (tmp_path / "x.json").write_bytes(text)
+    assert results.load(tmp_path / "x.json")[0]["pictures"] is None
