@@ -186,17 +186,13 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
 def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, Any]:
     """Draw a board; names of its figures by section."""
     shown = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
-    names = {file.stem for file in draw_scores(shown, folder, earlier) if file.suffix == ".svg"}
+    names = [file.stem for file in draw_scores(shown, folder, earlier) if file.suffix == ".svg"]
     maps: dict[str, list[str]] = {}
-    for name in sorted((n for n in names if n.startswith("map-")), key=_cycle):
+    for name in (n for n in names if n.startswith("map-")):
         maps.setdefault(name.removeprefix("map-").rpartition("-")[0], []).append(name)
     sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
     chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
     return {**chosen, "maps": maps}
-
-
-def _cycle(name: str) -> int:
-    return int(name.rpartition("cycle")[2])
 
 
 def _downloads(board: Board, folder: Path) -> None:

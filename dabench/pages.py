@@ -155,7 +155,7 @@ class Board:
         """The groups of observations in words."""
         given = self.first["scenario"].get("observations")
         return [
-            {str(k): _words(v) for k, v in group.items() if v not in (None, [], "")}
+            {str(k)[:120]: _words(v) for k, v in group.items() if v not in (None, [], "")}
             for group in (given if isinstance(given, list) else [])
             if isinstance(group, dict)
         ][:50]
@@ -253,7 +253,7 @@ def _words(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return value
+        return value[:2000]
     if isinstance(value, Mapping):
         return ", ".join(f"{k}: {_words(v)}" for k, v in value.items())[:2000]
     if isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):

@@ -20,6 +20,8 @@ from dabench import leaderboard, results, score
 from dabench.errors import UserError
 from dabench.headlines import number
 from dabench.pages import boards, shade
+from dabench.scenario import load_scenario
+from dabench.systems.held_suarez.shipped import digest_of
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)> \" ' & {{ 7*7 }}"
 
@@ -280,6 +282,39 @@ def test_huge_long_and_broken_files_are_refused(runs, tmp_path):
         results.load(file)
     with pytest.raises(UserError, match="not there"):
         leaderboard.build([tmp_path / "nowhere"], tmp_path / "out")
+
+
+def test_ten_megabytes_of_text_in_a_result_do_not_reach_the_pages(runs, tmp_path):
+    run = results.of_run(runs / "guess" / "seed0")
+    long = f"{EVIL} " * (10_000_000 // len(EVIL))
+    run["settings"] = {"note": long}
+    run["provenance"] |= {"device": long, "packages": {long[:50]: long}, "commit": [long]}
+    run["scenario"] |= {"initial": long, "observations": [{long: long}], "system": {"name": long}}
+    (tmp_path / "long.json").write_bytes(results.content([run | {"scores": run["scores"][:8]}]))
+    with pytest.raises(UserError, match="larger"):
+        results.load(tmp_path / "long.json")
+    run["provenance"], run["scenario"]["observations"] = {}, [{"x": long[:3_000_000]}]
+    run["scenario"] |= {"system": {"name": "x"}, "initial": ""}
+    (tmp_path / "long.json").write_bytes(results.content([run]))
+    front = leaderboard.build([tmp_path / "long.json"], tmp_path / "site")
+    sizes = [page.stat().st_size for page in front.parent.rglob("*.html")]
+    assert max(sizes) < 60_000
+
+
+@pytest.mark.parametrize("what", ["scenario", "system", ""])
+def test_rows_of_an_older_scenario_or_of_another_system_are_marked(runs, tmp_path, what):
+    run = results.of_run(runs / "guess" / "seed0")
+    now = load_scenario("temp_4deg")
+    run["scenario"] = now.plain() | {"digest": now.digest}
+    run["system"] = {"name": "held_suarez", "digest": digest_of(resolution=4)}
+    if what:
+        run[what]["digest"] = "older"
+    (tmp_path / "one.json").write_bytes(results.content([run]))
+    front = leaderboard.build([tmp_path / "one.json"], tmp_path / "site")
+    stale = f"Stale: the {what} has changed since"
+    for page in (front, *front.parent.glob("*/index.html"), *front.parent.glob("*/rows/*.html")):
+        assert (stale in page.read_text()) == bool(what)
+        assert ("Stale" in page.read_text()) == bool(what)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,8 @@ def _thinned(run: Scores, values: Sequence[float | None]) -> tuple[np.ndarray, n
     block = -(-len(numbers) // POINTS) if len(numbers) else 1
     if block > 1:
         whole = len(numbers) // block * block
-        numbers = (numbers[:whole].reshape(-1, block) ** 2).mean(1) ** 0.5
+        with np.errstate(over="ignore"):  # of what diverged
+            numbers = (numbers[:whole].reshape(-1, block) ** 2).mean(1) ** 0.5
         time = time[:whole].reshape(-1, block).mean(1)
     return time, numbers
 

@@ -91,7 +91,7 @@ def _spots(group: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 def _axes(sheet: Sheet, panel: Panel, sphere: bool) -> None:
     left, top, _, high = panel.where
     if not sphere:
-        panel.frame("", "site")
+        panel.ticks_below("site")
         return
     _graticule(sheet, panel.where)
     for lat in (-60, -30, 0, 30, 60):
