@@ -6,9 +6,9 @@ import mock_run
 import numpy as np
 import pytest
 
-from dabench import archive, plots, score
-from dabench.headlines import headlines
-from dabench.plots import curves, maps, sheet, style
+from dabench import pictures, plots, score
+from dabench.archive import open_run
+from dabench.plots import curves, places, style
 from dabench.plots.pareto import pareto
 
 
@@ -78,34 +78,21 @@ def test_seeds_of_a_method_become_a_band(tmp_path):
     assert len(figure.axes[0].collections) == 1
 
 
-def test_figures_of_the_site_hold_the_same_numbers_and_one_file_serves_both_themes(tmp_path):
-    runs = [run(tmp_path / str(s), "guess", seed=s) for s in (0, 1)]
-    scores = [score.score_run(folder) for folder in runs]
+def test_figures_of_the_site_are_the_same_ones_and_one_file_serves_both_themes(tmp_path):
+    folders = [run(tmp_path / str(s), "guess", seed=s) for s in (0, 1)]
+    scores = [score.score_run(folder) for folder in folders]
+    scores[0] = scores[0] | {"pictures": pictures.of_run(folders[0], scores[0]["variables"])}
     files = {f.stem: f for f in plots.draw_scores(scores, tmp_path / "out", tmp_path / "none")}
-    wanted = {"rmse", "spread", "crps", "weights", "ranks", "spectra", "pareto"}
-    assert wanted <= set(files)
+    wanted = {"rmse", "spread", "crps", "weights", "ranks", "spectra", "pareto", "network"}
+    assert wanted | {"density", "map-2m_temperature-cycle9"} <= set(files)
     for file in files.values():
-        tree = ET.parse(file)
-        assert "prefers-color-scheme:dark" in file.read_text()
-        assert tree.find("{*}title").text
-    root = ET.parse(files["rmse"]).getroot()
-    assert len(root.findall("{*}polygon")) == len(headlines(scores[0]["variables"]))  # bands
-    line = root.findall("{*}polyline")[1]  # the first is the legend's
-    drawn = np.array([p.split(",") for p in line.get("points").split()], float)[:, 1]
-    cell = headlines(scores[0]["variables"])[0]
-    rows = [r["values"] for s in scores for r in s["series"] if row_of(r) == (*cell, "rmse")]
-    expected = np.mean(np.array(rows, float), 0)
-    assert abs(np.corrcoef(drawn, expected)[0, 1] + 1) < 1e-3  # the page's y goes down
-
-
-def row_of(row):
-    return row["variable"], row["level"], row["metric"] if row["region"] == "global" else ""
-
-
-def test_ticks_are_round_and_within_the_range():
-    assert sheet._ticks((0.0, 10.0), False) == [0, 5, 10]
-    assert sheet._ticks((0.03, 2.0), True) == pytest.approx([0.05, 0.1, 0.2, 0.5, 1, 2])
-    assert sheet.said(-0.25) == "−0.25"
+        ET.parse(file)
+        text = file.read_text()
+        assert f"--{style.INK[1:]}:{style.INK};" in text
+        assert (
+            f"--{style.INK[1:]}:{style.DARK[style.INK]};" in text.split("prefers-color-scheme")[1]
+        )
+        assert f"var(--{style.INK[1:]})" in text
 
 
 def test_long_series_are_averaged_over_blocks():
@@ -126,23 +113,26 @@ def test_toy_systems_and_diverged_runs_are_drawn_too(tmp_path):
 
 
 def test_maps_leave_out_runs_that_have_not_come_so_far(drawn, tmp_path):
-    short = run(tmp_path / "short", "letkf", cycles=2)
-    trees = {m: archive.open_run(f) for m, f in zip("ab", [drawn[0][0], short], strict=True)}
+    short = run(tmp_path / "short", "letkf", cycles=7)
+    kept = {}
+    for name, folder in zip("ab", [drawn[0][0], short], strict=True):
+        scores = score.score_run(folder)
+        kept[name] = scores | {"pictures": pictures.of_run(folder, scores["variables"])}
     with style.theme():
-        figure = maps.maps(trees, ("2m_temperature", None), 5)
-    titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert "a" in titles
-    assert "b" not in titles
+        figure = places.maps(kept, ("2m_temperature", None), 9)
+    told = {text.get_text() for text in figure.axes[0].texts}
+    assert {"2m temperature, day 4.5", "truth", "a", "its error"} <= told
+    assert "b" not in told
 
 
-def test_mapped_cycles_are_those_of_the_paper_or_the_last():
-    def reaching(last, status="complete"):
-        seconds = [43200.0 * k for k in range(last + 1)]
-        return {"status": status, "completed": last, "seconds": seconds}
-
-    assert plots.mapped_cycles([reaching(40)]) == [6, 14, 30]
-    assert plots.mapped_cycles([reaching(20)]) == [6, 14, 20]
-    assert plots.mapped_cycles([reaching(20), reaching(3, "diverged at cycle 3")]) == [6, 14, 20]
+def test_a_map_shows_the_truth_north_up_and_what_is_missing_in_grey(drawn):
+    scores = score.score_run(drawn[0][0])
+    kept = {"a": scores | {"pictures": pictures.of_run(drawn[0][0], scores["variables"])}}
+    with style.theme():
+        figure = places.maps(kept, ("2m_temperature", None), 6)
+    truth = open_run(drawn[0][0])["truth"]["2m_temperature"].isel(cycle=6).values
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_allclose(shown, truth[::-1], atol=np.ptp(truth) / 254)
 
 
 def test_known_methods_keep_their_colour_whoever_else_is_there():

@@ -4,31 +4,25 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
 from matplotlib.figure import Figure
 
-from dabench import archive
+from dabench import archive, pictures
 from dabench.headlines import headlines
-from dabench.plots import curves, maps
-from dabench.plots.graphs import graphs
+from dabench.plots import curves
 from dabench.plots.pareto import pareto
-from dabench.plots.places import places
-from dabench.plots.style import save, theme
+from dabench.plots.places import of_places
+from dabench.plots.style import save, theme, themed
 from dabench.score import current_scores
 
-VERSION = 4
+VERSION = 5
 """Of the drawing: a figure is drawn again when it changes."""
 
 MANIFEST = "figures.json"
 
-MAPPED = (("2m_temperature", None), ("10m_u_component_of_wind", None), ("geopotential", 500.0))
-DAYS = (3.0, 7.0, 15.0)
-PLACE = (50.0, 5.0)
-"""What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 1 to 7."""
+Scores = Mapping[str, Any]
 
 
 def home(folders: Sequence[Path]) -> Path:
@@ -48,30 +42,38 @@ def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
     """
     folders, out = [Path(run) for run in runs], Path(out)
     scores = [current_scores(folder) for folder in folders]
-    trees: dict[str, xr.DataTree] = {}
-    for folder, run in zip(folders, scores, strict=True):
-        if run["method"] not in trees:
-            trees[run["method"]] = archive.open_run(folder)
     key = _fingerprint("archives", scores)
-    return drawn(out, key) or _save(chain(of_scores(scores), of_archives(scores, trees)), out, key)
+    return drawn(out, key) or _save(_with_pictures(folders, scores), out, key)
 
 
-def draw_scores(runs: Sequence[Mapping[str, Any]], out: Path, earlier: Path) -> list[Path]:
-    """Draw as SVG what results alone can show; files in `earlier` are copied where they fit."""
+def _with_pictures(folders: Sequence[Path], scores: Sequence[Scores]) -> list[Scores]:
+    """Scores, and of the first run of each method what its archive shows of fields."""
+    seen: set[str] = set()
+    found: list[Scores] = []
+    for folder, run in zip(folders, scores, strict=True):
+        fields = {} if run["method"] in seen else pictures.of_run(folder, run["variables"])
+        found.append({**run, "pictures": fields})
+        seen.add(run["method"])
+    return found
+
+
+def draw_scores(runs: Sequence[Scores], out: Path, earlier: Path) -> list[Path]:
+    """Draw results as SVG for light and dark pages; files in `earlier` are copied if they fit."""
     key = _fingerprint("scores", runs)
     out.mkdir(parents=True, exist_ok=True)
     known = drawn(earlier, key)
     if known is not None:
         return [Path(shutil.copyfile(f, out / f.name)) for f in (*known, earlier / MANIFEST)]
-    shown = {out / f"{name}.svg": svg for name, svg in chain(graphs(runs), places(runs))}
-    for file, svg in shown.items():
-        file.write_text(svg, encoding="utf-8")
-    files = list(shown)
+    files = []
+    with theme():
+        for name, figure in figures(runs):
+            files.append(out / f"{name}.svg")
+            files[-1].write_bytes(themed(figure))
     _remember(files, out, key)
     return files
 
 
-def _fingerprint(kind: str, scores: Sequence[Mapping[str, Any]]) -> str:
+def _fingerprint(kind: str, scores: Sequence[Scores]) -> str:
     text = json.dumps([VERSION, kind, scores], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -86,9 +88,9 @@ def drawn(out: Path, key: str) -> list[Path] | None:
     return files if known["key"] == key and all(file.exists() for file in files) else None
 
 
-def _save(figures: Iterable[tuple[str, Figure]], out: Path, key: str) -> list[Path]:
+def _save(runs: Sequence[Scores], out: Path, key: str) -> list[Path]:
     with theme():
-        files = [file for name, figure in figures for file in save(figure, out, name)]
+        files = [file for name, figure in figures(runs) for file in save(figure, out, name)]
     _remember(files, out, key)
     return files
 
@@ -98,8 +100,8 @@ def _remember(files: Sequence[Path], out: Path, key: str) -> None:
     archive.replace(out / MANIFEST, json.dumps(content).encode())
 
 
-def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]:
-    """(name, figure) of all that scores alone can show."""
+def figures(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
+    """(name, figure) of all that scores, and the pictures in them, can show."""
     cells = headlines(runs[0]["variables"])
     for metric in curves.METRICS:
         if any(row["metric"] == metric for run in runs for row in run["series"]):
@@ -115,32 +117,4 @@ def of_scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]
         "pareto": pareto(runs, cells[0]),
     }
     yield from ((name, figure) for name, figure in others.items() if figure is not None)
-
-
-def of_archives(
-    runs: Sequence[Mapping[str, Any]], trees: Mapping[str, xr.DataTree]
-) -> Iterator[tuple[str, Figure]]:
-    """(name, figure) of all that needs fields."""
-    yield "network", maps.network(next(iter(trees.values())))
-    if "latitude" not in next(iter(trees.values()))["truth"].dims:
-        return
-    variables = runs[0]["variables"]
-    cells = [c for c in MAPPED if c[1] in variables.get(c[0], {}).get("levels", ())]
-    for cycle in mapped_cycles(runs):
-        for name, level in cells or headlines(variables)[:1]:
-            suffix = "" if level is None else f"{level:g}"
-            yield f"map-{name}{suffix}-cycle{cycle}", maps.maps(trees, (name, level), cycle)
-    last = max(mapped_cycles(runs), default=0)
-    figure = maps.density(trees, (cells or headlines(variables))[0], last, PLACE)
-    if figure is not None:
-        yield "density", figure
-
-
-def mapped_cycles(runs: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The cycles after 3, 7 and 15 days that all sound runs have reached; the last one if fewer."""
-    sound = [r for r in runs if not r["status"].startswith("diverged")] or list(runs)
-    last = min(run["completed"] for run in sound)
-    seconds = runs[0]["seconds"]
-    days = [(s - seconds[0]) / 86400 for s in seconds[: last + 1]]
-    wanted = [next((k for k, d in enumerate(days) if d >= day), last) for day in DAYS]
-    return sorted({k for k in wanted if k > 0})
+    yield from of_places(runs)

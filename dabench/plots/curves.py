@@ -88,7 +88,8 @@ def _frame(run: Scores, values: Sequence[float | None]) -> pd.DataFrame:
     block = -(-len(numbers) // POINTS) if len(numbers) else 1
     if block > 1:
         whole = len(numbers) // block * block
-        numbers = (numbers[:whole].reshape(-1, block) ** 2).mean(1) ** 0.5
+        with np.errstate(over="ignore"):  # of what diverged
+            numbers = (numbers[:whole].reshape(-1, block) ** 2).mean(1) ** 0.5
         time = time[:whole].reshape(-1, block).mean(1)
     return pd.DataFrame({"time": time, "value": numbers}).assign(
         method=run["method"], seed=run["seed"]

@@ -42,6 +42,7 @@ THEME: dict[Any, Any] = {
     "axes.titlesize": 9,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # where it is told, not sought
     "axes.labelsize": 8.5,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -124,6 +125,19 @@ def darken(svg: bytes) -> bytes:
     for light, dark in pairs.items():
         svg = svg.replace(light.encode(), dark.encode())
     return svg
+
+
+def themed(figure: Figure) -> bytes:
+    """One SVG in the colours of a light page or of a dark one, whichever shows it."""
+    svg, sides = _render(figure, "svg"), ["", ""]
+    for pair in (*DARK.items(), *COLOURS.values(), *OTHERS):
+        name = f"--{pair[0][1:]}"
+        svg = svg.replace(pair[0].encode(), f"var({name})".encode())
+        sides = [f"{rules}{name}:{tint};" for rules, tint in zip(sides, pair, strict=True)]
+    style = (
+        f"<style>svg{{{sides[0]}}}@media (prefers-color-scheme:dark){{svg{{{sides[1]}}}}}</style>"
+    )
+    return svg.replace(b"<metadata>", f"{style}<metadata>".encode(), 1)
 
 
 FULL_WIDTH = 9.0
