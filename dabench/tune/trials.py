@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,23 +65,21 @@ def _list(text: str, value: str) -> list[Any]:
 def candidates(
     scenario: str, method: str, period: Mapping[str, Any], search: Mapping[str, Any], most: int
 ) -> list[Point]:
-    """The baseline as it is, then the whole grid, or random points where it has more than `most`.
+    """The baseline as it is, then the whole grid or a random part of it, or points of ranges.
 
     UserError where the method does not take such settings.
     """
     fixed: dict[str, Any] = {name: [value] for name, value in period.items()}
     one = Sweep(scenario=scenario, methods=(method,), vary=fixed)
-    lists = [v for v in search.values() if not isinstance(v, Range)]
-    grid = len(lists) == len(search) and len(points(_sweep(one, search, None))) < most
-    many = _sweep(one, search, None if grid else Search(runs=max(most - 1, 1)))
-    found = [*points(one), *(points(many) if search else [])]
+    ranges = any(isinstance(values, Range) for values in search.values())
+    draws = Search(runs=most) if ranges else None
+    many = points(one.model_copy(update={"vary": {**one.vary, **search}, "random": draws}))
+    many = [point for point in many if point != points(one)[0]]
+    chosen = many if ranges or len(many) < most else random.Random(0).sample(many, most - 1)
+    found = [*points(one), *chosen][:most]
     for point in found:
         point.job(Path())
-    return found[:most]
-
-
-def _sweep(one: Sweep, search: Mapping[str, Any], draws: Search | None) -> Sweep:
-    return one.model_copy(update={"vary": {**one.vary, **search}, "random": draws})
+    return found
 
 
 class Log:

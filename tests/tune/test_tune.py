@@ -117,6 +117,9 @@ def test_trials_are_a_grid_or_random_points_the_baseline_first():
     assert {"filter.variance_scale": 0.2, "members": 4} in grid
     drawn = found(["variance_scale=0.01..1 log", "members=1,4"], 12)
     assert len(drawn) == 12
+    part = found(["variance_scale=0.1,0.2,0.3", "members=1,4,8"], 5)
+    assert part[0] == {}
+    assert len({str(p) for p in part}) == 5
     assert all(0.01 <= p["filter.variance_scale"] <= 1 for p in drawn[1:])
     assert found(["variance_scale=0.01..1 log", "members=1,4"], 12) == drawn
     with pytest.raises(UserError, match="variance_scal"):
