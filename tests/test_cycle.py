@@ -15,7 +15,6 @@ from dabench.errors import UserError
 from dabench.filters.base import Ensemble, Filter, Problem, split_key
 from dabench.observe import build, stream
 from dabench.scenario import Group
-from dabench.systems.base import Channel, Layout
 
 ATTRS = {"status": "running", "completed": -1}
 
@@ -113,40 +112,9 @@ def test_an_ensemble_that_turns_infinite_stops_and_is_archived(tmp_path):
     assert go(tmp_path, toy.diverging(problem(t)), t) == "diverged at cycle 3"
 
 
-def test_values_that_the_truth_lacks_do_not_count_as_divergence():
-    truth = jnp.array([1.0, jnp.nan, 2.0, 3.0])
-    x = jnp.tile(truth[None], (2, 1))
-    weights = jnp.full((1, 4), 0.25)
-    assert not cycle.summarise(x, truth, LAYOUT, weights).diverged
-    assert cycle.summarise(x.at[1, 0].set(jnp.nan), truth, LAYOUT, weights).diverged
-
-
 def test_one_member_has_no_spread(tmp_path):
     go(tmp_path, members=1)
     assert (archive.open_run(tmp_path)["spread/x"] == 0).all()
-
-
-def test_means_are_formed_in_double_precision():
-    layout = Layout((Channel("z", "m"),), {"site": np.arange(1)})
-    x = (5e4 + jax.random.normal(jax.random.key(0), (1000, 1))).astype(jnp.float32)
-    summary = cycle.summarise(x, x[0], layout, jnp.ones((1, 1)))
-    exact = np.asarray(x, np.float64)
-    np.testing.assert_allclose(summary.mean[0], exact.mean(0), rtol=1e-14)
-    np.testing.assert_allclose(summary.spread[0], exact.std(0, ddof=1), rtol=1e-12)
-
-
-def test_the_shown_rmse_is_the_area_mean_at_500_hpa():
-    channels = tuple(Channel("temperature", "K", p) for p in (850.0, 500.0))
-    grid = {"latitude": np.array([-90.0, 0.0, 90.0]), "longitude": np.array([0.0, 180.0])}
-    weights = cycle.headline(Layout(channels, grid))
-    assert weights[0].sum() == 0
-    half_cap = (1 - np.sin(np.pi / 4)) / 4  # area of a polar row over the sphere's, a point
-    np.testing.assert_allclose(weights[1, [0, 1, 4, 5]], half_cap)
-    np.testing.assert_allclose(weights.sum(), 1)
-
-
-class Stop(Exception):
-    pass
 
 
 def stop_at_3(k, ess, rmse):
@@ -161,6 +129,10 @@ class Carry(NamedTuple):
     count: jax.Array
     half: jax.Array
     key: jax.Array
+
+
+class Stop(Exception):
+    pass
 
 
 @pytest.mark.parametrize("flush", [0.0, 100.0])
