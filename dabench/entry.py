@@ -254,7 +254,7 @@ class Entry:
             [],
         )
         values = np.array([v if v else np.nan for v in series], float)
-        values = values[:: max(1, len(values) // 32)]
+        values = values[:: max(1, len(values) // 24)]
         if np.isfinite(values).sum() < 2:
             return ""
         height = np.log(values)

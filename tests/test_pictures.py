@@ -6,8 +6,9 @@ import zlib
 import mock_run
 import numpy as np
 import pytest
+import xarray as xr
 
-from dabench import archive, pictures, results
+from dabench import archive, diagnose, leaderboard, pictures, results
 from dabench.errors import UserError
 
 
@@ -98,3 +99,23 @@ def test_results_without_pictures_are_still_read(kept, tmp_path):
     text = results.content([run]).replace(b'"schema":3', b'"schema":2')
     (tmp_path / "x.json").write_bytes(text)
     assert results.load(tmp_path / "x.json")[0]["pictures"] is None
+
+
+def test_withheld_stations_are_on_the_map_and_their_fit_on_the_diagnostics_page(kept, tmp_path):
+    rec, table = mock_run.record(mock_run.SPHERE), mock_run.network(mock_run.SPHERE)
+    hidden = {"y": rec.y, "analysis_obs": rec.y + 0.3, "analysis_var": 0 * rec.y + 0.05}
+    groups = archive.label(
+        mock_run.SPHERE, table, rec._replace(withheld=hidden), withheld=table.assign(latitude=1.5)
+    )
+    tree = xr.DataTree.from_dict(groups)
+    network = pictures.network(tree)
+    assert [group["withheld"] for group in network] == [False, True]
+    run = kept[2] | {"withheld": diagnose.withheld(tree, slice(1, None))}
+    run["pictures"] = run["pictures"] | {"network": network}
+    (tmp_path / "x.json").write_bytes(results.content([run]))
+    board = leaderboard.build([tmp_path / "x.json"], tmp_path / "site").parent / "mock-noise"
+    page = (board / "diagnostics.html").read_text()
+    assert "Fit to withheld observations" in page
+    assert "last, analysis" in page
+    assert "0.300" in page  # rms departure
+    assert "withheld for verification" in (board / "network.svg").read_text()
