@@ -17,7 +17,7 @@ from dabench.plots.places import of_places
 from dabench.plots.style import save, theme, themed
 from dabench.score import current_scores
 
-VERSION = 5
+VERSION = 6
 """Of the drawing: a figure is drawn again when it changes."""
 
 MANIFEST = "figures.json"
@@ -107,9 +107,10 @@ def figures(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
         if any(row["metric"] == metric for run in runs for row in run["series"]):
             yield metric, curves.metric(runs, metric, cells)
     levels = curves.profiles(runs[0]["variables"])
-    if levels:
-        yield "rmse-levels", curves.metric(runs, "rmse", levels)
-        yield "spread-levels", curves.metric(runs, "spread", levels)
+    for metric in ("rmse", "spread"):
+        kept = {(r["variable"], r["level"]) for r in runs[0]["series"] if r["metric"] == metric}
+        if levels and kept.issuperset(levels):  # a result leaves some out
+            yield f"{metric}-levels", curves.metric(runs, metric, levels)
     others = {
         "weights": curves.weights(runs),
         "ranks": curves.ranks(runs, cells),

@@ -1,15 +1,15 @@
 """Figures of numbers against time, rank and wavenumber, from scores alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dabench.headlines import Cell, in_order, title, units
+from dabench.headlines import label as name_of
 from dabench.plots.style import (
     FAINT,
     FULL_WIDTH,
@@ -22,6 +22,8 @@ from dabench.plots.style import (
 )
 
 Scores = Mapping[str, Any]
+Series = dict[str, tuple[np.ndarray, np.ndarray]]
+"""By method: times, and values (seed, time)."""
 
 POINTS = 120
 """Longer series are averaged over blocks of cycles, to this many points."""
@@ -72,18 +74,33 @@ def _time(scores: Scores) -> np.ndarray:
     return (np.array(scores["seconds"]) - scores["seconds"][0]) / 86400
 
 
-def _against_time(runs: Sequence[Scores], name: str, cell: Cell) -> pd.DataFrame:
-    """Columns time, value, method, seed of one cell, the globe."""
-    frames = [
-        _frame(run, row["values"])
+def _against_time(runs: Sequence[Scores], name: str, cell: Cell) -> Series:
+    """One cell of a metric, the globe."""
+    return _by_method(
+        (run, row["values"])
         for run in runs
         for row in run["series"]
         if (row["variable"], row["level"], row["metric"], row["region"]) == (*cell, name, "global")
-    ]
-    return pd.concat(frames, ignore_index=True) if frames else _frame(runs[0], [])
+    )
 
 
-def _frame(run: Scores, values: Sequence[float | None]) -> pd.DataFrame:
+def _by_method(found: Iterable[tuple[Scores, Sequence[float | None]]]) -> Series:
+    """Times and values (seed, time) of each method; a seed that ended early is NaN from there."""
+    rows: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for run, values in found:
+        rows.setdefault(run["method"], []).append(_thinned(run, values))
+    series = {}
+    for method in in_order(rows):
+        time = max((t for t, _ in rows[method]), key=len)
+        padded = np.full((len(rows[method]), len(time)), np.nan)
+        for line, (_, values) in zip(padded, rows[method], strict=True):
+            line[: len(values)] = values
+        series[method] = time, padded
+    return series
+
+
+def _thinned(run: Scores, values: Sequence[float | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Times and values of one run."""
     numbers, time = np.array(values, float), _time(run)[: len(values)]
     block = -(-len(numbers) // POINTS) if len(numbers) else 1
     if block > 1:
@@ -91,25 +108,22 @@ def _frame(run: Scores, values: Sequence[float | None]) -> pd.DataFrame:
         with np.errstate(over="ignore"):  # of what diverged
             numbers = (numbers[:whole].reshape(-1, block) ** 2).mean(1) ** 0.5
         time = time[:whole].reshape(-1, block).mean(1)
-    return pd.DataFrame({"time": time, "value": numbers}).assign(
-        method=run["method"], seed=run["seed"]
-    )
+    return time, numbers
 
 
-def _lines(axes: Axes, frame: pd.DataFrame, label: str) -> None:
+def _lines(axes: Axes, series: Series, label: str) -> None:
+    """A line a method, the mean over the seeds that are known, and the range of several."""
     axes.set(xlabel=label, ylabel="")
-    if frame.empty:
-        return
-    methods = in_order(frame["method"].unique())
-    tints, patterns = colours(methods), dashes(methods)
-    for method in methods:
-        over = frame[frame["method"] == method].groupby("time")["value"].agg(["mean", "min", "max"])
+    tints, patterns = colours(list(series)), dashes(list(series))
+    for method, (time, values) in series.items():
+        known = np.isfinite(values)
+        mean = np.where(known, values, 0.0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
         pattern = {"dashes": patterns[method]} if patterns[method] else {}
-        axes.plot(over.index, over["mean"], color=tints[method], **pattern)
-        if frame.loc[frame["method"] == method, "seed"].nunique() > 1:
-            ends = over["min"], over["max"]
-            axes.fill_between(over.index, *ends, color=tints[method], alpha=0.2, lw=0)
-    values = frame["value"].to_numpy(float)
+        axes.plot(time, mean, color=tints[method], **pattern)
+        if len(values) > 1:
+            low, high = np.fmin.reduce(values), np.fmax.reduce(values)
+            axes.fill_between(time, low, high, color=tints[method], alpha=0.2, lw=0)
+    values = np.concatenate([v.ravel() for _, v in series.values()] or [np.ones(0)])
     low, high = np.quantile(values[values > 0], [0.02, 0.98]) if (values > 0).any() else (1, 1)
     if high > 8 * low:
         axes.set_yscale("log")
@@ -163,15 +177,14 @@ def weights(runs: Sequence[Scores]) -> Figure | None:
     found = {}
     for key, (heading, get) in WEIGHTS.items():
         rows = [(run, get(run)) for run in runs]
-        series = [(run, r["chi2" if key == "chi2" else "values"]) for run, r in rows if r]
-        frames = [_frame(run, values) for run, values in series]
-        if frames:
-            found[heading] = pd.concat(frames, ignore_index=True)
+        name = "chi2" if key == "chi2" else "values"
+        if series := _by_method((run, row[name]) for run, row in rows if row):
+            found[heading] = series
     if not found:
         return None
     figure, axes = panels(-(-len(found) // 2), min(2, len(found)), width=4.5, head=HEAD)
-    for panel, (heading, frame) in zip(axes.flat, found.items(), strict=False):
-        _lines(panel, frame, time_label(runs[0]))
+    for panel, (heading, series) in zip(axes.flat, found.items(), strict=False):
+        _lines(panel, series, time_label(runs[0]))
         panel.set_title(heading)
         _mark_spinup(panel, runs[0])
     for panel in axes.flat[len(found) :]:
@@ -195,7 +208,7 @@ def ranks(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
         for j, cell in enumerate(cells):
             _bars(axes, by_method[method], cell, colours(methods)[method], 1.14 * j, i)
     for j, cell in enumerate(cells):
-        axes.text(1.14 * j, -0.08, title(*cell), size=8, weight="bold")
+        axes.text(1.14 * j, -0.08, name_of(*cell), size=8, weight="bold")
     told = "Where the truth falls in the ensemble: PIT, 16 bins, line at 1"
     axes.text(-1.05, -0.6, told, weight="bold", size=10)
     axes.text(3.6, -0.6, "flat: reliable, U: too narrow, dome: too wide", size=8.5)
