@@ -255,7 +255,8 @@ def _words(value: Any) -> str:
     if isinstance(value, str):
         return value[:2000]
     if isinstance(value, Mapping):
-        return ", ".join(f"{k}: {_words(v)}" for k, v in value.items())[:2000]
+        told = ((k, _words(v)) for k, v in value.items())
+        return ", ".join(f"{k}: {v}" for k, v in told if v)[:2000]
     if isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
         return ", ".join(map(str, value))[:2000]
     return json.dumps(value)[:2000]

@@ -25,6 +25,8 @@ BORROWED = ("fa_apf", "letkf", "oi", "enkf", "bootstrap", "guided")
 MARKERS = "os^Dv*"
 MANY = 300
 """More marks than this are drawn as pixels."""
+MOST = 361
+"""Longitudes or latitudes of a grid; further ones are not drawn."""
 ACROSS, DOWN, COLUMNS = 390.0, 250.0, 4
 """From one map to the next, in degrees; maps in a row."""
 
@@ -91,7 +93,7 @@ def _spots(group: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         return x, np.zeros(len(x))
     x, y = np.array(group["longitude"], float) % 360, np.array(group["latitude"], float)
     if group["grid"]:
-        x, y = (a.ravel() for a in np.meshgrid(x, y))
+        x, y = (a.ravel() for a in np.meshgrid(x[:MOST], y[:MOST]))
     n = min(len(x), len(y))
     return x[:n], y[:n]
 
