@@ -6,7 +6,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dabench.headlines import Cell, in_order, title, units
@@ -27,8 +26,8 @@ MANY = 300
 """More marks than this are drawn as pixels."""
 MOST = 361
 """Longitudes or latitudes of a grid; further ones are not drawn."""
-ACROSS, DOWN, COLUMNS = 390.0, 250.0, 4
-"""From one map to the next, in degrees; maps in a row."""
+COLUMNS = 4
+"""Maps in a row."""
 
 
 def of_places(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
@@ -99,70 +98,86 @@ def _spots(group: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def maps(kept: Mapping[str, Scores], cell: Cell, cycle: int) -> Figure:
-    """Truth, and of each method the mean and its error, after one cycle; all in one axes."""
+    """Truth, and of each method the mean and its error, after one cycle."""
     fields = {m: found for m, run in kept.items() if (found := _field(run, cell, cycle))}
     run, truth = next(iter(kept.values())), next(iter(fields.values()))[0]
     limits, palette = _range(cell[0], truth)
     errors = np.concatenate([np.abs(e[np.isfinite(e)]) for _, e in fields.values()])
     bound = float(np.quantile(errors, 0.99)) if len(errors) else 0.0
     about_zero = (-(bound or 1.0), bound or 1.0)
-    rows = 1 + -(-len(fields) // (COLUMNS // 2))
-    axes = _tiles(rows)
-    day = (run["seconds"][cycle] - run["seconds"][0]) / 86400
-    axes.text(0, -40, f"{title(*cell)}, day {day:.3g}", weight="bold", size=10)
+    sheet = _Mosaic(truth.shape, 1 + -(-len(fields) // (COLUMNS // 2)))
     unit = units(run["variables"].get(cell[0], {}).get("units", ""))
-    _map(axes, 0, truth, palette, limits, "truth")
-    _scale(axes, 1, palette, limits, f"truth and means, {unit}")
-    _scale(axes, 2, "PuOr_r", about_zero, f"errors of the means, {unit}")
+    sheet.map(0, truth, palette, limits, "truth")
+    sheet.scale(1, palette, limits, f"truth and means, {unit}")
+    sheet.scale(2, "PuOr_r", about_zero, f"errors of the means, {unit}")
     for i, (method, (true, error)) in enumerate(fields.items()):
         at = COLUMNS + 2 * i
-        _map(axes, at, true + error, palette, limits, method)
-        _map(axes, at + 1, error, "PuOr_r", about_zero, "its error")
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    return figure
+        sheet.map(at, true + error, palette, limits, method)
+        sheet.map(at + 1, error, "PuOr_r", about_zero, "its error")
+    day = (run["seconds"][cycle] - run["seconds"][0]) / 86400
+    return sheet.figure(f"{title(*cell)}, day {day:.3g}")
 
 
-def _tiles(rows: int) -> Axes:
-    """Axes in degrees, down from the top, with room for rows of maps and a heading."""
-    wide, high = COLUMNS * ACROSS, rows * DOWN + 40
-    figure = Figure(figsize=(FULL_WIDTH, FULL_WIDTH * high / wide))
-    figure.suppressComposite = True  # each field is as small as it is
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    axes.set(xlim=(-15, wide - 15), ylim=(high - 85, -85), autoscale_on=False, aspect="auto")
-    return axes
+class _Mosaic:
+    """Maps of one shape as one picture, a grid point a pixel, `COLUMNS` in a row."""
+
+    def __init__(self, shape: tuple[int, ...], rows: int):
+        self.high, self.wide = shape
+        self.step = round(1.08 * self.wide), round(1.39 * self.high)
+        size = rows * self.step[1] + self.high // 4, COLUMNS * self.step[0], 4
+        self.pixels = np.zeros(size, np.uint8)
+        self.texts: list[tuple[float, float, str, dict[str, Any]]] = []
+        self.lines: list[tuple[float, float]] = []
+
+    def corner(self, at: int) -> tuple[int, int]:
+        """Left and top of tile number `at`."""
+        top = self.high // 2 + at // COLUMNS * self.step[1]
+        return at % COLUMNS * self.step[0] + self.wide // 25, top
+
+    def map(self, at: int, values: np.ndarray, palette: str, limits: Limits, name: str) -> None:
+        """A field, north up; what is missing is grey. A line every 30 and 60 degrees."""
+        (x, y), nan = self.corner(at), (np.nan, np.nan)
+        weight = "bold" if at % 2 == 0 else "normal"
+        self.texts.append((x, y - 0.05 * self.high, name, {"size": 8, "weight": weight}))
+        self.pixels[y : y + self.high, x : x + self.wide] = _coloured(values, palette, limits)
+        for share in np.linspace(0, 1, 7):
+            across, down = x + share * self.wide, y + share * self.high
+            self.lines += [(across, y), (across, y + self.high), nan]
+            self.lines += [(x, down), (x + self.wide, down), nan]
+
+    def scale(self, at: int, palette: str, limits: Limits, label: str) -> None:
+        """What the colours mean."""
+        x, y = self.corner(at)
+        top, bottom = (y + round(share * self.high) for share in (0.42, 0.53))
+        ramp = np.linspace(*limits, self.wide)[None]
+        self.pixels[top:bottom, x : x + self.wide] = _coloured(ramp, palette, limits)
+        self.texts.append((x, y + 0.33 * self.high, label.rstrip(", "), {"size": 8}))
+        for share, side in ((0.0, "left"), (0.5, "center"), (1.0, "right")):
+            value = limits[0] + share * (limits[1] - limits[0])
+            text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+            place = x + share * self.wide, y + 0.72 * self.high
+            self.texts.append((*place, text.replace("-", "−"), {"size": 7.5, "ha": side}))
+
+    def figure(self, heading: str) -> Figure:
+        high, wide = self.pixels.shape[:2]
+        figure = Figure(figsize=(FULL_WIDTH, 0.9 * FULL_WIDTH * high / wide))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        extent = (0, wide, high, 0)
+        axes.imshow(self.pixels, interpolation="none", extent=extent, aspect="auto")
+        axes.plot(*zip(*self.lines, strict=True), color=INK, alpha=0.18, lw=0.4)
+        axes.set(xlim=(0, wide), ylim=(high, 0))
+        axes.text(self.wide // 25, 0.25 * self.high, heading, weight="bold", size=10)
+        for x, y, text, style in self.texts:
+            axes.text(x, y, text, **style)
+        return figure
 
 
-def _corner(at: int) -> tuple[float, float]:
-    return at % COLUMNS * ACROSS, at // COLUMNS * DOWN
-
-
-def _map(axes: Axes, at: int, values: np.ndarray, palette: str, limits: Limits, name: str) -> None:
-    """A field, north up, as tile number `at`; what is missing is grey."""
-    x, y = _corner(at)
-    axes.text(x, y - 8, name, size=8, weight="bold" if at % 2 == 0 else "normal")
-    _picture(axes, values, palette, limits, (x, x + 360, y + 180, y))
-    lines = {"color": INK, "alpha": 0.18, "lw": 0.4}
-    axes.vlines(x + np.arange(0, 361, 60), y, y + 180, **lines)
-    axes.hlines(y + np.arange(0, 181, 30), x, x + 360, **lines)
-
-
-def _picture(axes: Axes, values: np.ndarray, palette: str, limits: Limits, extent: tuple) -> None:
+def _coloured(values: np.ndarray, palette: str, limits: Limits) -> np.ndarray:
+    """Red, green, blue and opacity as bytes."""
     colour = mpl.colormaps[palette].with_extremes(bad="0.6")
-    low, high = limits
-    options: Any = {"cmap": colour, "vmin": low, "vmax": high, "extent": extent, "aspect": "auto"}
-    axes.imshow(np.ma.masked_invalid(values), interpolation="none", **options)
-
-
-def _scale(axes: Axes, at: int, palette: str, limits: Limits, label: str) -> None:
-    x, y = _corner(at)
-    axes.text(x, y + 60, label.rstrip(", "), size=8)
-    _picture(axes, np.linspace(*limits, 128)[None], palette, limits, (x, x + 360, y + 95, y + 75))
-    for share, side in ((0.0, "left"), (0.5, "center"), (1.0, "right")):
-        value = limits[0] + share * (limits[1] - limits[0])
-        text = f"{value:.3g}".replace("-", "−")
-        axes.text(x + share * 360, y + 130, text, size=7.5, ha=side)
+    share = (values - limits[0]) / ((limits[1] - limits[0]) or 1.0)
+    return colour(np.ma.masked_invalid(np.clip(share, 0, 1)), bytes=True)
 
 
 def _field(run: Scores, cell: Cell, cycle: int) -> tuple[np.ndarray, np.ndarray] | None:
