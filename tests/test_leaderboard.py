@@ -143,7 +143,10 @@ def test_the_same_results_give_the_same_bytes(site, committed, tmp_path):
     assert snapshot(site) == snapshot(tmp_path / "site")
 
 
-def test_the_front_page_of_twenty_boards_with_nine_methods_weighs_less_than_500_kB(tmp_path):
+def test_the_front_page_of_twenty_boards_with_nine_methods_weighs_less_than_500_kB(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(leaderboard, "draw_scores", lambda *_: [])  # it has no figures
     pages = []
     for n in (1, 3):
         many(tmp_path / f"{n}", n)

@@ -22,8 +22,7 @@ REMEDY = "python -m docs.refresh"
 
 @pytest.fixture
 def reader(tmp_path, monkeypatch):
-    """A folder of one's own, and compiled programs that are kept nowhere else."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    """A folder of one's own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     prepare()
