@@ -153,7 +153,8 @@ def stationary_bootstrap(
 ) -> tuple[Cells, Cells, Cells]:
     """Percentile interval of any statistic of resampled cycles, and the p-value of its sign.
 
-    All cells share the resampled cycles. Too narrow for fewer than about 200 cycles.
+    All cells share the resampled cycles. Too narrow for fewer than about 200 cycles: at 5 % and an
+    autocorrelation of 0.6 it rejects 0.25 of true hypotheses at 30 cycles and 0.10 at 365.
 
     Arguments:
         statistic: Indices of cycles (replicate, time) to the statistic (replicate, *cells).
