@@ -41,8 +41,10 @@ def steps(sampler: Sampler) -> Steps:
     if sampler.method == "dpmpp_2s":
         rows = _dpmpp_2s(sampler, levels)
     else:
-        method = {"ab3": _ab3, "dpmpp_2m": _dpmpp_2m}[sampler.method]
+        method = {"ab3": _ab3, "dpmpp_2m": _dpmpp_2m, "dpmpp_3m": _dpmpp_3m}[sampler.method]
         rows = _with_correctors(method(levels), sampler)
+    if sampler.from_mean:
+        rows = [_to_mean(levels[0], slots=len(rows[0][2])), *rows]
     sigma, noise, mix = (np.array(a) for a in zip(*rows, strict=True))
     mix[-1] = 0
     mix[-1, 0, -1] = 1
@@ -68,12 +70,14 @@ def _ab3(sigma: np.ndarray) -> list[Row]:
 
 def _adams_weights(nodes: np.ndarray, start: float, end: float) -> np.ndarray:
     """Integrals from start to end of the Lagrange polynomials of the nodes."""
-    weights = []
-    for j, node in enumerate(nodes):
-        others = np.delete(nodes, j)
-        lagrange = np.poly1d(others, r=True) / np.prod(node - others)
-        weights.append(lagrange.integ()(end) - lagrange.integ()(start))
-    return np.array(weights)
+    integrals = [_lagrange(nodes, j).integ() for j in range(len(nodes))]
+    return np.array([integral(end) - integral(start) for integral in integrals])
+
+
+def _lagrange(nodes: np.ndarray, j: int) -> np.poly1d:
+    """The polynomial that is 1 at node j and 0 at the others."""
+    others = np.delete(nodes, j)
+    return np.poly1d(others, r=True) / np.prod(nodes[j] - others)
 
 
 def _dpmpp_2m(sigma: np.ndarray) -> list[Row]:
@@ -85,6 +89,32 @@ def _dpmpp_2m(sigma: np.ndarray) -> list[Row]:
         z = [ratio, -(1 - ratio) * past, (1 - ratio) * (1 + past)]
         rows.append((s, 0.0, np.array([z, [0, 0, 1]])))
     return rows
+
+
+def _dpmpp_3m(sigma: np.ndarray) -> list[Row]:
+    """DPM-Solver++ of order 1, 2, 3, 3, ..: exact where D is a quadratic in log sigma.
+
+    With l = -ln sigma, z(l1) = e^(l0 - l1) z(l0) + int e^(l - l1) D dl, D by the last three D's;
+    two of them are remembered.
+    """
+    rows, l = [], -np.log(sigma)
+    for i, s in enumerate(sigma):
+        z = np.array([0.0, 0, 0, 1])
+        if i + 1 < len(sigma):
+            nodes = l[max(i - 2, 0) : i + 1][::-1]
+            weights = np.zeros(3)
+            weights[: len(nodes)] = _exponential_weights(nodes, l[i], l[i + 1])
+            z = np.array([sigma[i + 1] / s, weights[1], weights[2], weights[0]])
+        rows.append((s, 0.0, np.stack([z, [0, 0, 0, 1], [0, 1, 0, 0]])))
+    return rows
+
+
+def _exponential_weights(nodes: np.ndarray, start: float, end: float) -> np.ndarray:
+    """Integrals from start to end of e^(l - end) times the Lagrange polynomials of the nodes."""
+    x, w = np.polynomial.legendre.leggauss(20)
+    l = start + (end - start) * (x + 1) / 2
+    w = w * (end - start) / 2 * np.exp(l - end)
+    return np.array([w @ _lagrange(nodes, j)(l) for j in range(len(nodes))])
 
 
 def _dpmpp_2s(sampler: Sampler, sigma: np.ndarray) -> list[Row]:
@@ -103,6 +133,13 @@ def _dpmpp_2s(sampler: Sampler, sigma: np.ndarray) -> list[Row]:
         if end:
             rows.append((middle, 0.0, np.array([[0, end / high, 1 - end / high], [0, 0, 0]])))
     return rows
+
+
+def _to_mean(sigma: float, slots: int) -> Row:
+    """From sigma e to D + sigma e: where the target has a mean, z begins around it."""
+    mix = np.zeros((slots, slots + 1))
+    mix[0, [0, -1]] = 1
+    return sigma, 0.0, mix
 
 
 def _with_correctors(rows: list[Row], sampler: Sampler) -> list[Row]:

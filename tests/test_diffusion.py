@@ -23,6 +23,8 @@ SAMPLERS = {
     "ab3": Sampler(),
     "ab3 with correctors": Sampler(correctors=2),
     "dpmpp_2m": Sampler("dpmpp_2m"),
+    "dpmpp_3m": Sampler("dpmpp_3m"),
+    "from the mean": Sampler("dpmpp_3m", sigma_max=20.0, from_mean=True),
     "dpmpp_2s": Sampler("dpmpp_2s"),
     "dpmpp_2s with churn": Sampler("dpmpp_2s", churn=2.5, inflation=1.0),
 }
@@ -40,7 +42,10 @@ def test_noise_levels_are_those_of_gencast():
     np.testing.assert_allclose(noise_levels(GENCAST), expected, rtol=5e-4)
 
 
-@pytest.mark.parametrize(("method", "order"), [("ab3", 3), ("dpmpp_2m", 2), ("dpmpp_2s", 2)])
+ORDERS = {"ab3": 3, "dpmpp_2m": 2, "dpmpp_3m": 3, "dpmpp_2s": 2}
+
+
+@pytest.mark.parametrize(("method", "order"), ORDERS.items())
 def test_error_falls_with_the_order_of_the_sampler(method, order):
     """One unit-variance Gaussian: z / sqrt(1 + sigma²) is constant along the exact flow."""
     layout = Layout((Channel("state"),), {"site": np.arange(1)}, dtype="float64")
@@ -67,6 +72,33 @@ def test_unconditional_draws_have_the_moments_of_the_model(name, key):
     ratio = x_next.var(0).mean() / 4
     # scatter: sqrt(2 / n) for each of 6 correlated variances; discretisation at 80 levels: 1 %
     assert abs(ratio - 1) < 4 * np.sqrt(2 / n / 3) + 0.01
+
+
+class Shifted:
+    """A model whose target has a mean."""
+
+    def __init__(self, inner, mean):
+        self.inner, self.mean = inner, mean
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def denoiser(self, sigma):
+        denoise = self.inner.denoiser(sigma)
+        return lambda z, condition: self.mean + denoise(z - self.mean, condition)
+
+
+@pytest.mark.parametrize("from_mean", [False, True])
+def test_the_mean_of_draws_from_a_small_sigma_max_is_what_the_flow_makes_of_their_start(from_mean):
+    """Deviations from the mean shrink by sqrt(1 / (1 + sigma_max²)) along the exact flow."""
+    layout, mean, sigma_max = replace(LAYOUT, coords={"site": np.arange(1)}), 3.0, 2.0
+    m = Shifted(AdditiveGaussian(layout, lambda x: x, np.eye(1)), mean)
+    sampler = Sampler("dpmpp_3m", 400, sigma_max, from_mean=from_mean)
+    count = len(steps(sampler).sigma)
+    found = diffusion.replay(m, (), sampler, jnp.zeros((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
+    known = 1 / (1 + sigma_max**2)  # share of a deviation that D keeps of pure noise
+    missing = mean * known if from_mean else mean
+    np.testing.assert_allclose(found, mean - missing * np.sqrt(known), rtol=1e-5)
 
 
 def test_table_of_gencast_is_its_algorithm_step_by_step(key):

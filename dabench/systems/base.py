@@ -122,19 +122,23 @@ class Sampler:
     """How to integrate from noise to a sample; every number here changes the draws.
 
     Arguments:
-        method: `ab3` (third-order Adams-Bashforth, the paper's), `dpmpp_2m` (one evaluation a
-            level), `dpmpp_2s` (GenCast's own, two evaluations a level, with churn).
+        method: `ab3` (third-order Adams-Bashforth, the paper's), `dpmpp_2m`, `dpmpp_3m` (second
+            and third order in log sigma), `dpmpp_2s` (GenCast's own, two evaluations a level, with
+            churn).
         levels: Number of noise levels above zero.
         sigma_max, sigma_min, rho: The levels follow Karras et al. (2022), equation 5.
+        from_mean: Begin with D of pure noise and the noise around it, one evaluation more, so that
+            sigma_max need not be large against the target's mean.
         correctors, tau: Langevin steps after each level, and their size.
         churn, churn_min, inflation: Of `dpmpp_2s` alone; GenCast's are 2.5, 0.75, 1.05.
     """
 
-    method: Literal["ab3", "dpmpp_2m", "dpmpp_2s"] = "ab3"
+    method: Literal["ab3", "dpmpp_2m", "dpmpp_3m", "dpmpp_2s"] = "ab3"
     levels: Annotated[int, Ge(2)] = 40
     sigma_max: Positive = 80.0
     sigma_min: Positive = 0.002
     rho: Positive = 7.0
+    from_mean: bool = False
     correctors: Annotated[int, Ge(0)] = 0
     tau: Positive = 0.3
     churn: Annotated[float, Ge(0)] = 0.0
