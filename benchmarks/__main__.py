@@ -13,7 +13,17 @@ from rich.table import Table
 
 from benchmarks.race import ROUNDS, Row
 
-NAMES = ("denoiser", "guidance", "letkf", "scoring", "site", "precision", "whole", "devices")
+NAMES = (
+    "denoiser",
+    "guidance",
+    "posterior",
+    "letkf",
+    "scoring",
+    "site",
+    "precision",
+    "whole",
+    "devices",
+)
 
 ACCELERATOR = "accelerator"
 
