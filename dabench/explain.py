@@ -68,15 +68,20 @@ def shown(value: Any, width: int = 40) -> str:
     return text if len(text) <= width else f"{text[: width - 4]} ..."
 
 
-def summary(doc: str | None, name: str) -> str:
-    """The first sentence that a docstring's `Arguments:` has on a name, '' if there is none."""
+def argument(doc: str | None, name: str) -> str:
+    """What a docstring's `Arguments:` has on a name, '' if there is nothing."""
     for names, text in re.findall(
         r"^    ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.+(?:\n {8}.+)*)", cleandoc(doc or ""), re.MULTILINE
     ):
         if name in names.split(", "):
-            sentence = re.split(r";\s|\.(?=\s[A-Z]|$)", " ".join(text.split()))[0]
-            return sentence if len(sentence) <= 90 else ""
+            return " ".join(text.split())
     return ""
+
+
+def summary(doc: str | None, name: str) -> str:
+    """The first sentence of `argument`, '' where that is long."""
+    sentence = re.split(r";\s|\.(?=\s[A-Z]|$)", argument(doc, name))[0]
+    return sentence if len(sentence) <= 90 else ""
 
 
 class _Finder:

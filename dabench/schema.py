@@ -5,6 +5,7 @@ checks them, too; plug-ins that are installed are among them.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 from dabench import settings
 from dabench.baseline import Entry
 from dabench.errors import UserError
-from dabench.explain import suggest, summary
+from dabench.explain import argument, suggest
 from dabench.library import PACKAGE
 from dabench.scenario import FOR_SYSTEM, Scenario
 
@@ -61,8 +62,8 @@ def _of(model: type[BaseModel]) -> Node:
 
 
 def _finished(schema: Node, kind: str) -> Node:
-    """With a heading and one sentence on each key; without titles, which repeat the keys."""
-    return {"$schema": DRAFT, "title": f"dabench {kind}"} | _explained(schema)
+    """With a heading and what docstrings say; without titles, which repeat the keys."""
+    return {"$schema": DRAFT, "title": f"dabench {kind}"} | _explained(schema, schema["$defs"])
 
 
 def _choice(kind: settings.Kind, defs: Node, leave_out: tuple[str, ...] = ()) -> Node:
@@ -70,7 +71,9 @@ def _choice(kind: settings.Kind, defs: Node, leave_out: tuple[str, ...] = ()) ->
     names = sorted(settings.registry(kind))
     for name in names:
         defs[f"{kind}.{name}"] = _settings(kind, name, defs, leave_out)
-    return {"oneOf": [{"$ref": f"#/$defs/{kind}.{name}"} for name in names]}
+    places = {name: f"#/$defs/{kind}.{name}" for name in names}
+    one_of = [{"$ref": place} for place in places.values()]
+    return {"discriminator": {"propertyName": "name", "mapping": places}, "oneOf": one_of}
 
 
 def _settings(kind: settings.Kind, name: str, defs: Node, leave_out: tuple[str, ...]) -> Node:
@@ -89,23 +92,48 @@ def _profiles_of(name: str) -> Node:
     properties = {"properties": {"filter": {"$ref": f"#/$defs/profiles.{name}"}}}
     return {
         "if": {"properties": {"filter": named}},
-        "then": {"properties": {"profiles": {"additionalProperties": properties}}},
+        "then": {
+            "properties": {"profiles": {"type": "object", "additionalProperties": properties}}
+        },
     }
 
 
-def _explained(node: Any) -> Any:
-    """The same with one sentence of the docstring on each key and on the whole."""
+def _explained(node: Any, defs: Node) -> Any:
+    """The same with the docstring's word on each key, and its first paragraph on the whole."""
     if isinstance(node, list):
-        return [_explained(n) for n in node]
+        return [_explained(n, defs) for n in node]
     if not isinstance(node, dict):
         return node
     node = {k: v for k, v in node.items() if k != "title" or not isinstance(v, str)}
-    doc = node.pop("description", None)
-    keys = node.get("properties", {})
-    told = {k: _with_note(_explained(v), summary(doc, k)) for k, v in keys.items()}
-    rest = {k: _explained(v) for k, v in node.items() if k != "properties"}
-    node = rest | ({"properties": told} if keys else {})
-    return _with_note(node, doc.split("\n\n")[0].replace("\n", " ") if doc else "")
+    doc, kinds = node.pop("description", ""), node.pop("discriminator", None)
+    keys = node.pop("properties", {})
+    rest = {k: _explained(v, defs) for k, v in node.items()} | (_tags(kinds, defs) if kinds else {})
+    told = {k: _with_note(_explained(v, defs), _note(doc, k, v)) for k, v in keys.items()}
+    return _with_note(rest | ({"properties": told} if keys else {}), _heading(doc))
+
+
+def _tags(discriminator: Node, defs: Node) -> Node:
+    """What one of several kinds may be called, in one place, with what each is.
+
+    Without it an editor names the kind that is nearest to a misspelt one and no other.
+    `enumDescriptions` is a word of editors that validators pass over.
+    """
+    kinds = discriminator["mapping"]
+    notes = [
+        _heading(defs[ref.rpartition("/")[2]].get("description", "")) for ref in kinds.values()
+    ]
+    names = {"enum": list(kinds), "enumDescriptions": notes}
+    return {"type": "object", "properties": {discriminator["propertyName"]: names}}
+
+
+def _note(doc: str, key: str, node: Node) -> str:
+    """What is said of a key, in YAML's words; where it is the tag of a kind, what that kind is."""
+    said = re.sub(r"\bNone\b", "null", argument(doc, key))
+    return said or (_heading(doc) if "const" in node else "")
+
+
+def _heading(doc: str) -> str:
+    return doc.split("\n\n")[0].replace("\n", " ")
 
 
 def _with_note(node: Node, note: str) -> Node:

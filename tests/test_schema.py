@@ -6,7 +6,7 @@ import json
 import jsonschema
 import pytest
 
-from dabench import library, schema, yamlfile
+from dabench import library, schema, settings, yamlfile
 from dabench.errors import UserError
 
 KINDS = {"scenario": "scenarios", "baseline": "baselines"}
@@ -66,6 +66,36 @@ def test_what_is_wrong_is_refused(what):
         here = here[key]
     here[last] = value
     assert not VALIDATORS[kind].is_valid(data)
+
+
+def settings_of(node):
+    """(key, schema) of all that a file may hold, conditions aside."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if isinstance(node, dict):
+        yield from node.get("properties", {}).items()
+        for key, inner in node.items():
+            if key != "allOf":
+                yield from settings_of(inner)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_says_what_it_is(kind):
+    for key, node in settings_of(VALIDATORS[kind].schema):
+        told = [node.get("description", ""), *node.get("enumDescriptions", ())]
+        assert any(told), (key, node)
+        assert "None" not in " ".join(told), key  # YAML has null
+
+
+@pytest.mark.parametrize(("kind", "key"), [("scenario", "system"), ("baseline", "filter")])
+def test_a_misspelt_name_is_told_all_that_there_are(kind, key):
+    names = VALIDATORS[kind].schema["properties"][key]["properties"]["name"]
+    assert names["enum"] == sorted(settings.registry(f"{key}s"))
+    assert len(names["enumDescriptions"]) == len(names["enum"])
+    data = data_of(kind, {"system": "temp_4deg", "filter": "letkf"}[key])
+    wrong = data | {key: data[key] | {"name": "lektf"}}
+    said = " ".join(error.message for error in VALIDATORS[kind].iter_errors(wrong))
+    assert f"'lektf' is not one of {names['enum']}" in said
 
 
 def test_an_unknown_kind_is_a_users_mistake():
