@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from dabench import packed
 from dabench.pictures import unpacked
 
-SCHEMA = 3
+SCHEMA = 4
 OLDEST = 2
-"""Still read: what came later (pictures) is missing."""
+"""Still read: what came later is missing (3: pictures) or written at length (4: long series)."""
 
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")]
@@ -19,7 +20,8 @@ Folder = Annotated[
 Label = Annotated[str, Field(max_length=120, pattern=r"^\w[\w .:/%+-]*$")]
 Number = float | None
 Axis = Annotated[list[float], Field(max_length=2500)]
-Series = Annotated[list[Number], Field(max_length=100_000)]
+Series = Annotated[list[Number], BeforeValidator(packed.unpack), Field(max_length=packed.MOST)]
+Times = Annotated[list[float], BeforeValidator(packed.unpack_times), Field(max_length=packed.MOST)]
 Shown = dict[Name, Any]
 
 
@@ -205,7 +207,7 @@ class Run(Loose):
     provenance: Shown
     regions: dict[Label, int]
     variables: dict[Label, Variable]
-    seconds: Series
+    seconds: Times
     scores: list[Row]
     series: list[Line]
     rank: list[Rank]

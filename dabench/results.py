@@ -1,8 +1,9 @@
 """Results: what a method scored on a scenario, one file a method, small enough to be committed.
 
 A result is the scores of one or several seeds, without the series and histograms of cells that no
-page shows. Its file is <results>/<scenario>/<system>/<method>.json. What a file says is not
-trusted: it is checked here, and shown as text.
+page shows; long series are packed (see `packed`). Its file is
+<results>/<scenario>/<system>/<method>.json. What a file says is not trusted: it is checked here,
+and shown as text.
 """
 
 import hashlib
@@ -13,21 +14,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dabench import metrics, pictures
+from dabench import metrics, packed, pictures
 from dabench.archive import attributes, find_runs, replace
 from dabench.errors import UserError
 from dabench.headlines import headlines
 from dabench.resultfile import SCHEMA, Result, Run
 from dabench.score import current_scores
+from dabench.workers import Each, here
 
 LARGEST = 20 * 2**20
 """Larger files are not read, bytes."""
 
+MANY = 100
+"""So many files are worth the start of other processes."""
+
+WITH_SERIES = ("series", "rank", "spectra", "observations", "withheld", "ensemble")
+"""Parts of a run that hold numbers cycle by cycle, bin by bin, or wavenumber by wavenumber."""
+
 TESTED = ("rmse", "crps")
 """Metrics whose series are kept for all variables and levels, so that pages can test them."""
-
-DIGITS = 7
-"""Significant digits of the numbers in a result."""
 
 
 def of_run(folder: str | Path) -> dict[str, Any]:
@@ -47,9 +52,9 @@ def of_run(folder: str | Path) -> dict[str, Any]:
 
 
 def rounded(value: Any) -> Any:
-    """Plain data with floats of `DIGITS` significant digits."""
+    """Plain data with floats of `packed.DIGITS` significant digits."""
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        return float(f"{value:.{packed.DIGITS}g}")
     if isinstance(value, dict):
         return {key: rounded(v) for key, v in value.items()}
     return [rounded(v) for v in value] if isinstance(value, list) else value
@@ -59,6 +64,7 @@ def content(runs: Sequence[Mapping[str, Any]]) -> bytes:
     """The file of a method's runs, one a seed."""
     runs = sorted(runs, key=lambda run: run["seed"])
     runs = [{**run, "pictures": None} if i else run for i, run in enumerate(runs)]
+    runs = [_packed(run) for run in runs]
     _, scenario, _, system, version = problem(runs[0])
     head = {
         "schema": SCHEMA,
@@ -71,6 +77,22 @@ def content(runs: Sequence[Mapping[str, Any]]) -> bytes:
         "sha256": fingerprint(runs),
     }
     return json.dumps(head | {"runs": runs}, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _packed(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run as a file has it."""
+    parts = {name: _short(run[name]) for name in WITH_SERIES if name in run}
+    return {**run, **parts, "seconds": packed.pack_times(run["seconds"])}
+
+
+def _short(value: Any) -> Any:
+    """Plain data with its long lists of numbers packed."""
+    if isinstance(value, Mapping):
+        return {key: _short(v) for key, v in value.items()}
+    if not isinstance(value, list):
+        return value
+    numbers = all(v is None or isinstance(v, int | float) for v in value)
+    return packed.pack(value) if numbers else [_short(v) for v in value]
 
 
 def fingerprint(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -173,24 +195,27 @@ def _check(file: Path, result: Result, runs: Sequence[Mapping[str, Any]], found:
         )
 
 
-def find(sources: Iterable[str | Path]) -> list[dict[str, Any]]:
+def find(sources: Iterable[str | Path], each: Each = here) -> list[dict[str, Any]]:
     """All runs of result files, folders of result files and folders with runs, each seed once.
 
     The later source wins. Runs without a whole cycle are passed over; what was read from an archive
     says so in `folder`.
+
+    Arguments:
+        each: Reads the files of a folder; see `workers.processes`.
     """
     found: dict[tuple, dict[str, Any]] = {}
     for source in map(Path, sources):
         if not source.exists():
             raise UserError(f"{source}: not there")
-        for run in _read(source):
+        for run in _read(source, each):
             key = (*problem(run), run["method"], run["seed"])
             found.pop(key, None)
             found[key] = run  # the last of all
     return list(found.values())
 
 
-def _read(source: Path) -> Iterator[dict[str, Any]]:
+def _read(source: Path, each: Each) -> Iterator[dict[str, Any]]:
     if source.is_file():
         yield from load(source)
         return
@@ -199,17 +224,17 @@ def _read(source: Path) -> Iterator[dict[str, Any]]:
         if (attributes(folder) or {}).get("completed", -1) >= 1:
             yield of_run(folder) | {"folder": str(folder)}
     if not folders:
-        yield from committed(source)
+        yield from committed(source, each)
 
 
-def committed(folder: Path) -> Iterator[dict[str, Any]]:
+def committed(folder: Path, each: Each = here) -> Iterator[dict[str, Any]]:
     """The runs of a folder of result files; UserError where rows of one board are of two problems.
 
     A row whose scenario has been changed since must be run again, or go.
     """
     first: dict[Path, tuple[tuple, Path]] = {}
-    for file in sorted(folder.rglob("*.json")):
-        runs = load(file)
+    files = sorted(folder.rglob("*.json"))
+    for file, runs in zip(files, each(MANY)(load, files), strict=True):
         key, other = first.setdefault(file.parent, (problem(runs[0]), file))
         if problem(runs[0]) != key:
             raise UserError(

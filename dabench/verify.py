@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from dabench import results
+from dabench import packed, results
 from dabench.archive import attributes, find_runs
 from dabench.errors import UserError
 from dabench.score import score_run
@@ -163,12 +163,23 @@ def _within(old: Row, new: Row) -> bool:
     return old["low"] <= new["value"] <= old["high"] or new["low"] <= old["value"] <= new["high"]
 
 
+def _numbers(values: list[Any]) -> bool:
+    return all(v is None or isinstance(v, int | float) for v in values)
+
+
 def _close(a: Any, b: Any) -> bool:
-    """Plain data with numbers equal to `CLOSE`, relative."""
+    """Plain data with numbers equal to `CLOSE`, relative; long series to the last bit they keep.
+
+    Arguments:
+        a: Of the result.
+        b: Of the archive.
+    """
     if isinstance(a, float) and isinstance(b, float):
         return abs(a - b) <= CLOSE * max(abs(a), abs(b)) + 1e-300
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_close(a[k], b[k]) for k in a)
     if isinstance(a, list) and isinstance(b, list):
+        if len(a) > packed.LONG and _numbers(a) and _numbers(b):
+            return packed.is_of(a, b, CLOSE)
         return len(a) == len(b) and all(map(_close, a, b))
     return a == b
