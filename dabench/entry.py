@@ -1,5 +1,6 @@
 """One method of a board, as the pages show it: values with notes, colours, sparklines."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -124,6 +125,12 @@ class Entry:
         return [run["seed"] for run in self.runs]
 
     @property
+    def tags(self) -> str:
+        """What stands beneath its name."""
+        seeds = f"{len(self.runs)} seeds" if len(self.runs) > 1 else ""
+        return ", ".join(filter(None, ("reference" if self.reference else "", seeds)))
+
+    @property
     def slug(self) -> str:
         """Of the files about it."""
         return self.method.replace("/", "-")
@@ -142,6 +149,17 @@ class Entry:
     def _values(self) -> dict[str, list[dict[tuple, dict[str, Any]]]]:
         regions = self.first["regions"]
         return {region: [values_of(run, region) for run in self.runs] for region in regions}
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Those that it has a number of."""
+        known = {
+            key[2]
+            for v in self._values["global"]
+            for key, row in v.items()
+            if row["value"] is not None
+        }
+        return {metric: text for metric, text in METRICS.items() if metric in known}
 
     def value(self, cell: Cell, metric: str, region: str = "global") -> float | None:
         """Median over the seeds, where one that diverged is worse than all others."""
@@ -200,6 +218,7 @@ class Entry:
                 "rmse": list(map(number, rmse)),
             }
             texts = {k: str(made.get(v) or "–")[:60] for k, v in MADE.items()}
+            texts["made"] = texts["made"][:16].replace("T", " ")  # to the minute
             rows.append(shown | texts)
         return rows
 
@@ -235,7 +254,7 @@ class Entry:
         """Filter, members and settings as terms."""
         run = self.first
         shown = {"filter": run["filter"], "members": run["members"], **run["settings"]}
-        return {str(k)[:120]: str(v)[:2000] for k, v in shown.items()}
+        return {str(k)[:120]: words(v) or "–" for k, v in shown.items()}
 
     @property
     def commands(self) -> list[str]:
@@ -279,3 +298,17 @@ def _fits(seen: Mapping[str, Any] | None, names: Iterable[str]) -> list[dict[str
 def _median(found: Iterable[float | None]) -> Value:
     known = [f for f in found if f is not None]
     return Value(number(float(np.median(known))), float(np.median(known))) if known else Value("–")
+
+
+def words(value: Any) -> str:
+    """Plain data as a line of text."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value[:2000]
+    if isinstance(value, Mapping):
+        told = ((k, words(v)) for k, v in value.items())
+        return ", ".join(f"{k}: {v}" for k, v in told if v)[:2000]
+    if isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
+        return ", ".join(map(str, value))[:2000]
+    return json.dumps(value)[:2000]

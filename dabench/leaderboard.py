@@ -1,14 +1,15 @@
 """The leaderboard: one static folder that works from disk and asks for nothing from outside."""
 
 import csv
+import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from importlib import resources
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from dabench import __version__, library, metrics, yamlfile
 from dabench.entry import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
 from dabench.errors import UserError
 from dabench.folder import lock
-from dabench.headlines import number
+from dabench.headlines import number, title
 from dabench.pages import Board, boards, methods
 from dabench.plots import draw_scores
 from dabench.results import content, find
+from dabench.workers import Each, processes
 
 MANIFEST = "leaderboard.json"
 """Names the files of a site, so that a later build takes away only what an earlier one made."""
@@ -31,6 +33,9 @@ MANY = 4
 """So many boards are worth the start of other processes."""
 
 STATIC = ("style.css", "page.js")
+
+MAP = re.compile(r"map-(?P<variable>.+?)(?P<level>\d+)?-cycle(?P<cycle>\d+)")
+"""The name of a figure of maps."""
 
 CURVES = ("rmse", "crps", "spread", "rmse-levels", "spread-levels", "ranks", "spectra")
 FITS = ("weights", "ranks", "spectra", "density")
@@ -62,12 +67,13 @@ def build(sources: Iterable[str | Path], out: str | Path) -> Path:
     """
     out = Path(out)
     known = _ours(out)
-    shown = boards(find(sources))
-    with lock(out):
-        part = out.with_name(f".{out.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        _write(shown, part, out)
-        _publish(part, out, known)
+    with processes() as each:
+        shown = boards(find(sources, each))
+        with lock(out):
+            part = out.with_name(f".{out.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            _write(shown, part, out, each)
+            _publish(part, out, known)
     return out / "index.html"
 
 
@@ -105,12 +111,13 @@ def _list(files: dict[str, list[str]], part: Path, out: Path) -> None:
     os.replace(part / MANIFEST, out / MANIFEST)
 
 
-def _write(shown: list[Board], part: Path, out: Path) -> None:
+def _write(shown: list[Board], part: Path, out: Path, each: Each) -> None:
     part.mkdir(parents=True)
     templates = resources.files("dabench") / "templates"
     for name in STATIC:
         (part / name).write_bytes((templates / name).read_bytes())
-    sections = "".join(_each(shown, part, out))
+    folders = [part / board.slug for board in shown], [out / board.slug for board in shown]
+    sections = "".join(each(MANY)(_board, shown, *folders))
     pages = _environment()
     for method, found in methods(shown).items():
         path = part / "methods" / f"{found[0][1].slug}.html"
@@ -120,31 +127,16 @@ def _write(shown: list[Board], part: Path, out: Path) -> None:
     _page(pages, "index.html", part / "index.html", **front)
 
 
-def _each(shown: list[Board], part: Path, out: Path) -> Iterable[str]:
-    """Write the folder of each board, many of them in processes; returns the front's sections."""
-    folders = [part / board.slug for board in shown], [out / board.slug for board in shown]
-    workers = min(_cores(), len(shown))
-    if len(shown) < MANY or workers < 2:
-        return map(_board, shown, *folders)
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        return list(pool.map(_board, shown, *folders))
-
-
-def _cores() -> int:
-    known = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-
-
 def _board(board: Board, folder: Path, earlier: Path) -> str:
     """All files of a board; returns its section of the front page."""
-    pages, figures = _environment(), _figures(board, folder, earlier)
+    figures = _figures(board, folder, earlier, _downloads(board, folder))
+    pages = _environment()
     _page(pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../")
     fits = {"board": board, "figures": figures, "root": "../"}
     _page(pages, "diagnostics.html", folder / "diagnostics.html", **fits)
     for entry in board.entries:
         path = folder / "rows" / f"{entry.slug}.html"
         _page(pages, "row.html", path, board=board, entry=entry, root="../../")
-    _downloads(board, folder)
     return pages.get_template("board.html").render(board=board, root="")
 
 
@@ -155,6 +147,7 @@ def _about(method: str) -> str:
     return str(data.get("reference", "")) if isinstance(data, dict) else ""
 
 
+@cache
 def _environment() -> Environment:
     pages = Environment(
         loader=PackageLoader("dabench"),
@@ -183,30 +176,37 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
     path.write_text(pages.get_template(template).render(**content), encoding="utf-8")
 
 
-def _figures(board: Board, folder: Path, earlier: Path) -> dict[str, Any]:
+def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, Any]:
     """Draw a board; names of its figures by section."""
-    shown = [{k: v for k, v in run.items() if k != "folder"} for run in board.runs]
-    names = [file.stem for file in draw_scores(shown, folder, earlier) if file.suffix == ".svg"]
+    shown = [run for entry in board.entries for run in entry.runs]
+    drawn = draw_scores(shown, folder, earlier, key)
+    names = [file.stem for file in drawn if file.suffix == ".svg"]
     maps: dict[str, list[str]] = {}
-    for name in (n for n in names if n.startswith("map-")):
-        maps.setdefault(name.removeprefix("map-").rpartition("-")[0], []).append(name)
+    for name in names:
+        if found := MAP.fullmatch(name):
+            what = title(found["variable"], float(found["level"]) if found["level"] else None)
+            maps.setdefault(what, []).append(name)
     sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
     chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
     return {**chosen, "maps": maps}
 
 
-def _downloads(board: Board, folder: Path) -> None:
-    """All numbers of a board: `results/<method>.json`, and headline values as `scores.csv`."""
-    table = io.StringIO()
+def _downloads(board: Board, folder: Path) -> str:
+    """All numbers of a board: `results/<method>.json`, and headline values as `scores.csv`.
+
+    Returns: A digest of them.
+    """
+    table, digest = io.StringIO(), hashlib.sha256()
     columns = ("method", "seed", "variable", "level", "region", "metric", "value", "low", "high")
     writer = csv.DictWriter(table, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
+    (folder / "results").mkdir(parents=True)
     for entry in board.entries:
         runs = [{k: v for k, v in run.items() if k != "folder"} for run in entry.runs]
-        file = folder / "results" / f"{entry.slug}.json"
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(content(runs))
+        (folder / "results" / f"{entry.slug}.json").write_bytes(file := content(runs))
+        digest.update(file)
         for run in runs:
             given = {"method": run["method"], "seed": run["seed"]}
             writer.writerows(given | row for row in run["scores"])
     (folder / "scores.csv").write_text(table.getvalue(), encoding="utf-8")
+    return digest.hexdigest()

@@ -1,7 +1,7 @@
 """What the pages of the leaderboard show: rows, cells, sparklines; from runs to plain values."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from importlib import import_module
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from dabench import library
 from dabench.compare import compare
-from dabench.entry import ALWAYS, METRICS, Entry, Run, Value, shade
+from dabench.entry import ALWAYS, METRICS, Entry, Run, Value, shade, words
 from dabench.errors import UserError
 from dabench.headlines import (
     REFERENCE,
@@ -142,9 +142,9 @@ class Board:
         scenario, first = self.first["scenario"], self.first
         shown = {
             "source": scenario.get("source"),
-            "system": _words(scenario.get("system", first["system"]["name"])),
+            "system": words(scenario.get("system", first["system"]["name"])),
             "period": f"{first['cycles']} cycles, the first {first['spinup']} not scored",
-            "initial ensemble": _words(scenario.get("initial")),
+            "initial ensemble": words(scenario.get("initial")),
             "observed": f"{self._observed()} values a cycle" if self._observed() else None,
             "members": ", ".join(map(str, sorted({run["members"] for run in self.runs}))),
             "digest": str(scenario["digest"])[:16],
@@ -155,7 +155,7 @@ class Board:
         """The groups of observations in words."""
         given = self.first["scenario"].get("observations")
         return [
-            {str(k)[:120]: _words(v) for k, v in group.items() if v not in (None, [], "")}
+            {str(k)[:120]: words(v) for k, v in group.items() if v not in (None, [], "")}
             for group in (given if isinstance(given, list) else [])
             if isinstance(group, dict)
         ][:50]
@@ -188,7 +188,7 @@ class Board:
         run, made = entry.first, entry.first["provenance"]
         shown = {
             "filter": run["filter"],
-            "settings": _words(run["settings"]),
+            "settings": words(run["settings"]),
             "members": run["members"],
             "seeds": ", ".join(str(r["seed"]) for r in entry.runs),
             "status": ", ".join(dict.fromkeys(r["status"] for r in entry.runs)),
@@ -196,7 +196,7 @@ class Board:
             "made": made.get("created"),
             "device": made.get("device"),
             "processor": made.get("processor"),
-            "packages": _words(made.get("packages")),
+            "packages": words(made.get("packages")),
             "settings' digest": str(run["digest"])[:16],
         }
         return {term: str(text)[:2000] for term, text in shown.items() if text not in (None, "")}
@@ -246,20 +246,6 @@ def _system_now(given: str) -> str | None:
         return getattr(import_module(module), name)(**settings)
     except (OSError, TypeError):  # other files, or settings of another version
         return None
-
-
-def _words(value: Any) -> str:
-    """Plain data as a line of text."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value[:2000]
-    if isinstance(value, Mapping):
-        told = ((k, _words(v)) for k, v in value.items())
-        return ", ".join(f"{k}: {v}" for k, v in told if v)[:2000]
-    if isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
-        return ", ".join(map(str, value))[:2000]
-    return json.dumps(value)[:2000]
 
 
 def boards(runs: Iterable[Run]) -> list[Board]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from benchmarks.site import many, weight
-from dabench import leaderboard, results, score
+from dabench import leaderboard, results, score, workers
 from dabench.errors import UserError
 from dabench.headlines import number
 from dabench.pages import boards, shade
@@ -160,7 +160,8 @@ def test_boards_written_by_other_processes_are_the_same(tmp_path, monkeypatch):
     many(tmp_path / "results", 2)
     leaderboard.build([tmp_path / "results"], tmp_path / "here")
     monkeypatch.setattr(leaderboard, "MANY", 2)
-    monkeypatch.setattr(leaderboard, "_cores", lambda: 2)
+    monkeypatch.setattr(results, "MANY", 2)
+    monkeypatch.setattr(workers, "_cores", lambda: 2)
     leaderboard.build([tmp_path / "results"], tmp_path / "there")
     assert snapshot(tmp_path / "there") == snapshot(tmp_path / "here")
 

@@ -1,15 +1,18 @@
 """Figures: what is drawn, that it is the numbers, and that files are whole and repeatable."""
 
+import itertools
 import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import mock_run
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection, PolyCollection
 
 from dabench import pictures, plots, score
 from dabench.archive import open_run
-from dabench.plots import curves, places, style
+from dabench.plots import consistency, curves, places, sheet, style
+from dabench.plots.labels import Labels, width_of
 from dabench.plots.pareto import pareto
 
 
@@ -17,6 +20,35 @@ def run(folder, method, layout=mock_run.SPHERE, **options):
     attrs = {k: options.pop(k) for k in ("status", "completed", "seed") if k in options}
     mock_run.write(folder, layout, mock_run.record(layout, **options), method=method, **attrs)
     return folder
+
+
+def parts(figure, kind):
+    return [a for a in figure.findobj(kind) if type(a) is kind]
+
+
+def labels(figure):
+    (found,) = parts(figure, Labels)
+    return found.all
+
+
+def read(figure, points):
+    """Data at points (point, 2) of a figure of one panel, by its ticks, as a reader finds them."""
+    data = []
+    for axis, side in enumerate(("center", "right")):
+        ticks = [(x[axis], number(x.text)) for x in labels(figure) if x.side == side]
+        place, value = np.array([t for t in ticks if t[1] is not None], float).T
+        fits = [np.polyfit(place, v, 1, full=True) for v in (value, np.log(value + (value == 0)))]
+        straight = fits[0][1].sum() < 1e-9 or len(place) < 3
+        told = np.polyval(fits[0 if straight else 1][0], points[:, axis] - (axis and 0.04))
+        data.append(told if straight else np.exp(told))
+    return np.stack(data, -1)
+
+
+def number(text):
+    try:
+        return float(text.replace("−", "-"))
+    except ValueError:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -62,28 +94,29 @@ def test_drawing_twice_gives_the_same_bytes(drawn, tmp_path):
 def test_curves_are_the_series_of_the_scores(drawn):
     scores = score.load_scores(drawn[0][1])
     figure = curves.metric([scores], "rmse", [("temperature", 500.0)])
-    (line,) = [x for x in figure.axes[0].lines if len(x.get_xdata()) == 10]
+    (line,) = [x for c in parts(figure, LineCollection) for x in c.get_segments() if len(x) == 10]
     row = next(
         r["values"]
         for r in scores["series"]
         if (r["variable"], r["level"], r["metric"]) == ("temperature", 500.0, "rmse")
     )
-    np.testing.assert_allclose(line.get_ydata(), row)
-    np.testing.assert_allclose(line.get_xdata(), np.arange(10) / 2)
+    np.testing.assert_allclose(read(figure, line)[:, 1], row, rtol=1e-6)
+    np.testing.assert_allclose(read(figure, line)[:, 0], np.arange(10) / 2, atol=1e-6)
 
 
 def test_seeds_of_a_method_become_a_band(tmp_path):
     runs = [run(tmp_path / str(s), "guess", seed=s) for s in (0, 1)]
     scores = [score.score_run(folder) for folder in runs]
     figure = curves.metric(scores, "rmse", [("temperature", 500.0)])
-    assert len(figure.axes[0].collections) == 1
+    (areas,) = parts(figure, PolyCollection)
+    assert sum(face[3] == 0.2 for face in areas.get_facecolor()) == 1
 
 
 def test_figures_of_the_site_are_the_same_ones_and_one_file_serves_both_themes(tmp_path):
     folders = [run(tmp_path / str(s), "guess", seed=s) for s in (0, 1)]
     scores = [score.score_run(folder) for folder in folders]
     scores[0] = scores[0] | {"pictures": pictures.of_run(folders[0], scores[0]["variables"])}
-    files = {f.stem: f for f in plots.draw_scores(scores, tmp_path / "out", tmp_path / "none")}
+    files = {f.stem: f for f in plots.draw_scores(scores, tmp_path / "out", tmp_path / "none", "")}
     wanted = {"rmse", "spread", "crps", "weights", "ranks", "spectra", "pareto", "network"}
     assert wanted | {"density", "map-2m_temperature-cycle9"} <= set(files)
     for file in files.values():
@@ -121,7 +154,7 @@ def test_maps_leave_out_runs_that_have_not_come_so_far(drawn, tmp_path):
         kept[name] = scores | {"pictures": pictures.of_run(folder, scores["variables"])}
     with style.theme():
         figure = places.maps(kept, ("2m_temperature", None), 9)
-    told = {text.get_text() for text in figure.axes[0].texts}
+    told = {label.text for label in labels(figure)}
     assert {"2m temperature, day 4.5", "truth", "a", "its error"} <= told
     assert "b" not in told
 
@@ -154,5 +187,71 @@ def test_the_front_is_of_methods_that_none_beats_in_skill_and_cost():
 
     runs = [one("ensemble", 1, 4.0), one("good", 3, 1.0), one("dear", 9, 1.5), one("mean", 2, 2.0)]
     figure = pareto(runs, ("x", None))
-    (front,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 1]
-    np.testing.assert_allclose(front.get_xydata(), [(1, 1.0), (2, 0.5), (3, 0.25)])
+    (front,) = [x for c in parts(figure, LineCollection) for x in c.get_segments() if len(x) == 6]
+    np.testing.assert_allclose(read(figure, front)[::2], [(1, 1.0), (2, 0.5), (3, 0.25)], rtol=1e-6)
+
+
+def test_no_text_lies_on_another(drawn):
+    """As wide as DejaVu Sans, which few fonts exceed, and as high as its digits."""
+    scores = [score.load_scores(folder) for folder in drawn[0]]
+    for name, figure in plots.figures(scores):
+        for one, other in itertools.combinations(map(box, labels(figure)), 2):
+            assert not meet(one, other), f"{name}: {one} {other}"
+
+
+def test_names_of_points_that_lie_close_are_set_apart():
+    def one(method, seconds, crps):
+        row = {"variable": "x", "level": None, "region": "global", "metric": "crps", "value": crps}
+        cost = {"wall_seconds_a_cycle": seconds}
+        return {"method": method, "seed": 0, "completed": 9, "scores": [row], "cost": cost}
+
+    runs = [one("a_long_name", 1.0, 1.0), one("another_name", 1.02, 1.01), one("far", 9.0, 3.0)]
+    names = [x for x in labels(pareto(runs, ("x", None))) if "_name" in x.text]
+    assert not meet(*map(box, names))
+
+
+def box(label):
+    """Left, low, right, high in inches."""
+    wide = width_of(label.text, label.size, label.bold)
+    left = label.x - {"left": 0, "center": 0.5, "right": 1}[label.side] * wide
+    return left, label.y, left + wide, label.y + 0.72 * label.size / 72
+
+
+def meet(a, b):
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+@pytest.mark.parametrize(
+    ("values", "log", "ticks"),
+    [
+        ([0.0, 10.0], False, ["0", "5", "10"]),
+        ([1.0, 1.0], False, ["0", "0.5", "1", "1.5", "2"]),
+        ([0.05, 5.0], True, ["0.1", "0.3", "1", "3"]),
+        ([3e-6, 1.7e-5], True, ["5·10⁻⁶", "10⁻⁵", "1.5·10⁻⁵"]),
+        ([1e-3, 1e6], True, ["0.01", "1", "100", "10000", "10⁶"]),
+        ([np.nan, np.nan], True, ["0.1", "0.2", "0.5", "1"]),
+    ],
+)
+def test_ticks_are_few_round_and_short(values, log, ticks):
+    found = sheet.scale_of(np.array(values), log=log).ticks(5)
+    assert [sheet.told(value) for value in found] == ticks
+
+
+def test_what_lies_outside_of_a_panel_is_not_drawn():
+    scale = sheet.Scale(1.0, 100.0, log=True)
+    np.testing.assert_allclose(
+        scale.share([0.0, 0.5, 1.0, 10.0, 100.0, np.inf]), [np.nan, np.nan, 0.0, 0.5, 1.0, np.nan]
+    )
+
+
+def test_a_histogram_shows_shares_and_is_cut_at_three():
+    bins = [0.5, 0.25, 0.125, 0.125]
+    cell = {"variable": "x", "level": None, "histogram": bins}
+    figure = consistency.ranks([{"method": "mine", "rank": [cell]}], [("x", None)])
+    (areas,), lines = parts(figure, PolyCollection), parts(figure, LineCollection)
+    (path,) = areas.get_paths()
+    (one,), (base,) = (
+        [s for c in lines if c.zorder == z for s in c.get_segments()] for z in (3, 2)
+    )
+    heights = (path.vertices[:, 1] - base[0, 1]) / (one[0, 1] - base[0, 1])
+    np.testing.assert_allclose(heights[1:9:2], [2.0, 1.0, 0.5, 0.5])

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from dabench import archive, pictures
 from dabench.headlines import headlines
 from dabench.plots import curves
+from dabench.plots.consistency import ranks, spectra
 from dabench.plots.pareto import pareto
 from dabench.plots.places import of_places
 from dabench.plots.style import save, theme, themed
 from dabench.score import current_scores
 
-VERSION = 6
+VERSION = 7
 """Of the drawing: a figure is drawn again when it changes."""
 
 MANIFEST = "figures.json"
@@ -42,7 +43,7 @@ def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
     """
     folders, out = [Path(run) for run in runs], Path(out)
     scores = [current_scores(folder) for folder in folders]
-    key = _fingerprint("archives", scores)
+    key = _fingerprint("archives", json.dumps(scores, sort_keys=True, default=str))
     return drawn(out, key) or _save(_with_pictures(folders, scores), out, key)
 
 
@@ -57,9 +58,13 @@ def _with_pictures(folders: Sequence[Path], scores: Sequence[Scores]) -> list[Sc
     return found
 
 
-def draw_scores(runs: Sequence[Scores], out: Path, earlier: Path) -> list[Path]:
-    """Draw results as SVG for light and dark pages; files in `earlier` are copied if they fit."""
-    key = _fingerprint("scores", runs)
+def draw_scores(runs: Sequence[Scores], out: Path, earlier: Path, digest: str) -> list[Path]:
+    """Draw results as SVG for light and dark pages; files in `earlier` are copied if they fit.
+
+    Arguments:
+        digest: Of the runs.
+    """
+    key = _fingerprint("scores", digest)
     out.mkdir(parents=True, exist_ok=True)
     known = drawn(earlier, key)
     if known is not None:
@@ -73,9 +78,8 @@ def draw_scores(runs: Sequence[Scores], out: Path, earlier: Path) -> list[Path]:
     return files
 
 
-def _fingerprint(kind: str, scores: Sequence[Scores]) -> str:
-    text = json.dumps([VERSION, kind, scores], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _fingerprint(kind: str, what: str) -> str:
+    return hashlib.sha256(f"{VERSION} {kind} {what}".encode()).hexdigest()
 
 
 def drawn(out: Path, key: str) -> list[Path] | None:
@@ -113,8 +117,8 @@ def figures(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
             yield f"{metric}-levels", curves.metric(runs, metric, levels)
     others = {
         "weights": curves.weights(runs),
-        "ranks": curves.ranks(runs, cells),
-        "spectra": curves.spectra(runs, cells),
+        "ranks": ranks(runs, cells),
+        "spectra": spectra(runs, cells),
         "pareto": pareto(runs, cells[0]),
     }
     yield from ((name, figure) for name, figure in others.items() if figure is not None)

@@ -1,25 +1,14 @@
-"""Figures of numbers against time, rank and wavenumber, from scores alone."""
+"""Figures of numbers against time, from scores alone."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from dabench.headlines import Cell, in_order, title, units
-from dabench.headlines import label as name_of
-from dabench.plots.style import (
-    FAINT,
-    FULL_WIDTH,
-    INK,
-    blank,
-    colours,
-    dashes,
-    logarithmic,
-    panels,
-)
+from dabench.plots.sheet import Panel, Scale, Sheet, grid, head, scale_of, tall
+from dabench.plots.style import FAINT, colours, dashes
 
 Scores = Mapping[str, Any]
 Series = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -28,9 +17,6 @@ Series = dict[str, tuple[np.ndarray, np.ndarray]]
 POINTS = 120
 """Longer series are averaged over blocks of cycles, to this many points."""
 
-HEAD = 0.55
-"""Room for a legend, inches."""
-
 LEVELS = (100.0, 250.0, 850.0)
 PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humidity")
 """What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 4 and 5."""
@@ -38,20 +24,44 @@ PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humi
 METRICS = {"rmse": "RMSE of the mean", "spread": "Spread", "crps": "CRPS"}
 
 
-def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell], columns: int = 3) -> Figure:
+def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell]) -> Figure:
     """One metric against time, a panel a cell, a line a method, a band over its seeds."""
-    figure, axes = panels(-(-len(cells) // columns), min(columns, len(cells)), head=HEAD)
-    for i, (panel, cell) in enumerate(zip(axes.flat, cells, strict=False)):
-        _lines(panel, _against_time(runs, name, cell), time_label(runs[0]))
-        panel.set_title(title(*cell))
+    shown = {}
+    for cell in cells:
         unit = units(runs[0]["variables"].get(cell[0], {}).get("units", ""))
-        if i % columns == 0 or unit:
-            panel.set_ylabel(unit)
-        _mark_spinup(panel, runs[0])
-    for panel in axes.flat[len(cells) :]:
-        blank(panel)
-    _legend(figure, [r["method"] for r in runs], METRICS[name])
-    return figure
+        shown[title(*cell), unit] = _against_time(runs, name, cell)
+    return _figure(runs, shown, METRICS[name], min(3, len(cells)))
+
+
+def _figure(
+    runs: Sequence[Scores], shown: Mapping[tuple[str, str], Series], heading: str, columns: int
+) -> Figure:
+    """A panel for each title and unit."""
+    methods = in_order({run["method"] for run in runs})
+    top = tall(len(shown), columns)
+    sheet = Sheet(top + head(methods))
+    sheet.legend(methods, heading)
+    for i, (place, ((name, unit), series)) in enumerate(
+        zip(grid(len(shown), columns, top), shown.items(), strict=True)
+    ):
+        panel = place._replace(x=_time_scale(runs), y=_scale(series))
+        last = i + columns >= len(shown)
+        sheet.frame(panel, name, unit, time_label(runs[0]) if last else "")
+        _mark_spinup(sheet, panel, runs[0])
+        _lines(sheet, panel, series)
+    return sheet.done()
+
+
+def _time_scale(runs: Sequence[Scores]) -> Scale:
+    ends = [float(_time(run)[-1]) for run in runs if len(run["seconds"]) > 1]
+    return Scale(0.0, max(ends, default=1.0))
+
+
+def _scale(series: Series) -> Scale:
+    """Logarithmic where values differ by more than a factor of eight."""
+    values = np.concatenate([v.ravel() for _, v in series.values()] or [np.ones(0)])
+    low, high = np.quantile(values[values > 0], [0.02, 0.98]) if (values > 0).any() else (1, 1)
+    return scale_of(values, log=bool(high > 8 * low))
 
 
 def profiles(variables: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
@@ -111,52 +121,26 @@ def _thinned(run: Scores, values: Sequence[float | None]) -> tuple[np.ndarray, n
     return time, numbers
 
 
-def _lines(axes: Axes, series: Series, label: str) -> None:
+def _lines(sheet: Sheet, panel: Panel, series: Series) -> None:
     """A line a method, the mean over the seeds that are known, and the range of several."""
-    axes.set(xlabel=label, ylabel="")
     tints, patterns = colours(list(series)), dashes(list(series))
     for method, (time, values) in series.items():
         known = np.isfinite(values)
         mean = np.where(known, values, 0.0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
-        pattern = {"dashes": patterns[method]} if patterns[method] else {}
-        axes.plot(time, mean, color=tints[method], **pattern)
+        sheet.line(panel.at(time, mean), tints[method], dash=patterns[method])
         if len(values) > 1:
-            low, high = np.fmin.reduce(values), np.fmax.reduce(values)
-            axes.fill_between(time, low, high, color=tints[method], alpha=0.2, lw=0)
-    values = np.concatenate([v.ravel() for _, v in series.values()] or [np.ones(0)])
-    low, high = np.quantile(values[values > 0], [0.02, 0.98]) if (values > 0).any() else (1, 1)
-    if high > 8 * low:
-        axes.set_yscale("log")
-        logarithmic(axes.yaxis, float(np.log10(high / low)))
-    axes.margins(x=0)
+            sheet.band(panel, time, np.fmin.reduce(values), np.fmax.reduce(values), tints[method])
 
 
-def _mark_spinup(axes: Axes, run: Scores) -> None:
+def _mark_spinup(sheet: Sheet, panel: Panel, run: Scores) -> None:
     """A veil over the cycles that do not count."""
     spinup = min(run["spinup"], len(run["seconds"]) - 1)
     if spinup > 0:
-        axes.axvspan(0, float(_time(run)[spinup]), color=FAINT, alpha=0.35, lw=0, zorder=0)
-
-
-def _legend(figure: Figure, methods: Sequence[str], heading: str) -> None:
-    names = in_order(set(methods))
-    palette, dash = colours(names), dashes(names)
-    handles = [
-        Line2D([], [], color=palette[n], lw=2, dashes=dash[n] or (None, None), label=n)
-        for n in names
-    ]
-    figure.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0, 1),
-        ncols=min(len(names), 9),
-        title=heading,
-        title_fontproperties={"weight": "bold", "size": 10},
-        alignment="left",
-        handlelength=1.8,
-        columnspacing=1.2,
-        borderaxespad=0.2,
-    )
+        ends = np.array([0.0, float(_time(run)[spinup])])
+        left, right = panel.at(ends, [panel.y.low] * 2)[:, 0]
+        top = panel.bottom + panel.height
+        across, up = [left, right, right, left], [panel.bottom] * 2 + [top] * 2
+        sheet.area(np.stack([across, up], -1), FAINT, 0.35)
 
 
 WEIGHTS: dict[str, tuple[str, Callable[[Scores], Any]]] = {
@@ -179,82 +163,7 @@ def weights(runs: Sequence[Scores]) -> Figure | None:
         rows = [(run, get(run)) for run in runs]
         name = "chi2" if key == "chi2" else "values"
         if series := _by_method((run, row[name]) for run, row in rows if row):
-            found[heading] = series
+            found[heading, ""] = series
     if not found:
         return None
-    figure, axes = panels(-(-len(found) // 2), min(2, len(found)), width=4.5, head=HEAD)
-    for panel, (heading, series) in zip(axes.flat, found.items(), strict=False):
-        _lines(panel, series, time_label(runs[0]))
-        panel.set_title(heading)
-        _mark_spinup(panel, runs[0])
-    for panel in axes.flat[len(found) :]:
-        blank(panel)
-    _legend(figure, [r["method"] for r in runs], "Weights and innovations")
-    return figure
-
-
-def ranks(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
-    """Histograms of the randomised PIT: a row a method, a column a cell; flat is reliable."""
-    by_method = {run["method"]: run for run in runs if run["rank"]}
-    methods = in_order(by_method)
-    if not methods:
-        return None
-    figure = Figure(figsize=(FULL_WIDTH, 0.75 * len(methods) + 0.75))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-1.1, 1.14 * len(cells)), ylim=(len(methods) + 0.1, -0.9))
-    axes.set_axis_off()
-    for i, method in enumerate(methods):
-        axes.text(-0.12, i + 0.5, method, ha="right", va="center", size=8.5)
-        for j, cell in enumerate(cells):
-            _bars(axes, by_method[method], cell, colours(methods)[method], 1.14 * j, i)
-    for j, cell in enumerate(cells):
-        axes.text(1.14 * j, -0.08, name_of(*cell), size=8, weight="bold")
-    told = "Where the truth falls in the ensemble: PIT, 16 bins, line at 1"
-    axes.text(-1.05, -0.6, told, weight="bold", size=10)
-    axes.text(3.6, -0.6, "flat: reliable, U: too narrow, dome: too wide", size=8.5)
-    return figure
-
-
-def _bars(axes: Axes, run: Scores, cell: Cell, colour: str, left: float, row: int) -> None:
-    """One histogram in the unit square at (left, row), of heights up to 3; all in one axes."""
-    share = next((r["histogram"] for r in run["rank"] if (r["variable"], r["level"]) == cell), [])
-    values = np.nan_to_num(np.array(share, float)) * len(share)
-    base, scale = row + 0.94, 0.86 / 3
-    if len(values):
-        tops = np.repeat(base - scale * np.minimum(values, 3.0), 2)
-        edges = left + np.repeat(np.arange(len(values) + 1), 2)[1:-1] / len(values)
-        axes.fill_between(edges, base, tops, color=colour, lw=0)
-    axes.plot([left, left + 1], [base, base], color=FAINT, lw=0.8)
-    axes.plot([left, left + 1], [base - scale] * 2, color=INK, lw=0.8)
-
-
-def spectra(runs: Sequence[Scores], cells: Sequence[Cell], columns: int = 3) -> Figure | None:
-    """Zonal power of the truth, of members (lines) and of the error of the mean (dotted)."""
-    runs = [run for run in runs if run["spectra"]]
-    if not runs:
-        return None
-    figure, axes = panels(-(-len(cells) // columns), min(columns, len(cells)), head=HEAD)
-    methods = [run["method"] for run in runs]
-    palette = colours(methods)
-    for panel, cell in zip(axes.flat, cells, strict=False):
-        for i, run in enumerate(runs):
-            row = next((r for r in run["spectra"] if (r["variable"], r["level"]) == cell), {})
-            _power(panel, row, palette[run["method"]], i == 0)
-        panel.set_title(title(*cell))
-        panel.set(xscale="log", yscale="log", xlabel="zonal wavenumber")
-        panel.set_ylim(bottom=panel.get_ylim()[1] * 1e-7)
-        logarithmic(panel.xaxis, 1)
-        logarithmic(panel.yaxis, 7)
-    for panel in axes.flat[len(cells) :]:
-        blank(panel)
-    _legend(figure, methods, "Power: members (lines), error of the mean (dots), truth (black)")
-    return figure
-
-
-def _power(axes: Axes, row: Mapping[str, Any], colour: str, with_truth: bool) -> None:
-    drawn = {"member": (colour, "-"), "error": (colour, ":")}
-    if with_truth:
-        drawn = {"truth": (INK, "-")} | drawn
-    for kind, (tint, line) in drawn.items():
-        power = np.array(row.get(kind, []), float)[1:]
-        axes.plot(np.arange(1, len(power) + 1), power, line, color=tint, lw=1.3)
+    return _figure(runs, found, "Weights and innovations", min(2, len(found)))

@@ -4,14 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dabench.headlines import REFERENCE, Cell, in_order, title, values_of
-from dabench.plots.style import INK, colours, logarithmic, panels
+from dabench.plots.labels import width_of
+from dabench.plots.sheet import Panel, Sheet, grid, scale_of, tall
+from dabench.plots.style import INK, colours
 from dabench.seeds import over_seeds
 
 Scores = Mapping[str, Any]
+Box = tuple[float, float, float, float]
+
+HIGH = 2.4
+"""Of the panels, inches."""
+
 AXES = {
     "wall_seconds_a_cycle": "wall seconds a cycle, all members",
     "evaluations": "denoiser evaluations a member and cycle",
@@ -28,11 +34,17 @@ def pareto(runs: Sequence[Scores], cell: Cell) -> Figure | None:
     if found is None:
         return None
     shown, what = found
-    figure, axes = panels(1, len(shown), width=4.5, height=3.0)
-    for panel, (label, points) in zip(axes.flat, shown.items(), strict=True):
-        _points(panel, points)
-        panel.set(xlabel=label, ylabel=what)
-    return figure
+    sheet = Sheet(tall(1, len(shown), HIGH))
+    for place, (label, points) in zip(
+        grid(len(shown), len(shown), sheet.height, HIGH), shown.items(), strict=True
+    ):
+        x, y = (
+            scale_of(np.array(v), log=True, room=0.12) for v in zip(*points.values(), strict=True)
+        )
+        panel = place._replace(x=x, y=y)
+        sheet.frame(panel, what, below=label)
+        _points(sheet, panel, points)
+    return sheet.done()
 
 
 def costs_and_skill(
@@ -79,21 +91,43 @@ def _cost(runs: Sequence[Scores], name: str) -> float | None:
     return over_seeds(v for v in found if v is not None).median
 
 
-def _points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    palette = colours(list(points))
-    for method, (x, y) in points.items():
-        axes.plot(x, y, "o", color=palette[method], ms=7)
-        axes.annotate(method, (x, y), (6, 4), textcoords="offset points", size=8)
+def _points(sheet: Sheet, panel: Panel, points: Mapping[str, tuple[float, float]]) -> None:
+    """The methods, and a line to those that none beats in both."""
+    at = dict(zip(points, panel.at(*zip(*points.values(), strict=True)), strict=True))
+    front = panel.at(*zip(*_front(list(points.values())), strict=True))
+    steps = np.repeat(front, 2, axis=0)
+    steps[1::2, 0] = np.append(front[1:, 0], front[-1, 0])  # along, then down
+    sheet.line(steps, INK, 0.8, dash=(1.0, 1.65))
+    tints = colours(list(points))
+    for method, point in at.items():
+        sheet.mark(point, tints[method])
+    _names(sheet, panel, at)
+
+
+def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Those that are better than all that are cheaper."""
     front, best = [], np.inf
-    for x, y in sorted(points.values()):
+    for x, y in sorted(points):
         if y < best:
             front.append((x, y))
             best = y
-    axes.step(*zip(*front, strict=True), where="post", color=INK, lw=0.8, ls=":")
-    axes.set(xscale="log", yscale="log")
-    for axis, values in zip(
-        (axes.xaxis, axes.yaxis), zip(*points.values(), strict=True), strict=True
-    ):
-        logarithmic(axis, float(np.log10(max(values) / min(values))))
-    axes.grid(True, axis="both")
-    axes.margins(0.15)
+    return front
+
+
+def _names(sheet: Sheet, panel: Panel, at: Mapping[str, np.ndarray]) -> None:
+    """Each beside its point: at the first of four places where nothing is yet."""
+    taken = [(x - 0.05, y - 0.05, x + 0.05, y + 0.05) for x, y in at.values()]
+    for method, (x, y) in at.items():
+        wide = width_of(method)
+        places = [(x + dx, y + dy) for dy in (0.06, -0.15) for dx in (0.09, -0.09 - wide)]
+        boxes = [(left, low, left + wide, low + 0.1) for left, low in places]
+        inside = [b for b in boxes if panel.left < b[0] and b[2] < sheet.width]
+        free = [b for b in inside if not any(_meet(b, other) for other in taken)]
+        box = (free or inside or boxes)[0]
+        taken.append(box)
+        sheet.text(box[0], box[1], method)
+
+
+def _meet(a: Box, b: Box) -> bool:
+    """Whether two boxes (left, low, right, high) overlap."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -1,15 +1,16 @@
-"""Figures that show places: the network, maps, the members at one point; from `pictures`."""
+"""Figures that show places: the network and maps; from `pictures`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from dabench.headlines import Cell, in_order, title, units
 from dabench.pictures import unpacked
+from dabench.plots.density import density
+from dabench.plots.labels import LARGE, SMALL, Label, Labels
 from dabench.plots.style import FULL_WIDTH, INK, colours
 
 Scores = Mapping[str, Any]
@@ -126,7 +127,7 @@ class _Mosaic:
         self.step = round(1.08 * self.wide), round(1.39 * self.high)
         size = rows * self.step[1] + self.high // 4, COLUMNS * self.step[0], 4
         self.pixels = np.zeros(size, np.uint8)
-        self.texts: list[tuple[float, float, str, dict[str, Any]]] = []
+        self.labels = Labels()
         self.lines: list[tuple[float, float]] = []
 
     def corner(self, at: int) -> tuple[int, int]:
@@ -137,8 +138,7 @@ class _Mosaic:
     def map(self, at: int, values: np.ndarray, palette: str, limits: Limits, name: str) -> None:
         """A field, north up; what is missing is grey. A line every 30 and 60 degrees."""
         (x, y), nan = self.corner(at), (np.nan, np.nan)
-        weight = "bold" if at % 2 == 0 else "normal"
-        self.texts.append((x, y - 0.05 * self.high, name, {"size": 8, "weight": weight}))
+        self._text(x, y - 0.05 * self.high, name, bold=at % 2 == 0)
         self.pixels[y : y + self.high, x : x + self.wide] = _coloured(values, palette, limits)
         for share in np.linspace(0, 1, 7):
             across, down = x + share * self.wide, y + share * self.high
@@ -151,12 +151,16 @@ class _Mosaic:
         top, bottom = (y + round(share * self.high) for share in (0.42, 0.53))
         ramp = np.linspace(*limits, self.wide)[None]
         self.pixels[top:bottom, x : x + self.wide] = _coloured(ramp, palette, limits)
-        self.texts.append((x, y + 0.33 * self.high, label.rstrip(", "), {"size": 8}))
+        self._text(x, y + 0.33 * self.high, label.rstrip(", "))
         for share, side in ((0.0, "left"), (0.5, "center"), (1.0, "right")):
             value = limits[0] + share * (limits[1] - limits[0])
             text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
             place = x + share * self.wide, y + 0.72 * self.high
-            self.texts.append((*place, text.replace("-", "−"), {"size": 7.5, "ha": side}))
+            self._text(*place, text.replace("-", "−"), side=side)
+
+    def _text(self, x: float, y: float, text: str, size: float = SMALL, **more: Any) -> None:
+        """At a place in pixels; further arguments as of `Label`."""
+        self.labels.all.append(Label(x, y, text, size, **more))
 
     def figure(self, heading: str) -> Figure:
         high, wide = self.pixels.shape[:2]
@@ -167,9 +171,9 @@ class _Mosaic:
         axes.imshow(self.pixels, interpolation="none", extent=extent, aspect="auto")
         axes.plot(*zip(*self.lines, strict=True), color=INK, alpha=0.18, lw=0.4)
         axes.set(xlim=(0, wide), ylim=(high, 0))
-        axes.text(self.wide // 25, 0.25 * self.high, heading, weight="bold", size=10)
-        for x, y, text, style in self.texts:
-            axes.text(x, y, text, **style)
+        self._text(self.wide // 25, 0.25 * self.high, heading, LARGE, bold=True)
+        self.labels.set_transform(axes.transData)
+        axes.add_artist(self.labels)
         return figure
 
 
@@ -198,25 +202,3 @@ def _range(variable: str, values: np.ndarray) -> tuple[Limits, str]:
         bound = max(-low, high)
         return (-bound, bound), "RdBu_r"
     return (low, high), "viridis" if "temperature" not in variable else "inferno"
-
-
-def density(kept: Mapping[str, Scores]) -> Figure:
-    """Density of the members of each method at one point, and the truth there."""
-    points = {method: run["pictures"]["point"] for method, run in kept.items()}
-    run, first = next(iter(kept.values())), next(iter(points.values()))
-    figure = Figure(figsize=(6.4, 3.0))
-    axes = figure.add_axes((0.06, 0.16, 0.92, 0.72))
-    for method, point in points.items():
-        x, tint = np.array(point["members"], float), colours([method])[method]
-        if np.isfinite(x).all() and np.ptp(x) > 0:
-            sns.kdeplot(x=x, ax=axes, color=tint, fill=True, alpha=0.15, lw=1.6, label=method)
-            axes.plot(x, np.zeros_like(x), "|", color=tint, ms=9)
-    axes.axvline(first["truth"], color=INK, lw=1.2, label="truth")
-    unit = units(run["variables"].get(first["variable"], {}).get("units", ""))
-    axes.set(xlabel=unit, ylabel="density", yticks=[])
-    axes.grid(False)
-    day = (run["seconds"][first["cycle"]] - run["seconds"][0]) / 86400
-    where = f"{first['latitude']:g}° N, {first['longitude']:g}° E"
-    axes.set_title(f"{title(first['variable'], first['level'])} at {where}, day {day:.3g}")
-    axes.legend()
-    return figure

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from dabench.archive import replace
 
-INK, FAINT, PAPER = "#1b1f24", "#d3d7dc", "#fefefe"
-DARK = {INK: "#e6e8eb", FAINT: "#3d444d", PAPER: "#15181d"}
+INK, SOFT, FAINT, PAPER = "#1b1f24", "#59626d", "#d3d7dc", "#fefefe"
+DARK = {INK: "#e6e8eb", SOFT: "#a2abb6", FAINT: "#3d444d", PAPER: "#15181d"}
 
 # Okabe & Ito's colours, told apart by colour-blind readers; and the same, lighter, on black
 COLOURS = {
@@ -35,9 +32,11 @@ OTHERS = (("#5b4b9a", "#a093dc"), ("#7f9a1f", "#b3cf52"), ("#a03030", "#e07070")
 REFERENCES = ("ensemble", "persistence", "climatology", "kalman")
 """Methods that set the scale: drawn dashed."""
 
+FONT = "DejaVu Sans"
+
 THEME: dict[Any, Any] = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
+    "font.sans-serif": [FONT],
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titleweight": "bold",
@@ -141,47 +140,4 @@ def themed(figure: Figure) -> bytes:
 
 
 FULL_WIDTH = 9.0
-LEFT, RIGHT, BOTTOM, GAP, ABOVE = 0.62, 0.12, 0.48, 0.58, 0.32
-"""Width of a figure and room about its panels, inches."""
-
-
-def panels(
-    rows: int, columns: int, width: float = 3.0, height: float = 2.1, head: float = 0.0
-) -> tuple:
-    """A figure with a grid of axes (row, column), laid out by hand: that is ten times as quick.
-
-    Figures are shown at one width, so few columns get wide panels rather than large letters.
-
-    Arguments:
-        width, height: Of a panel with what is about it, inches.
-        head: Room above all panels.
-    """
-    wide, high = max(width * columns, FULL_WIDTH), height * rows + head
-    figure = Figure(figsize=(wide, high))
-    inner = (wide - LEFT - RIGHT - (columns - 1) * GAP) / columns
-    panel = (high - head - ABOVE - BOTTOM - (rows - 1) * (BOTTOM + ABOVE)) / rows
-    figure.subplots_adjust(
-        LEFT / wide,
-        BOTTOM / high,
-        1 - RIGHT / wide,
-        1 - (head + ABOVE) / high,
-        GAP / inner,
-        (BOTTOM + ABOVE) / panel,
-    )
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for each in axes.flat:  # where they are told; to seek a place takes longer than to draw
-        each.xaxis.set_label_coords(0.5, -0.25 / panel)
-        each.yaxis.set_label_coords(-0.46 / inner, 0.5)
-    return figure, axes
-
-
-def logarithmic(axis: Axis, decades: float) -> None:
-    """Few ticks of plain numbers; at 1, 2, 5 where the axis is short."""
-    axis.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=7))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
-    axis.set_minor_locator(NullLocator())
-
-
-def blank(axes: Axes) -> None:
-    """Take an unused panel away."""
-    axes.set_axis_off()
+"""Figures are shown at one width, so that all letters are of one size; inches."""
