@@ -17,7 +17,7 @@ from gencast_small import (
 from transcription import Transcription
 
 from dabench.errors import UserError
-from dabench.systems.gencast import channels, graph, parameters
+from dabench.systems.gencast import blocks, channels, graph, parameters
 from dabench.systems.gencast.checkpoint import NoiseEncoderConfig
 from dabench.systems.gencast.network import Network
 
@@ -76,6 +76,13 @@ def plain() -> Setting:
     return Setting(CONFIG)
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Grid and edges in many blocks, as at one degree."""
+    monkeypatch.setattr(blocks, "BLOCK", {"cpu": 512})
+    monkeypatch.setattr(blocks, "WHOLE", 1)
+
+
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 def test_denoiser_is_the_definition_line_by_line(config):
     s = Setting(config)
@@ -115,6 +122,24 @@ def test_forward_and_reverse_derivatives_are_adjoint(plain):
 
     forward, reverse = both(plain.z)
     np.testing.assert_allclose(jnp.vdot(u, forward), jnp.vdot(reverse, v), rtol=1e-10)
+
+
+def test_blocks_change_neither_the_denoiser_nor_its_derivatives(plain, small_blocks):
+    u, v = jax.random.normal(jax.random.key(7), (2, *plain.z.shape))
+
+    def everything(setting):
+        f = functools.partial(setting.denoise, sigma=setting.sigma)
+        out, forward = jax.jvp(f, (setting.z,), (v,))
+        return out, forward, jax.vjp(f, setting.z)[1](u)[0]
+
+    blocked = Setting(CONFIG)
+    text = str(jax.make_jaxpr(lambda z: blocked.denoise(z, blocked.sigma))(blocked.z))
+    assert text.count("scan[") > 4  # both of a level's, and three of a denoiser's
+    with pytest.MonkeyPatch.context() as undone:
+        undone.setattr(blocks, "WHOLE", 10**6)
+        whole = everything(plain)
+    for a, b in zip(everything(blocked), whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 
 
 def test_forward_derivative_is_the_limit_of_differences(plain):

@@ -48,12 +48,39 @@ def linear(layer: dict[str, Array], x: Float[Array, "*axes feature"]) -> Float[A
     return x @ layer["w"] + layer["b"].reshape((1,) * (x.ndim - 1) + (-1,))
 
 
+@jax.custom_jvp
+def silu(x: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
+    """x · sigmoid(x); of it, a derivative keeps one array."""
+    return x * jax.nn.sigmoid(x)
+
+
+@jax.custom_jvp
+def gelu(x: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
+    """The tanh form of GELU; of it, a derivative keeps one array."""
+    return jax.nn.gelu(x, approximate=True)
+
+
+def _silu_slope(x: Array) -> Array:
+    s = jax.nn.sigmoid(x)
+    return s * (1 + x * (1 - s))
+
+
+def _gelu_slope(x: Array) -> Array:
+    a, b = (2 / jnp.pi) ** 0.5, 0.044715
+    t = jnp.tanh(a * (x + b * x**3))
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * (a * (1 + 3 * b * x * x))
+
+
+silu.defjvps(lambda dx, _, x: dx * _silu_slope(x))
+gelu.defjvps(lambda dx, _, x: dx * _gelu_slope(x))
+
+
 def silu_linears(
     layers: list[dict[str, Array]], x: Float[Array, "node member feature"]
 ) -> Float[Array, "node member out"]:
     """A perceptron after its first linear layer, whose result is x."""
     for layer in layers:
-        x = linear(layer, jax.nn.silu(x))
+        x = linear(layer, silu(x))
     return x
 
 

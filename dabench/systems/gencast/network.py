@@ -17,7 +17,9 @@ from jaxtyping import Array, Float
 from dabench.errors import UserError
 from dabench.systems.gencast import channels, graph, layers, parameters
 from dabench.systems.gencast.attention import attention
+from dabench.systems.gencast.blocks import Rows, by_blocks
 from dabench.systems.gencast.checkpoint import Config, NoiseEncoderConfig, Params
+from dabench.systems.gencast.graph import Edges
 from dabench.systems.gencast.layers import Affine, bias, linear, mlp, normalised_mlp
 from dabench.systems.gencast.parameters import DECODER, ENCODER, TRANSFORMER, block
 
@@ -32,6 +34,7 @@ TO_GRID = f"{DECODER}/processor_edges_0_mesh2grid"
 RECEIVE_GRID = f"{DECODER}/processor_nodes_0_grid_nodes"
 OUTPUT = f"{DECODER}/decoder_nodes_grid_nodes"
 CORNERS = 3
+FILL = 64
 
 Nodes = Float[Array, "node member feature"]
 
@@ -96,6 +99,7 @@ class Network:
         if training_grid_size is not None:
             self.sum_scale *= training_grid_size / self.grid_nodes
         self.in_degree = np.bincount(self.graph.grid2mesh.receivers, minlength=self.mesh_nodes)
+        self.edges = _filled(self.graph.grid2mesh, self.mesh_nodes)
         self.corners = self.graph.mesh2grid.senders.reshape(-1, CORNERS).T
         self._known_rows, self._noisy_rows = _input_rows(config)
 
@@ -153,13 +157,8 @@ class Network:
     ) -> tuple[Nodes, Nodes]:
         """Latent mesh and grid nodes after the messages from grid to mesh."""
         with jax.default_matmul_precision(self.precision):
-            first, *rest = mlp(params, EMBED_GRID)
-            x = jnp.swapaxes(condition, 0, 1) + noisy @ first["w"][self._noisy_rows]
-            grid = level.norms[EMBED_GRID](normalised_mlp(rest, x))
-            mesh = self._receive_on_mesh(params, level, grid)
-            first, *rest = mlp(params, UPDATE_GRID)
-            update = level.norms[UPDATE_GRID](normalised_mlp(rest, linear(first, grid)))
-            return mesh, grid + update
+            sent, grid = self._embed_grid(params, level, condition, noisy)
+            return self._receive_on_mesh(params, level, sent), grid
 
     def process(self, params: Params, level: Level, x: Nodes) -> Nodes:
         """The transformer on the mesh."""
@@ -174,31 +173,59 @@ class Network:
         with jax.default_matmul_precision(self.precision):
             first, *rest = mlp(params, TO_GRID)
             _, from_sender, from_receiver = _parts(first, 3)
-            sent, received = mesh @ from_sender, grid @ from_receiver
-            total = sum(
-                normalised_mlp(rest, level.to_grid[j] + sent[corner] + received)
-                for j, corner in enumerate(self.corners)
-            )
-            first, *rest = mlp(params, RECEIVE_GRID)
-            own, incoming = _parts(first, 2)
-            x = grid @ own + (total * level.norms[TO_GRID].scale) @ incoming + level.grid_first
-            grid = grid + level.norms[RECEIVE_GRID](normalised_mlp(rest, x))
-            first, *rest = mlp(params, OUTPUT)
-            return layers.silu_linears(rest, linear(first, grid))
+            sent = mesh @ from_sender
 
-    def _receive_on_mesh(self, params: Params, level: Level, grid: Nodes) -> Nodes:
-        edges = self.graph.grid2mesh
-        first, *rest = mlp(params, TO_MESH)
-        sent = grid @ _parts(first, 3)[1]
-        messages = normalised_mlp(rest, level.to_mesh + sent[edges.senders])
+            def on_grid(rows: Rows, grid: Nodes) -> Nodes:
+                received = grid @ from_receiver
+                total = sum(
+                    normalised_mlp(rest, rows(level.to_grid[j]) + sent[rows(corner)] + received)
+                    for j, corner in enumerate(self.corners)
+                )
+                return self._output(params, level, grid, total * level.norms[TO_GRID].scale)
+
+            return by_blocks(on_grid, grid, width=grid[0].size)
+
+    def _embed_grid(
+        self, params: Params, level: Level, condition: Array, noisy: Nodes
+    ) -> tuple[Nodes, Nodes]:
+        """The senders' part of the messages to the mesh, and the updated grid nodes."""
+        embed, *embed_rest = mlp(params, EMBED_GRID)
+        update, *update_rest = mlp(params, UPDATE_GRID)
+        from_sender = _parts(mlp(params, TO_MESH)[0], 3)[1]
+        known, from_noisy = jnp.swapaxes(condition, 0, 1), embed["w"][self._noisy_rows]
+
+        def on_grid(rows: Rows, noisy: Nodes) -> tuple[Nodes, Nodes]:
+            x = rows(known) + noisy @ from_noisy
+            grid = level.norms[EMBED_GRID](normalised_mlp(embed_rest, x))
+            change = normalised_mlp(update_rest, linear(update, grid))
+            return grid @ from_sender, grid + level.norms[UPDATE_GRID](change)
+
+        return by_blocks(on_grid, noisy, width=known[0].size)
+
+    def _receive_on_mesh(self, params: Params, level: Level, sent: Nodes) -> Nodes:
+        rest = mlp(params, TO_MESH)[1:]
+
+        def on_edges(rows: Rows, sent: Nodes) -> Nodes:
+            return normalised_mlp(rest, rows(level.to_mesh) + sent)
+
+        messages = by_blocks(on_edges, sent[self.edges.senders], width=sent[0].size)
         wide = messages.astype(jnp.promote_types(messages.dtype, jnp.float32))
         total = jax.ops.segment_sum(
-            wide, jnp.asarray(edges.receivers), self.mesh_nodes, indices_are_sorted=True
+            wide, jnp.asarray(self.edges.receivers), self.mesh_nodes, indices_are_sorted=True
         ).astype(messages.dtype)
         total = total * (level.norms[TO_MESH].scale * self.sum_scale)
         first, *rest = mlp(params, UPDATE_MESH)
         x = level.mesh_first + total @ _parts(first, 2)[1]
         return level.mesh + level.norms[UPDATE_MESH](normalised_mlp(rest, x))
+
+    def _output(self, params: Params, level: Level, grid: Nodes, incoming: Nodes) -> Nodes:
+        """Output channels of grid nodes and the sums of their messages."""
+        first, *rest = mlp(params, RECEIVE_GRID)
+        own, from_messages = _parts(first, 2)
+        x = grid @ own + incoming @ from_messages + level.grid_first
+        grid = grid + level.norms[RECEIVE_GRID](normalised_mlp(rest, x))
+        first, *rest = mlp(params, OUTPUT)
+        return layers.silu_linears(rest, linear(first, grid))
 
     def _transformer_layer(self, params: Params, level: Level, i: int, x: Nodes) -> Nodes:
         at = block(i)
@@ -207,32 +234,37 @@ class Network:
         q, k, v = jnp.split(h @ jnp.concatenate(weights, axis=1), 3, axis=-1)
         x = x + linear(params[f"{at}/mha_final"], self.attention(q, k, v))
         h = level.norms[f"{at}/ffw"](layers.layer_norm(x))
-        h = jax.nn.gelu(linear(params[f"{at}/ffw_up"], h), approximate=True)
+        h = layers.gelu(linear(params[f"{at}/ffw_up"], h))
         return x + linear(params[f"{at}/ffw_down"], h)
 
     def _at_level(self, params: Params, sigma: Float[Array, "level"]) -> Level:
         norms = self._norms(params, self.encode_noise(params, sigma))
 
-        def embed(path: str, features: np.ndarray) -> Array:
+        def embed(path: str, features: Any) -> Array:
             first, *rest = mlp(params, path)
             rows = first["w"][-features.shape[-1] :]
             x = jnp.asarray(features, rows.dtype) @ rows
             return norms[path](normalised_mlp(rest, x[:, None] + bias(first)))
 
+        def embed_edges(path: str, features: np.ndarray, first: dict[str, Array]) -> Array:
+            """The embedded edges' part of the first layer of their messages, and its bias."""
+            layer = {"w": _parts(first, 3)[0], "b": first["b"]}
+            known, width = jnp.asarray(features, layer["w"].dtype), len(sigma) * len(layer["w"])
+            return by_blocks(lambda _, block: linear(layer, embed(path, block)), known, width=width)
+
         mesh = embed(EMBED_MESH, self.graph.mesh_features)
         first = mlp(params, TO_MESH)[0]
-        from_edge, _, from_mesh = _parts(first, 3)
-        to_mesh = embed(EMBED_TO_MESH, self.graph.grid2mesh.features) @ from_edge
-        to_mesh = to_mesh + (mesh @ from_mesh)[self.graph.grid2mesh.receivers] + bias(first)
+        to_mesh = embed_edges(EMBED_TO_MESH, self.edges.features, first)
+        to_mesh = to_mesh + (mesh @ _parts(first, 3)[2])[self.edges.receivers]
 
         first = mlp(params, UPDATE_MESH)[0]
         own, incoming = _parts(first, 2)
         count = jnp.asarray(self.in_degree * self.sum_scale, mesh.dtype)[:, None, None]
         mesh_first = mesh @ own + count * (norms[TO_MESH].offset @ incoming) + bias(first)
 
-        first = mlp(params, TO_GRID)[0]
-        to_grid = embed(EMBED_TO_GRID, self.graph.mesh2grid.features) @ _parts(first, 3)[0]
-        to_grid = (to_grid + bias(first)).reshape(-1, CORNERS, *to_grid.shape[1:])
+        features = self.graph.mesh2grid.features.reshape(-1, CORNERS, parameters.EDGE_FEATURES)
+        by_corner = np.moveaxis(features, 1, 0).reshape(-1, parameters.EDGE_FEATURES)
+        to_grid = embed_edges(EMBED_TO_GRID, by_corner, mlp(params, TO_GRID)[0])
 
         first = mlp(params, RECEIVE_GRID)[0]
         grid_first = CORNERS * norms[TO_GRID].offset @ _parts(first, 2)[1] + bias(first)
@@ -245,7 +277,7 @@ class Network:
             to_mesh=to_mesh,
             mesh=mesh,
             mesh_first=mesh_first,
-            to_grid=jnp.swapaxes(to_grid, 0, 1),
+            to_grid=to_grid.reshape(CORNERS, self.grid_nodes, *to_grid.shape[1:]),
             grid_first=grid_first,
         )
 
@@ -281,6 +313,14 @@ def noise_features(
     frequency = jnp.asarray(k * 2 * np.pi / encoder.base_period, sigma.dtype)
     angle = position[:, None] * frequency[None]
     return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+
+
+def _filled(edges: Edges, receiver: int) -> Edges:
+    """Edges to a receiver that is not there, to a multiple of `FILL`, so that blocks are equal."""
+    more = -len(edges.senders) % FILL
+    senders = np.pad(edges.senders, (0, more))
+    receivers = np.pad(edges.receivers, (0, more), constant_values=receiver)
+    return Edges(senders, receivers, np.pad(edges.features, ((0, more), (0, 0))))
 
 
 def _parts(layer: dict[str, Array], count: int) -> list[Array]:
