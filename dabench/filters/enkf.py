@@ -10,10 +10,11 @@ from jaxtyping import Array, Float, Key
 
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast
+from dabench.filters.gramian import product
 from dabench.filters.inflate import multiply, relax_to_prior_spread
 from dabench.filters.local import Block, Plan, blocks, combine, make_plan, observation_plan
 from dabench.filters.localise import localisation
-from dabench.filters.moments import anomalies, scaled, wide
+from dabench.filters.moments import scaled, wide
 from dabench.filters.routes import spread_out, tapered
 from dabench.observe import Observation
 from dabench.systems.base import Members, Sampler
@@ -63,12 +64,12 @@ def move(plan: Plan, x: Members, location: Array, summands: Array) -> Members:
     n = len(x)
     index = blocks(plan, n * n)
 
-    def weigh(block: Block) -> tuple[Array, tuple[()]]:
+    def weigh(block: Block, A: Array) -> tuple[Array, tuple[()]]:
         T = tapered(plan, block, location, summands)
-        return T.reshape(*T.shape[:2], n, n), ()
+        return product(A, T.reshape(*T.shape[:2], n, n)), ()
 
     start = np.zeros(len(index), np.int32)
-    return x + combine(plan, anomalies(x), index, start, weigh, ())[0]
+    return combine(plan, x, index, start, weigh)[0]
 
 
 def analyse(

@@ -1,5 +1,6 @@
 """The local ensemble transform Kalman filter: each point from the observations around it."""
 
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from dabench.filters.base import Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast
+from dabench.filters.gramian import Functions, product, times
 from dabench.filters.inflate import (
     Consistency,
     adapt,
@@ -17,8 +19,8 @@ from dabench.filters.inflate import (
 )
 from dabench.filters.local import make_plan
 from dabench.filters.localise import localisation
-from dabench.filters.moments import anomalies, scaled, wide
-from dabench.filters.routes import Route, analyse
+from dabench.filters.moments import scaled, wide
+from dabench.filters.routes import Local, Route, analyse
 from dabench.observe import Observation
 from dabench.systems.base import Members, Sampler
 
@@ -37,41 +39,56 @@ class SquareRoot(NamedTuple):
 
         C = I + λ SᵀS      T = λ C⁻¹ Sᵀd 1ᵀ + √λ (C^-½ - I) + (√λ - 1) I
 
-    with λ = 1 unless inflation is adaptive. C^-½ - I = -U diag(g / (s (1 + s))) Uᵀ, s = √(1 + g),
-    from the eigenvalues g of λ SᵀS; they are also those of λ SSᵀ, with U = Sᵀ V / √(g / λ).
+    with λ = 1 unless inflation is adaptive. C^-½ - I = -G φ(G) with G = λ SᵀS and
+    φ(g) = 1 / (s (1 + s)), s = √(1 + g), which is also -λ Sᵀ φ(λ SSᵀ) S.
     Source: Hunt, Kostelich & Szunyogh (2007), arXiv:physics/0511236, equations 20 to 25.
     """
 
     adaptive: bool
 
-    def moments(self, G: Array, g: Array, own: Array, fit: Consistency) -> tuple[Array, Array]:
-        """See `routes.Solver`. Rounding of G leaves the mean alone: it is centred both ways."""
+    def moments(
+        self, A: Array, G: Array, g: Array, own: Array, fit: Consistency
+    ) -> tuple[Array, Array]:
+        """See `routes.Solver`. Rounding of G leaves the mean alone: its deviations are centred."""
         inflation = adapt(own, fit) if self.adaptive else own
-        lam = inflation[..., None, None]
-        G, g = (v - v.mean(-2, keepdims=True) for v in (G, g))
-        gram, U = jnp.linalg.eigh(lam * (G - G.mean(-1, keepdims=True)))
-        gram = jnp.maximum(gram, 0)[..., None, :]
-        s = jnp.sqrt(1 + gram)
-        mean = lam * ((U / s**2) @ (U.mT @ g))
-        return _weights(mean, -(U * (gram / (s * (1 + s)))) @ U.mT, lam), inflation
+        lam = inflation[..., None, None].astype(G.dtype)
+        both = jnp.concatenate([A, (lam * g).mT.astype(A.dtype)], -2)
+        both = times(both, lam * G, _functions(A, lambda g, s: -g / (s * (1 + s))))
+        deviations, weights = jnp.split(both, [A.shape[-2]], -2)
+        deviations = deviations - deviations.mean(-1, keepdims=True)
+        return _increments(A, product(A, weights.mT), deviations, lam), inflation
 
-    def rows(self, S: Array, d: Array, own: Array, fit: Consistency) -> tuple[Array, Array]:
+    def rows(
+        self, A: Array, S: Array, d: Array, own: Array, fit: Consistency
+    ) -> tuple[Array, Array]:
         """See `routes.Solver`."""
         if S.shape[-2] > S.shape[-1]:
-            return self.moments(S.mT @ S, S.mT @ d, own, fit)
+            return self.moments(A, S.mT @ S, S.mT @ d, own, fit)
         inflation = adapt(own, fit) if self.adaptive else own
         lam = inflation[..., None, None]
-        gram, U = jnp.linalg.eigh(lam * (S @ S.mT))
-        gram = jnp.maximum(gram, 0)[..., None, :]
-        s, V = jnp.sqrt(1 + gram), S.mT @ U
-        mean = lam * ((V / s**2) @ (U.mT @ d))
-        return _weights(mean, -lam * ((V / (s * (1 + s))) @ V.mT), lam), inflation
+        seen = product(A, S.mT).astype(A.dtype)
+        both = jnp.concatenate([seen, d.mT.astype(A.dtype)], -2)
+        both = times(both, lam * (S @ S.mT), _functions(A, lambda g, s: -1 / (s * (1 + s))))
+        deviations, weights = jnp.split(both, [A.shape[-2]], -2)
+        deviations, lam = product(deviations, lam * S), lam
+        return _increments(A, lam * product(seen, weights.mT), deviations, lam), inflation
 
 
-def _weights(mean: Array, deviations: Array, lam: Array) -> Array:
-    """T from the mean's weights and from C^-½ - I."""
-    root, n = jnp.sqrt(lam), mean.shape[-2]
-    return mean + root * deviations + (root - 1) * jnp.eye(n, dtype=mean.dtype)[(None,) * 2]
+def _functions(A: Array, deviations: Callable[[Array, Array], Array]) -> Functions:
+    """Of g and s = √(1 + g) for the rows of A, and 1 / (1 + g) for one more row."""
+    rows = A.shape[-2]
+
+    def functions(g: Array) -> Array:
+        f = deviations(g, jnp.sqrt(1 + g))[..., None], 1 / (1 + g)[..., None]
+        return jnp.concatenate([jnp.broadcast_to(f[0], (*g.shape, rows)), f[1]], -1)
+
+    return functions
+
+
+def _increments(A: Array, mean: Array, deviations: Array, lam: Array) -> Array:
+    """A T from the mean's increments and A (C^-½ - I)."""
+    root = jnp.sqrt(lam)
+    return mean + root * deviations + (root - 1) * A
 
 
 def letkf(
@@ -101,7 +118,7 @@ def letkf(
         rtps: Share of the way back to the prior's spread; see `inflate.relax_to_prior_spread`.
         adaptive: Whether to estimate an inflation of the prior from the innovations, at each point.
         rotation: Whether to rotate the analysis ensemble at random.
-        route: `pairs` or `rows` of `routes`; `auto` is the cheaper one.
+        route: `pairs`, `rows` or `levels` of `routes`; `auto` is the cheapest.
         sampler: Of the forecast; None is the model's own.
     Source: Hunt, Kostelich & Szunyogh (2007), Physica D 230, 112-126.
     """
@@ -114,15 +131,17 @@ def letkf(
     def init(x: Members) -> Carry:
         return Carry(x, jnp.ones((len(plan.position), len(plan.levels)), wide()))
 
+    def finish(prior: Array, increment: Array) -> Array:
+        return multiply(relax_to_prior_spread(prior + increment, prior, rtps), inflation)
+
     def step(key: Key[Array, ""], carry: Carry, obs: Observation) -> tuple[Carry, Info]:
         keys, key = split_key(key, len(carry.x))
         prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
         seen = scaled(prior, obs.y, problem.network)
-        increment, factor = analyse(
-            plan, anomalies(prior), seen.S, seen.d[None], solver, carry.inflation, route
+        x, factor = analyse(
+            plan, prior, Local(seen.S, seen.d[None], carry.inflation), solver, finish, route=route
         )
-        x = multiply(relax_to_prior_spread(prior + increment, prior, rtps), inflation)
         x = rotate(key, x) if rotation else x
         if adaptive:
             info = info | {"inflation": factor.mean()}

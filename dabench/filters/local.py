@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from dabench.errors import UserError
 from dabench.filters.localise import EARTH_RADIUS_KM, Localisation, cutoff, log_pressure, places
+from dabench.filters.moments import anomalies
 from dabench.systems.base import Layout
 
 BLOCK_UNITS = 128
@@ -34,8 +35,11 @@ class Block(NamedTuple):
     own: PyTree
 
 
-Weigh = Callable[[Block], tuple[Float[Array, "unit level m n"], PyTree]]
-"""Weights T of a block, and what the caller wants back for each of its units."""
+Weigh = Callable[[Block, Float[Array, "unit level row m"]], tuple[Array, PyTree]]
+"""Rows times the weights T of a block, (unit, level, row, n), and what to keep for each unit."""
+
+Finish = Callable[[Float[Array, "n *tile"], Float[Array, "n *tile"]], Float[Array, "n *tile"]]
+"""What a tile of states becomes, from what it was and its increment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,27 @@ class Plan:
         return self.taper.vertical(own, seen)
 
     @cached_property
+    def slots(self) -> Int[np.ndarray, "level slot"]:
+        """The channels of each level of the analyses; filled up with the number of channels."""
+        slot = pd.Series(self.channel_level).groupby(self.channel_level).cumcount().to_numpy()
+        slots = np.full((len(self.levels), slot.max() + 1), len(slot))
+        slots[self.channel_level, slot] = np.arange(len(slot))
+        return slots
+
+    def rows(self, tile: Float[Array, "m *tile"]) -> Float[Array, "unit level row m"]:
+        """A tile (m, frame, channel, unit, point) by what shares weights."""
+        tile = jnp.take(tile, self.slots, axis=2, mode="fill", fill_value=0)
+        tile = jnp.transpose(tile, (4, 2, 3, 1, 5, 0))
+        return tile.reshape(*tile.shape[:2], -1, tile.shape[-1])
+
+    def tile(self, rows: Float[Array, "unit level row n"]) -> Float[Array, "n *tile"]:
+        """The inverse of `rows`."""
+        shape = self.slots.shape[1], self.shape[0], self.position.shape[1]
+        tile = jnp.transpose(rows.reshape(*rows.shape[:2], *shape, -1), (5, 3, 1, 2, 0, 4))
+        channel = np.argsort(self.slots.ravel())[: self.shape[1]]
+        return tile.reshape(*tile.shape[:2], -1, *tile.shape[4:])[:, :, channel]
+
+    @cached_property
     def index(self) -> Int[np.ndarray, "slot observed_level location"]:
         """Which observation is where; the number of observations where there is none."""
         shape = len(self.observed_levels), len(self.location)
@@ -82,10 +107,13 @@ class Plan:
         return index
 
     @cached_property
-    def latitudes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the locations and of the points of units, in radians (on the sphere)."""
-        z = self.location[:, 2], self.position[..., 2]
-        return np.arcsin(np.clip(z[0], -1, 1)), np.arcsin(np.clip(z[1], -1, 1))
+    def along(self) -> tuple[np.ndarray, np.ndarray]:
+        """Latitudes in radians, or sites, of the locations and of the points of units."""
+        places = self.location, self.position
+        if not self.taper.sphere:
+            return places[0][..., 0], places[1][..., 0]
+        z = (np.clip(v[..., 2], -1, 1) for v in places)
+        return np.arcsin(next(z)), np.arcsin(next(z))
 
 
 def make_plan(layout: Layout, table: pd.DataFrame, taper: Localisation, batch: int = 1) -> Plan:
@@ -129,52 +157,96 @@ def observation_plan(plan: Plan) -> Plan:
 
 
 def blocks(plan: Plan, weights: int) -> Int[np.ndarray, "block unit"]:
-    """Units by block, of a size that suits this many weights a level; the last one repeats."""
+    """Units by block, neighbours all, so many that this many numbers a level and unit fit.
+
+    The last block begins early enough to be full.
+    """
     size = min(BLOCK_UNITS, max(1, BLOCK_WEIGHTS // (weights * len(plan.levels))))
     units = len(plan.position)
     count = -(-units // size)
-    return np.minimum(np.arange(count * -(-units // count)), units - 1).reshape(count, -1)
+    size = -(-units // count)
+    first = np.minimum(np.arange(count) * size, units - size)
+    return first[:, None] + np.arange(size)
 
 
 def windows(plan: Plan, index: Int[np.ndarray, "block unit"]) -> tuple[np.ndarray, int]:
-    """First location within reach of each block, and the length that covers all their windows."""
-    if not plan.taper.sphere or plan.taper.length_scale is None:
-        return np.zeros(len(index), np.int32), len(plan.location)
-    reach = cutoff(plan.taper.length_scale) / EARTH_RADIUS_KM + 1e-3
-    seen, own = plan.latitudes
+    """First location within reach of each block, and the length that covers all their windows.
+
+    A window that leaves a ring at one end, with a start below 0 even, goes on at the other.
+    """
+    count, scale, ring = len(plan.location), plan.taper.length_scale, plan.taper.ring
+    if scale is None:
+        return np.zeros(len(index), np.int32), count
+    reach = cutoff(scale) / EARTH_RADIUS_KM + 1e-3 if plan.taper.sphere else cutoff(scale)
+    seen, own = plan.along
+    laps = (-1, 0, 1) if ring else (0,)
+    seen = np.concatenate([seen + lap * ring for lap in laps])
     first = np.searchsorted(seen, own[index].min((1, 2)) - reach)
-    size = max(1, int((np.searchsorted(seen, own[index].max((1, 2)) + reach) - first).max()))
-    return np.minimum(first, len(seen) - size).astype(np.int32), size
+    size = max(
+        1, int((np.searchsorted(seen, own[index].max((1, 2)) + reach, "right") - first).max())
+    )
+    if size >= count:
+        return np.zeros(len(index), np.int32), count
+    return (np.minimum(first, len(seen) - size) + laps[0] * count).astype(np.int32), size
+
+
+def look(values: Float[Array, "location *rest"], start: Array, size: int) -> Array:
+    """A window of `windows`."""
+    if size == len(values):
+        return values
+    return values[(start + jnp.arange(size)) % len(values)]
+
+
+def add(x: Float[Array, "n *tile"], increment: Float[Array, "n *tile"]) -> Float[Array, "n *tile"]:
+    """The plainest `Finish`."""
+    return x + increment
 
 
 def combine(
     plan: Plan,
-    basis: Float[Array, "m state"],
-    index: np.ndarray,
-    start: np.ndarray,
+    x: Float[Array, "n state"],
+    index: Int[np.ndarray, "block unit"],
+    start: Int[np.ndarray, "block"],
     weigh: Weigh,
-    own: PyTree,
+    own: PyTree = (),
+    finish: Finish = add,
+    basis: Float[Array, "m state"] | None = None,
 ) -> tuple[Float[Array, "n state"], PyTree]:
-    """Σ_m basis_m T[m, n] at every point, T from `weigh`; and what it returns for each unit.
+    """x with Σ_m basis_m T[m, n] at every point, T from `weigh`; and what it keeps for each unit.
+
+    States are read and written tile by tile, and what is written takes the place of what was read.
 
     Arguments:
         index, start: From `blocks` and `windows`.
         own: Arrays with a row for each unit, for `weigh`.
+        finish: From x and its increment to what is returned; sees all members at some points.
+        basis: None: the anomalies of x.
     """
     units, points = plan.position.shape[:2]
     frames, channels, _ = plan.shape
+    size = index.shape[1]
+    fields = None if basis is None else basis.reshape(-1, frames, channels, units, points)
 
-    def move(args: tuple[Block, Array]) -> tuple[Array, PyTree]:
-        T, result = weigh(args[0])
-        T = T.astype(basis.dtype)[:, plan.channel_level]
-        return jnp.einsum("mfcup,ucmn->ucnfp", args[1], T, precision=HIGHEST), result
+    def move(x: Array, args: tuple[Block, Array, Array]) -> tuple[Array, PyTree]:
+        block, first, fresh = args
+        tile = jax.lax.dynamic_slice_in_dim(x, first, size, 3)
+        if fields is None:
+            rows = plan.rows(anomalies(tile))
+        else:
+            rows = plan.rows(jax.lax.dynamic_slice_in_dim(fields, first, size, 3))
+        moved, result = weigh(block, rows)
+        moved = finish(tile, plan.tile(moved.astype(x.dtype)))
+        if units % size:
+            moved = jnp.where(fresh[None, None, None, :, None], moved, tile)
+        return jax.lax.dynamic_update_slice_in_dim(x, moved, first, 3), result
 
-    near = basis.reshape(-1, frames, channels, units, points)[:, :, :, index]
     block = Block(
         jnp.asarray(plan.position[index], plan.dtype),
         jnp.asarray(start),
         jax.tree.map(lambda a: a[index], own),
     )
-    moved, result = jax.lax.map(move, (block, jnp.moveaxis(near, 3, 0)))
-    moved, result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:units], (moved, result))
-    return jnp.einsum("ucnfp->nfcup", moved).reshape(-1, basis.shape[1]), result
+    fresh = index >= np.arange(len(index))[:, None] * size
+    each = block, jnp.asarray(index[:, 0]), jnp.asarray(fresh)
+    moved, result = jax.lax.scan(move, x.reshape(-1, frames, channels, units, points), each)
+    result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[fresh.ravel()], result)
+    return moved.reshape(x.shape), result

@@ -14,11 +14,12 @@ from dabench.filters.climatology import draw, states
 from dabench.filters.enkf import perturbations
 from dabench.filters.forecast import background as diagnostics
 from dabench.filters.forecast import forecast
+from dabench.filters.gramian import product
 from dabench.filters.inflate import Consistency
 from dabench.filters.local import make_plan
 from dabench.filters.localise import localisation
 from dabench.filters.moments import anomalies, mean, scaled, wide
-from dabench.filters.routes import Route, analyse
+from dabench.filters.routes import Local, Route, analyse
 from dabench.observe import Network, Observation
 from dabench.systems.base import Members, Sampler
 
@@ -28,15 +29,19 @@ Positive = Annotated[float, Gt(0)]
 class Gain(NamedTuple):
     """The Kalman gain for each departure in d, T = (I + SᵀS)⁻¹ Sᵀd = Sᵀ (I + SSᵀ)⁻¹ d."""
 
-    def moments(self, G: Array, g: Array, own: PyTree, fit: Consistency) -> tuple[Array, PyTree]:
+    def moments(
+        self, A: Array, G: Array, g: Array, own: PyTree, fit: Consistency
+    ) -> tuple[Array, PyTree]:
         """See `routes.Solver`."""
-        return solve(G, g), own
+        return product(A, solve(G, g)), own
 
-    def rows(self, S: Array, d: Array, own: PyTree, fit: Consistency) -> tuple[Array, PyTree]:
+    def rows(
+        self, A: Array, S: Array, d: Array, own: PyTree, fit: Consistency
+    ) -> tuple[Array, PyTree]:
         """See `routes.Solver`."""
         if S.shape[-2] > S.shape[-1]:
-            return solve(S.mT @ S, S.mT @ d), own
-        return S.mT @ solve(S @ S.mT, d), own
+            return self.moments(A, S.mT @ S, S.mT @ d, own, fit)
+        return product(A, S.mT @ solve(S @ S.mT, d)), own
 
 
 def solve(A: Float[Array, "*unit n n"], b: Float[Array, "*unit n r"]) -> Float[Array, "*unit n r"]:
@@ -83,7 +88,7 @@ def oi(
         length_scale_km, length_scale_sites: Of the Gaspari-Cohn taper of the observations, which
             ends at 3.65 of them; the first counts on the sphere, the second elsewhere.
         vertical_scale: The same in ln p; what has no level counts as 1000 hPa.
-        route: `pairs` or `rows` of `routes`; `auto` is the cheaper one.
+        route: `pairs`, `rows` or `levels` of `routes`; `auto` is the cheapest.
         sampler: Of the forecast; None is the model's own.
     """
     layout, network, climate = problem.model.layout, problem.network, states(problem)
@@ -109,7 +114,7 @@ def oi(
         e = perturbations(key_noise, n, network.size) * jnp.asarray(network.error_std)[None]
         d = (obs.y.astype(e.dtype)[None] + e - hx) * unit[None]
         A, SA = jax.lax.optimization_barrier((basis, S))
-        increment, _ = analyse(plan, A, SA, d, Gain(), route=route)
-        return Ensemble(prior + increment), info | diagnostics(hx, prior)
+        x, _ = analyse(plan, prior, Local(SA, d), Gain(), basis=A, route=route)
+        return Ensemble(x), info | diagnostics(hx, prior)
 
     return Filter(Ensemble, step)

@@ -72,7 +72,8 @@ def test_the_square_root_maps_ones_to_ones(key):
     S = jax.random.normal(key, (4, 2, 9, 6))
     S = S - S.mean(-1, keepdims=True)
     own, none = jnp.ones((4, 2)), Consistency(*(jnp.zeros((4, 2)),) * 3)
-    T, _ = SquareRoot(False).moments(S.mT @ S, jnp.zeros((4, 2, 6, 1)), own, none)
+    A = jnp.broadcast_to(jnp.eye(6), (4, 2, 6, 6))
+    T, _ = SquareRoot(False).moments(A, S.mT @ S, jnp.zeros((4, 2, 6, 1)), own, none)
     np.testing.assert_allclose(T.sum(-1), 0, atol=1e-13)
     W = np.asarray(T) + np.eye(6)
     np.testing.assert_allclose(

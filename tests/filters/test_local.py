@@ -3,11 +3,12 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from twins import SPHERE, sphere
+from twins import SPHERE, sites, sphere
 
 from dabench.errors import UserError
-from dabench.filters.local import blocks, combine, make_plan, windows
+from dabench.filters.local import blocks, combine, look, make_plan, windows
 from dabench.filters.localise import Localisation, localisation
+from dabench.systems.base import Channel, Layout
 
 TAPER = localisation(SPHERE, 800.0, None, 0.5)
 
@@ -39,6 +40,7 @@ def test_no_window_leaves_out_what_is_in_reach():
     plan = make_plan(SPHERE, problem.network.table, TAPER)
     index = blocks(plan, 2**17)
     assert len(index) > 5
+    assert set(index.ravel()) == set(range(SPHERE.points))
     start, size = windows(plan, index)
     assert size < len(plan.location)
     for units, first in zip(index, start, strict=True):
@@ -49,16 +51,34 @@ def test_no_window_leaves_out_what_is_in_reach():
         assert near.max() < first + size
 
 
+@pytest.mark.parametrize("every", [1, 2])
+def test_windows_go_around_a_ring(every):
+    layout = Layout((Channel("x"),), {"site": np.arange(600)}, periodic=True, dtype="float64")
+    taper = localisation(layout, None, 3.0, None)
+    plan = make_plan(layout, sites(600, every).table, taper, batch=2)
+    index = blocks(plan, 1)
+    start, size = windows(plan, index)
+    assert len(index) > 2
+    assert size < 300 // every
+    for units, first in zip(index, start, strict=True):
+        near = look(jnp.asarray(plan.location), first, size)
+        assert len(np.unique(near)) == size
+        rho = taper.horizontal(jnp.asarray(plan.position[units]), near)
+        every_rho = taper.horizontal(jnp.asarray(plan.position[units]), jnp.asarray(plan.location))
+        np.testing.assert_allclose(rho.sum(1), every_rho.sum(1), rtol=1e-14)
+
+
 def test_combining_sums_the_basis_with_weights_of_its_point_and_level(key):
     problem, x, _ = sphere(members=3)
     plan = make_plan(SPHERE, problem.network.table, TAPER)
     own = jnp.arange(SPHERE.points * 3.0).reshape(SPHERE.points, 3)
     index = blocks(plan, 2**17)
 
-    def weigh(block):
-        return block.own[..., None, None] * jnp.eye(3)[None, None], block.own
+    def weigh(block, A):
+        return block.own[..., None, None] * A, block.own
 
-    total, own_back = combine(plan, x, index, np.zeros(len(index), np.int32), weigh, own)
+    start = np.zeros(len(index), np.int32)
+    total, own_back = combine(plan, 0 * x, index, start, weigh, own, basis=x)
     np.testing.assert_array_equal(own_back, own)
     factor = np.asarray(own)[:, plan.channel_level].T
     expected = np.asarray(SPHERE.unflatten(x)) * factor
