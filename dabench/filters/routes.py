@@ -230,7 +230,8 @@ def reach(
     """Places within reach of each unit, filled up with their number; None above a limit."""
     index, lists = blocks(plan, 1), []
     with jax.ensure_compile_time_eval():
-        near = jax.jit(lambda position: plan.taper.horizontal(position, location) > 0)
+        places = jnp.asarray(location)
+        near = jax.jit(lambda position: plan.taper.horizontal(position, places) > 0)
         for units in index:
             lists += [np.flatnonzero(row) for row in np.asarray(near(plan.position[units]))]
             if limit is not None and max(map(len, lists)) > limit:
