@@ -1,5 +1,6 @@
 """A `map` over processes, as many as there are cores."""
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +20,9 @@ def here(many: int) -> Map:
     return map
 
 
+RARELY = (50_000, 20, 50)
+"""How often garbage is sought in processes that live for seconds and draw thousands of artists."""
+
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Set for the processes: threads of their own would wait for each other."""
 
@@ -26,8 +30,8 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 @contextmanager
 def processes() -> Iterator[Each]:
     """Spawned, so JAX may be in use, and not before the first long list."""
-    count = _cores()
-    with _one_thread(), ProcessPoolExecutor(count, get_context("spawn")) as pool:
+    count, spawn = _cores(), get_context("spawn")
+    with _one_thread(), ProcessPoolExecutor(count, spawn, gc.set_threshold, RARELY) as pool:
 
         def each(many: int) -> Map:
             def spread(function: Callable[..., Any], *lists: Sequence[Any]) -> Iterable[Any]:

@@ -57,9 +57,9 @@ def network(groups: Sequence[Mapping[str, Any]]) -> Figure:
     """Where each group observes; hollow what it withholds."""
     sphere = any(group.get("latitude") for group in groups)
     head = 0.22 * len(groups) + 0.1
-    figure = Figure(figsize=(6.4, head + (3.3 if sphere else 0.9)))
-    high = figure.get_figheight()
-    axes = figure.add_axes((0.08, 0.3 / high, 0.9, (high - head - 0.35) / high))
+    below, tall = (0.3, 2.95) if sphere else (0.45, 0.55)
+    figure = Figure(figsize=(6.4, high := head + below + tall + 0.05))
+    axes = figure.add_axes((0.08, below / high, 0.9, tall / high))
     for i, group in enumerate(groups):
         x, y = _spots(group)
         tint = colours([BORROWED[i % len(BORROWED)]]).popitem()[1]
