@@ -1,7 +1,18 @@
-"""Every test runs in float64 mode and refuses silent rank promotion."""
+"""Every test runs in float64 mode and refuses silent rank promotion.
 
-import jax
-import pytest
+Compiled programs are kept in pytest's cache, for the other worker, for processes that tests start,
+and for the next time: most tests take longer to compile than to run.
+"""
+
+import os
+from pathlib import Path
+
+PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "jax"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+import jax  # noqa: E402 (reads the environment)
+import pytest  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -10,7 +10,6 @@ import xarray as xr
 
 from dabench import archive
 
-pytestmark = pytest.mark.xdist_group("kill")  # one uninterrupted run serves all
 RUN = ("run", "toy", "--method", "forecast", "--cycles", "150", "--out")
 FOLDER = "toy/toy/forecast/seed3"
 

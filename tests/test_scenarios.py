@@ -15,7 +15,6 @@ def layout_of(scenario: Scenario) -> Layout:
     return LAYOUTS.get(key) or LAYOUTS.setdefault(key, scenario.layout())
 
 
-@pytest.mark.xdist_group("scenarios")
 @pytest.mark.parametrize("name", library.names("scenarios"))
 def test_a_scenario_suits_its_system(name):
     scenario = load_scenario(name)

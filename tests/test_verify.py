@@ -23,10 +23,16 @@ def archives(tmp_path_factory):
     return home
 
 
-@pytest.fixture
-def result(archives, tmp_path):
-    (file,) = results.add(sorted(archives.glob("seed*")), tmp_path)
+@pytest.fixture(scope="module")
+def made(archives, tmp_path_factory):
+    (file,) = results.add(sorted(archives.glob("seed*")), tmp_path_factory.mktemp("results"))
     return file
+
+
+@pytest.fixture
+def result(made, tmp_path):
+    """A copy to forge."""
+    return shutil.copy(made, tmp_path / made.name)
 
 
 def forge(file, change):

@@ -35,7 +35,7 @@ def test_without_taper_it_is_burgers_update(key):
     x, y = rng.normal(size=(7, 5)), rng.normal(size=3)
     network = sites(5, 2, 0.7)
     method = enkf(Problem(Still(LINE), network, x), rtps=0.0)
-    ens, _ = method.step(
+    ens, _ = jax.jit(method.step)(
         key, method.init(jnp.asarray(x)), Observation(jnp.zeros(()), jnp.asarray(y))
     )
     H, B = np.eye(5)[::2], np.cov(x, rowvar=False)
@@ -71,7 +71,7 @@ def test_on_the_sphere_it_is_the_localised_gain(key, batch_size):
     layout, network = problem.model.layout, problem.network
     settings = {"length_scale_km": 1500.0, "vertical_scale": 0.5, "rtps": 0.0}
     method = enkf(problem, batch_size=batch_size, **settings)
-    ens, _ = method.step(key, method.init(x), obs)
+    ens, _ = jax.jit(method.step)(key, method.init(x), obs)
     # batches are of as many locations as give batch_size with all slots and levels full
     place = network.table.groupby(["latitude", "longitude"]).ngroup().to_numpy()
     cells = network.table.assign(place=place, level=network.table["level"].fillna(0))
@@ -88,8 +88,8 @@ def test_on_the_sphere_it_is_the_localised_gain(key, batch_size):
 def test_observations_without_information_change_nothing(key):
     problem, x, obs = sphere(std=1e9)
     method, other = enkf(problem), free(problem)
-    ens, _ = method.step(key, method.init(x), obs)
-    np.testing.assert_allclose(ens.x, other.step(key, other.init(x), obs)[0].x, atol=1e-6)
+    ens, _ = jax.jit(method.step)(key, method.init(x), obs)
+    np.testing.assert_allclose(ens.x, jax.jit(other.step)(key, other.init(x), obs)[0].x, atol=1e-6)
 
 
 def kalman(system, network, ys, mean, cov):

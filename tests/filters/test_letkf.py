@@ -56,7 +56,7 @@ def test_without_taper_it_is_the_kalman_update_of_the_sample_moments(members):
     x, y = rng.normal(size=(members, 5)), rng.normal(size=3)
     method = letkf(Problem(Still(LINE), sites(5, 2, 0.7), x), rtps=0.0)
     carry = method.init(jnp.asarray(x))
-    carry, info = method.step(
+    carry, info = jax.jit(method.step)(
         jax.random.key(0), carry, Observation(jnp.asarray(0.0), jnp.asarray(y))
     )
     H, B = np.eye(5)[::2], np.cov(x, rowvar=False)
@@ -106,7 +106,7 @@ def test_on_the_sphere_it_is_a_loop_over_points_and_levels(route):
     problem, x, obs = sphere()
     settings = {"length_scale_km": 1500.0, "vertical_scale": 0.5, "rtps": 0.0}
     method = letkf(problem, route=route, **settings)
-    carry, _ = method.step(jax.random.key(0), method.init(x), obs)
+    carry, _ = jax.jit(method.step)(jax.random.key(0), method.init(x), obs)
     layout = problem.model.layout
     expected = by_points(x, obs, problem.network, layout, 1500.0, 0.5)
     np.testing.assert_allclose(carry.x, expected, atol=1e-6)  # cosines near 1 cost half the digits
@@ -116,7 +116,7 @@ def test_on_the_sphere_it_is_a_loop_over_points_and_levels(route):
 def test_what_is_out_of_reach_is_unchanged():
     problem, x, obs = sphere(count=2)
     method = letkf(problem, length_scale_km=300.0, rotation=False)
-    moved = method.step(jax.random.key(0), method.init(x), obs)[0].x != x
+    moved = jax.jit(method.step)(jax.random.key(0), method.init(x), obs)[0].x != x
     near, apart = distances(problem.model.layout, problem.network.table)
     reach = (near.T[:, None] < 300 * 3.66) & (apart.T[:, :, None] < 0.5 * 3.66)
     assert moved.any()
@@ -127,8 +127,8 @@ def test_what_is_out_of_reach_is_unchanged():
 def test_observations_without_information_change_nothing(adaptive):
     problem, x, obs = sphere(std=1e9)
     method, other = letkf(problem, adaptive=adaptive), free(problem)
-    carry, _ = method.step(jax.random.key(3), method.init(x), obs)
-    expected = other.step(jax.random.key(3), other.init(x), obs)[0].x
+    carry, _ = jax.jit(method.step)(jax.random.key(3), method.init(x), obs)
+    expected = jax.jit(other.step)(jax.random.key(3), other.init(x), obs)[0].x
     np.testing.assert_allclose(carry.x, expected, rtol=1e-12)
 
 
@@ -140,12 +140,12 @@ def test_adaptive_inflation_inflates_the_prior_before_the_update():
     problem = Problem(Still(layout), channels(layout), x)
     obs = Observation(jnp.asarray(0.0), y)
     adaptive = letkf(problem, rtps=0.0, adaptive=True)
-    carry, info = adaptive.step(jax.random.key(0), adaptive.init(jnp.asarray(x)), obs)
+    carry, info = jax.jit(adaptive.step)(jax.random.key(0), adaptive.init(jnp.asarray(x)), obs)
     lam = float(info["inflation"])
     assert lam > 1
     plain = letkf(problem, rtps=0.0)
     inflated = x.mean(0) + np.sqrt(lam) * (x - x.mean(0))
-    expected, _ = plain.step(jax.random.key(0), plain.init(jnp.asarray(inflated)), obs)
+    expected, _ = jax.jit(plain.step)(jax.random.key(0), plain.init(jnp.asarray(inflated)), obs)
     np.testing.assert_allclose(carry.x, expected.x, rtol=1e-12)
     np.testing.assert_allclose(carry.inflation, lam)
 
@@ -155,6 +155,6 @@ def test_float32_states_stay_float32_and_are_close():
     for dtype in ("float64", "float32"):
         problem, x, obs = sphere(dtype=dtype)
         method = letkf(problem, length_scale_km=1500.0)
-        results[dtype] = method.step(jax.random.key(0), method.init(x), obs)[0].x
+        results[dtype] = jax.jit(method.step)(jax.random.key(0), method.init(x), obs)[0].x
         assert results[dtype].dtype == dtype
     np.testing.assert_allclose(results["float32"], results["float64"], atol=1e-4)

@@ -17,7 +17,7 @@ from dabench.systems.gencast import channels, checkpoint, clock, dataset, graph,
 from dabench.systems.gencast.network import noise_features
 from dabench.systems.gencast.noise import SphereNoise
 
-pytestmark = [pytest.mark.golden, pytest.mark.xdist_group("gencast-golden")]
+pytestmark = pytest.mark.golden
 
 open_case = functools.cache(Case)
 
