@@ -1,21 +1,25 @@
-"""Members over 1, 2 and 4 host devices: strong scaling, and weak (as many members each)."""
+"""Members over host devices and processes: strong scaling, and weak (as many members each)."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
 
-from benchmarks.race import ROUNDS, Row, race
-from dabench import diffusion
+from benchmarks.race import ROUNDS, Row, race, rows
+from dabench import archive, diffusion
 
 BATCH = 2
 LEVELS = 4
+SCENARIO, QUICK_SCENARIO = "temp_4deg", "temp_16deg"
 
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:
@@ -25,6 +29,7 @@ def run(quick: bool, rounds: int) -> Iterator[Row]:
         command = [sys.executable, "-m", "benchmarks.devices", str(rounds)]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
         yield from (Row(**row) for row in json.loads(done.stdout.splitlines()[-1]))
+    yield from processes(QUICK_SCENARIO if quick else SCENARIO, rounds)
 
 
 def compare(rounds: int) -> list[Row]:
@@ -58,9 +63,43 @@ def _draw(members: int, devices: int) -> Callable[[], jax.Array]:
     return lambda: compiled(keys, x)
 
 
+def processes(scenario: str, rounds: int) -> Iterator[Row]:
+    """Whole cycles of `dabench run`, its unconditional ensemble; the rounds are cycles."""
+    strong, weak = BATCH * 4, BATCH * 2
+    both = cycles(scenario, strong, 2, rounds)
+    for members, name in ((strong, "in all"), (weak, "a process")):
+        alone = cycles(scenario, members, 1, rounds)
+        title = f"2 processes, {scenario}, {members} members {name}"
+        yield from rows(title, {"1 process": alone, "2 processes": both}, {})
+
+
+def cycles(scenario: str, members: int, count: int, rounds: int) -> list[float]:
+    """Seconds of each cycle but the first one."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "-m", "dabench", "run", scenario, "-m", "ensemble", "--out", out]
+        command += ["--members", str(members), "--cycles", str(rounds + 1)]
+        if count > 1:
+            command += ["--coordinator", address(), "--processes", str(count), "--process"]
+        each = [[*command, str(i)] if count > 1 else command for i in range(count)]
+        started = [subprocess.Popen(c, stdout=subprocess.DEVNULL) for c in each]
+        codes = [process.wait() for process in started]
+        if any(codes):
+            raise RuntimeError(f"{count} processes of {scenario} failed")
+        (stored,) = Path(out).glob("**/archive.zarr")
+        seconds = archive.open_run(stored.parent)["diagnostics"].to_dataset()["seconds"]
+        return seconds.values[-rounds:].tolist()
+
+
+def address() -> str:
+    """A free port of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
 if __name__ == "__main__":
     from dabench.process import set_up_jax
 
     set_up_jax()
-    rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
-    print(json.dumps([row.plain() for row in compare(rounds)]))
+    given = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
+    print(json.dumps([row.plain() for row in compare(given)]))
