@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from benchmarks.race import ROUNDS, Row, race, rows
 from dabench import archive, diffusion
+from dabench import devices as sharing
 
 BATCH = 2
 LEVELS = 4
@@ -57,7 +58,7 @@ def _draw(members: int, devices: int) -> Callable[[], jax.Array]:
     x = jnp.broadcast_to(jnp.asarray(system.climate)[:1], (members, system.layout.size))
     keys, time = jax.random.split(jax.random.key(0), members), jnp.zeros(())
     sampler, model = Sampler("dpmpp_2m", LEVELS), cast(DiffusionModel, system.model)
-    with mock.patch.object(diffusion, "devices_for", return_value=jax.devices()[:devices]):
+    with mock.patch.object(sharing, "available", return_value=jax.devices()[:devices]):
         run = jax.jit(lambda k, x: diffusion.draw(k, model, x, time, sampler, BATCH)[0])
         compiled = run.lower(keys, x).compile()
     return lambda: compiled(keys, x)

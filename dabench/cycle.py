@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import numpy as np
 from jax.stages import Compiled
 from jaxtyping import Array, Float, Num, PyTree
 
-from dabench import archive, footprint, processes, withheld
+from dabench import archive, devices, footprint, processes, withheld
 from dabench.archive import Archive, Record
 from dabench.errors import UserError
 from dabench.filters.base import Filter, Info
@@ -78,16 +78,17 @@ class Twin:
     def _of(self, network: Network) -> Callable[..., Observation]:
         return jax.jit(lambda k, time, x: observe(self.seed, k, time, network, x[k]))
 
-    def initial(self, n: int) -> Members:
-        """n members at cycle 0; member i is the same for every n."""
+    def initial(self, n: int, part: slice = slice(None)) -> Members:
+        """n members at cycle 0, or a part of them; member i is the same for every n."""
+        numbers = np.arange(n, dtype=np.uint32)[part]
         key, x = stream(self.seed, "initial"), jnp.asarray(self.truth[0])
         if self.kind == "truth":
-            return jnp.tile(x[None], (n, 1))
+            return jnp.tile(x[None], (len(numbers), 1))
         if self.kind == "climatological":
             climate = jnp.asarray(self.system.climate, x.dtype)
             if len(climate) < 2:
                 raise UserError(f"initial.kind: {self.system.name} has no states of the climate")
-            return climate[jax.random.permutation(key, len(climate))[np.arange(n) % len(climate)]]
+            return climate[jax.random.permutation(key, len(climate))[numbers % len(climate)]]
 
         def perturbed(key: Array) -> Array:
             return self.system.perturb(key, x, self.amplitude)
@@ -95,7 +96,7 @@ class Twin:
         draw = self.system.prior if self.kind == "prior" else perturbed
         if draw is None:
             raise UserError(f"initial.kind: {self.system.name} has no prior to draw from")
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(np.arange(n, dtype=np.uint32))
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)
         return jax.lax.map(draw, keys).astype(x.dtype)
 
 
@@ -126,7 +127,9 @@ def run(
         raise UserError(f"{folder}: was begun {kept} members; go on so, or start with --fresh")
     if status := archive.ended(folder):
         return status
-    carry = jax.jit(method.init)(twin.initial(members))
+    x = devices.build(partial(twin.initial, members), members, twin.system.layout.size)
+    specs = devices.specs(jax.eval_shape(method.init, x))
+    carry = devices.jit(method.init, members, specs)(x)
     small = members_bytes(twin.system.layout, members, twin.cycles) < STORE_BELOW
     store = next(choice for choice in (store_members, stored, small) if choice is not None)
     return _Loop(method, twin, carry, folder, store).run(attrs, report)
@@ -148,10 +151,16 @@ class _Loop:
         self.peak = footprint.peak_bytes()
         key, weights = stream(twin.seed, "filter"), jnp.asarray(headline(self.layout))
         self.key = jax.jit(lambda k: jax.random.fold_in(key, k))
-        self.carry = processes.everywhere(carry)
-        first = processes.everywhere((key, twin.observation(1)))
-        self.step, self.info = compile_step(method, first[0], self.carry, first[1], twin.withheld)
-        self.summarise = jax.jit(lambda x, truth, k: summarise(x, truth[k], self.layout, weights))
+        self.carry, self.members = carry, len(carry.x)
+        self.step, self.info = compile_step(method, key, carry, twin.observation(1), twin.withheld)
+        self.truth = devices.place(twin.truth, self.members)
+        whole = devices.EVERYWHERE
+        self.summarise = devices.jit(
+            lambda x, truth, k: summarise(x, truth[k], self.layout, weights),
+            self.members,
+            Summary._make((whole, whole, whole, devices.BY_MEMBER, whole, whole)),
+        )
+        self.see = devices.jit(lambda x: withheld.at(twin.withheld, x, "analysis"), self.members)
 
     def run(self, attrs: dict[str, Any], report: Report) -> str:
         if self.writes:
@@ -168,24 +177,25 @@ class _Loop:
             report(k, _scalar(info.get("ess")), float(summary.rmse))
             if summary.diverged:
                 return self._finish(k, f"diverged at cycle {k}")
-            if time.perf_counter() - self.flushed > FLUSH_SECONDS:
+            if processes.told(time.perf_counter() - self.flushed > FLUSH_SECONDS):
                 self._flush(k)
         return self._finish(self.twin.cycles, "complete")
 
     def _advance(self, k: int) -> tuple[Info, float, Array]:
         """One cycle on the device: from posterior to posterior."""
         obs = self.twin.observation(k)
-        given = jax.block_until_ready(processes.everywhere((self.key(np.uint32(k)), obs)))
+        given = devices.place((self.key(np.uint32(k)), obs), self.members)
+        given = jax.block_until_ready(given)
         begin = time.perf_counter()
         self.carry, info = jax.block_until_ready(self.step(given[0], self.carry, given[1]))
-        return processes.here(info), time.perf_counter() - begin, obs.y
+        return jax.device_get(info), time.perf_counter() - begin, obs.y
 
     def _record(self, k: int, y: Any, info: Mapping[str, Any], seconds: float) -> Summary:
         """Copy one cycle to the host, in line for the archive."""
-        s = self.summarise(processes.here(self.carry.x), self.twin.truth, k)
+        s = self.summarise(self.carry.x, self.truth, k)
         begin, self.clock = self.clock, time.perf_counter()
         clocks = {"seconds": np.float64(seconds), "wall_seconds": np.float64(self.clock - begin)}
-        fields = (s.truth, s.mean, s.spread, s.members if self.keep else None)
+        fields = (s.truth, s.mean, s.spread, devices.fetch(s.members) if self.keep else None)
         info = {**info, **clocks}
         verified = self._verify(k, info.pop("withheld", None))
         record = Record(np.asarray(k), self.twin.times[k], *fields, y, info, verified)
@@ -197,8 +207,8 @@ class _Loop:
         if self.twin.withheld is None or background is None:
             return None
         y = self.twin.verification(k)
-        analysis = withheld.at(self.twin.withheld, processes.here(self.carry.x), "analysis")
-        return {"y": y if k else np.full_like(y, np.nan), **background, **analysis}
+        y = y if k else np.full_like(y, np.nan)
+        return {"y": y, **background, **self.see(self.carry.x)}
 
     def _create(self, attrs: dict[str, Any]) -> None:
         nothing = jax.tree.map(
@@ -216,7 +226,8 @@ class _Loop:
         saved = self.archive.restore([_plain(leaf).dtype for leaf in leaves])
         if saved is None:
             return None
-        self.carry = processes.everywhere(tree.unflatten(map(_like, leaves, saved[1])))
+        carry = tree.unflatten(map(_like, leaves, saved[1]))
+        self.carry = devices.place(carry, self.members, devices.specs(carry))
         self.flushed = time.perf_counter()
         return saved[0]
 
@@ -229,10 +240,11 @@ class _Loop:
 
     def _flush(self, k: int) -> None:
         """All cycles up to k to the archive, which then goes on from there."""
-        if self.pending and self.writes:
-            carry = jax.tree.leaves(processes.here(self.carry))
-            self.archive.append(self._labelled())
-            self.archive.mark(k, [np.asarray(_plain(leaf)) for leaf in carry])
+        if self.pending:
+            leaves = [devices.fetch(_plain(leaf)) for leaf in jax.tree.leaves(self.carry)]
+            if self.writes:
+                self.archive.append(self._labelled())
+                self.archive.mark(k, leaves)
         self.pending, self.flushed = [], time.perf_counter()
 
     def _finish(self, k: int, status: str) -> str:
@@ -257,7 +269,9 @@ def compile_step(
         carry, info = method.step(key, carry, obs)
         return carry, withheld.compared(kept, info)
 
-    traced = jax.jit(step, out_shardings=processes.replicated()).trace(key, carry, obs)
+    specs, whole = devices.specs(carry), devices.EVERYWHERE
+    jitted = devices.jit(step, len(carry.x), (specs, whole), (whole, specs, whole))
+    traced = jitted.trace(key, carry, obs)
     after, info = traced.out_info
     before = jax.tree.map(lambda a: (a.shape, a.dtype), carry)
     if before != jax.tree.map(lambda a: (a.shape, a.dtype), after):
@@ -270,11 +284,11 @@ def _plain(leaf: Array) -> Num[Array, "..."]:
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
-def _like(leaf: Array, saved: np.ndarray) -> Array:
+def _like(leaf: Array, saved: np.ndarray) -> Array | np.ndarray:
     """The inverse of `_plain`, given any leaf of the same kind."""
     if _is_key(leaf):
         return jax.random.wrap_key_data(jnp.asarray(saved), impl=jax.random.key_impl(leaf))
-    return jnp.asarray(saved)
+    return saved
 
 
 def _is_key(leaf: Array) -> bool:

@@ -1,7 +1,7 @@
 """Draws from p(x' | x) and p(x' | x, y) by denoising, for whole ensembles.
 
 One loop runs the table of any sampler: levels outside, batches of members inside. Where there are
-several devices each runs the whole loop for its share of the batches.
+several devices each runs the whole loop for its own members.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, PyTree
 
+from dabench import devices
 from dabench.guidance import Guidance, Map, posterior_mean
 from dabench.samplers import Steps, steps
 from dabench.systems.base import DiffusionModel, Keys, Members, Sampler, Time
@@ -20,7 +20,7 @@ from dabench.systems.base import DiffusionModel, Keys, Members, Sampler, Time
 Stats = dict[str, Array]
 
 KEEP_BELOW = 8 * 2**30
-"""Conditions of an ensemble that take more bytes are worked out again whenever they are needed."""
+"""Conditions that take more bytes of a device are worked out again whenever they are needed."""
 
 
 class Member(NamedTuple):
@@ -52,9 +52,7 @@ def draw(
     Returns:
         x' in physical units, and `evaluations`, `products` and `guarded` of `filters.base.Info`.
     """
-    table, split = steps(sampler), Batches(len(x), batch)
-    if condition is None:
-        condition = conditions(model, x, time, batch)
+    table = steps(sampler)
     cut = _first_guided(table, given)
 
     def integrate(members: Member) -> tuple[Array, Array]:
@@ -63,14 +61,20 @@ def draw(
         state, guarded = _run(model, time, table, slice(cut, None), given, state, members)
         return state[0], guarded
 
-    z, guarded = split.share(integrate, split(Member(keys, x, condition)))
+    def own(m: Member) -> tuple[Members, Array]:
+        if m.condition is None:
+            m = m._replace(condition=conditions(model, m.x, time, batch))
+        z, guarded = in_batches(integrate, m, batch)
+        return model.next_state(z, m.x), guarded
+
+    x_next, guarded = devices.share(own, Member(keys, x, condition))
     guided = (len(table.sigma) - cut) if given else 0
     stats = {
         "evaluations": jnp.asarray(len(table.sigma)),
         "products": jnp.asarray(guided * given.settings.products if given else 0),
-        "guarded": jnp.mean(split.join(guarded)) / max(guided, 1),
+        "guarded": jnp.mean(guarded) / max(guided, 1),
     }
-    return model.next_state(split.join(z), x), stats
+    return x_next, stats
 
 
 def mean(
@@ -78,21 +82,24 @@ def mean(
 ) -> Float[Array, "member target"]:
     """E[target | x], near enough: one denoiser evaluation of pure noise at sigma_max."""
     sigma = jnp.asarray(sampler.sigma_max)
-    denoise, split = model.denoiser(sigma), Batches(len(members.x), batch)
+    denoise = model.denoiser(sigma)
 
     def evaluate(m: Member) -> Float[Array, "member target"]:
         e = jax.vmap(model.noise)(m.key)
         return denoise(sigma.astype(e.dtype) * e, known(model, m, time))
 
-    return split.join(split.map(evaluate, split(members)))
+    return batch_by_batch(evaluate, members, batch)
 
 
 def conditions(model: DiffusionModel, x: Members, time: Time, batch: int) -> PyTree:
     """`model.condition` of every member, in batches; None where that is too much to keep."""
-    if len(x) * condition_bytes(model) > KEEP_BELOW:
+    if devices.held(len(x)) * condition_bytes(model) > KEEP_BELOW:
         return None
-    split = Batches(len(x), batch)
-    return split.join(split.map(lambda x: model.condition(x, time), split(x)))
+
+    def own(x: Members) -> PyTree:
+        return batch_by_batch(lambda x: model.condition(x, time), x, batch)
+
+    return devices.share(own, x)
 
 
 def condition_bytes(model: DiffusionModel) -> int:
@@ -134,46 +141,22 @@ def replay(
     return jax.lax.scan(advance, start, (rows, noise))[1]
 
 
-class Batches:
-    """Members in equal batches, the last of which repeats the last member where it must."""
+def in_batches(f: Callable[[Any], Any], members: PyTree, size: int) -> PyTree:
+    """f of members as (batch, member, ...): equal batches of at most `size`.
 
-    def __init__(self, members: int, batch: int):
-        count = -(-members // batch)
-        size = -(-members // count)
-        self.members, self.count = members, count
-        self._index = np.minimum(np.arange(count * size), members - 1).reshape(count, size)
+    The last one repeats the last member where it must.
+    """
+    n = len(jax.tree.leaves(members)[0])
+    count = -(-n // size)
+    each = -(-n // count)
+    index = np.minimum(np.arange(count * each), n - 1).reshape(count, each)
+    done = f(jax.tree.map(lambda a: a[index], members))
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], done)
 
-    def __call__(self, tree: PyTree) -> PyTree:
-        """(member, ...) to (batch, member, ...)."""
-        return jax.tree.map(lambda a: a[self._index], tree)
 
-    def map(self, f: Callable[[Any], Any], tree: PyTree) -> PyTree:
-        """f of every batch."""
-        return self.share(lambda part: one_by_one(f, part), tree)
-
-    def share(self, f: Callable[[Any], Any], tree: PyTree) -> PyTree:
-        """f of all batches, (batch, member, ...) to (batch, ...), which the devices share.
-
-        Batches are what they are on one device, so that results are, too. Each device takes as many
-        (some repeat the last one, and are dropped); only the results cross devices.
-        """
-        devices = devices_for(self.count)
-        if len(devices) == 1:
-            return f(tree)
-        mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
-        each = -(-self.count // len(devices))
-        index = np.minimum(np.arange(each * len(devices)), self.count - 1)
-        spec = PartitionSpec("batch")
-        shared = jax.shard_map(f, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-        out = shared(jax.tree.map(lambda a: a[index], tree))
-        everywhere = NamedSharding(mesh, PartitionSpec())
-        return jax.tree.map(
-            lambda a: jax.lax.with_sharding_constraint(a, everywhere)[: self.count], out
-        )
-
-    def join(self, tree: PyTree) -> PyTree:
-        """Back to (member, ...)."""
-        return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: self.members], tree)
+def batch_by_batch(f: Callable[[Any], Any], members: PyTree, size: int) -> PyTree:
+    """f of members as (member, ...), of one batch after the other."""
+    return in_batches(lambda batches: one_by_one(f, batches), members, size)
 
 
 def one_by_one(f: Callable[[Any], Any], tree: PyTree) -> PyTree:
@@ -182,11 +165,6 @@ def one_by_one(f: Callable[[Any], Any], tree: PyTree) -> PyTree:
         one = f(jax.tree.map(lambda a: a[0], tree))
         return jax.tree.map(lambda a: a[None], one)
     return jax.lax.map(f, tree)
-
-
-def devices_for(batches: int) -> list:
-    """Those that share so many batches; all of them where other processes have some."""
-    return jax.devices() if jax.process_count() > 1 else jax.devices()[:batches]
 
 
 def _initial(model: DiffusionModel, keys: Keys, table: Steps) -> tuple[Array, ...]:

@@ -32,6 +32,7 @@ def member_bytes(experiment: "Experiment", members: int) -> int:
     """What a method keeps of each member: states, the sampler's arrays, known channels."""
     import numpy as np
 
+    from dabench.devices import held
     from dabench.diffusion import KEEP_BELOW, condition_bytes
     from dabench.systems.base import DiffusionModel
 
@@ -40,7 +41,7 @@ def member_bytes(experiment: "Experiment", members: int) -> int:
     found = 3 * layout.size * number
     if isinstance(model, DiffusionModel):
         condition = condition_bytes(model)
-        found += condition if members * condition <= KEEP_BELOW else 0
+        found += condition if held(members) * condition <= KEEP_BELOW else 0
         found += COPIES * model.target_size * number
     return found
 
@@ -49,9 +50,11 @@ def explained(error: Exception, experiment: "Experiment", members: int) -> Excep
     """The same error; or, where memory ran out, what would fit and which settings change it."""
     if not isinstance(error, MemoryError) and not any(text in str(error) for text in EXHAUSTED):
         return error
+    from dabench.devices import held
+
     batch, advice = experiment.problem.batch, experiment.system.extra.get("memory_advice", "")
     a_member, free = member_bytes(experiment, members), free_bytes()
-    fit = max(1, int(0.5 * free / a_member))
+    fit = max(1, int(0.5 * free / a_member)) * members // held(members)
     return UserError(
         f"out of memory with {members} members, {batch} of them in the model at once. "
         f"Each keeps {a_member / 2**20:.0f} MiB and {free / 2**30:.1f} GiB are free, so about "

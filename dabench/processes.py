@@ -1,14 +1,10 @@
 """Several processes that run one experiment together, each on devices of its own.
 
-All run the same program and hold all members; draws are shared out over the devices of all
-(`diffusion.Batches.share`). The first process alone writes and speaks. Archives must lie where all
-can read them.
+All run the same program, each for the members that its devices hold (`devices`). The first process
+alone writes and speaks. Archives must lie where all can read them.
 """
 
 import os
-from typing import Any
-
-from jaxtyping import PyTree
 
 from dabench.errors import UserError
 
@@ -63,40 +59,12 @@ def agree(number: int, what: str) -> None:
             raise UserError(f"{what}: processes found {found}; all must see the same files")
 
 
-def replicated() -> Any:
-    """The sharding of what every device holds; None where there is but one process."""
-    import jax
-    from jax.sharding import AxisType, NamedSharding, PartitionSpec
-
-    if jax.process_count() == 1:
-        return None
-    mesh = jax.make_mesh((jax.device_count(),), ("device",), (AxisType.Auto,))
-    return NamedSharding(mesh, PartitionSpec())
-
-
-def everywhere(tree: PyTree) -> PyTree:
-    """Arrays that every process has, as arrays of all devices."""
+def told(value: bool) -> bool:
+    """What the first process says, to all."""
     import jax
     import numpy as np
-
-    sharding = replicated()
-    if sharding is None:
-        return tree
-
-    def spread(a: jax.Array) -> jax.Array:
-        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
-            numbers = spread(jax.random.key_data(a))
-            return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(a))
-        host = np.asarray(a)
-        return jax.make_array_from_callback(a.shape, sharding, lambda index: host[index])
-
-    return jax.tree.map(spread, tree)
-
-
-def here(tree: PyTree) -> PyTree:
-    """This process's copy of arrays of all devices."""
-    import jax
+    from jax.experimental import multihost_utils
 
     if jax.process_count() == 1:
-        return tree
-    return jax.tree.map(lambda a: a.addressable_data(0), tree)
+        return value
+    return bool(multihost_utils.broadcast_one_to_all(np.bool_(value)))

@@ -54,6 +54,8 @@ class Filter(NamedTuple):
 
     init: initial members -> carry, any pytree of arrays with a field `x` (member, state).
     step: (key, carry, observation) -> (carry, info). The key of cycle k is `fold_in(key, k)`.
+
+    Several devices share the members; `devices.take` and `devices.gather` say where these move.
     """
 
     init: Callable[[Members], Any]

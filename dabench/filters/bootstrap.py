@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Int, Key
 
+from dabench import devices
 from dabench.filters.base import Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast
 from dabench.filters.moments import wide
@@ -53,12 +54,13 @@ def bootstrap(
         n = len(carry.x)
         keys, key = split_key(key, n)
         key_resample, key_jitter = jax.random.split(key)
-        x, info = forecast(problem, keys, carry.particles, obs.time, sampler)
+        x, info = forecast(problem, keys, carry.particles, obs.time, sampler, gather=False)
 
-        hx = jax.vmap(problem.network.h)(x)
-        log_w = normalise(carry.log_weights + log_likelihood(hx, obs.y, problem.network))
+        hx = devices.share(jax.vmap(problem.network.h), x)
+        log_likely = devices.gather(log_likelihood(hx, obs.y, problem.network))
+        log_w = normalise(carry.log_weights + log_likely)
         ancestor = resample(resampling, key_resample, jnp.exp(log_w))
-        x_next = x[ancestor]
+        x_next = drawn = devices.take(x, ancestor)
         if jitter:
             x_next = x_next + spread_duplicates(key_jitter, x, log_w, ancestor, jitter)
 
@@ -66,7 +68,7 @@ def bootstrap(
         info |= background(hx, x) | {"ess": ess(log_w), "log_weights": log_w}
         info["ancestor"] = jnp.where(due, ancestor, jnp.arange(n))
         carry = Particles(
-            x=jnp.where(due, x_next, x[ancestor]),
+            x=jnp.where(due, x_next, drawn),
             particles=jnp.where(due, x_next, x),
             log_weights=jnp.where(due, init(x).log_weights, log_w),
         )

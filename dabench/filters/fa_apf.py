@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from annotated_types import Gt
 from jaxtyping import Array, Float, Key
 
-from dabench import diffusion
+from dabench import devices, diffusion
 from dabench.errors import UserError
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import diffusion_model
@@ -59,20 +59,22 @@ def fa_apf(
         condition = diffusion.conditions(model, ens.x, obs.time, problem.batch)
 
         looked = diffusion.Member(split_key(key_look, n)[0], ens.x, condition)
-        log_w, hx = look_ahead(looked, obs)
+        log_w, hx = devices.share(lambda members: look_ahead(members, obs), looked)
+        log_w = devices.gather(log_w)
         alpha = temper(log_w, *window(n)) if window else jnp.ones((), wide())
         log_w = normalise(alpha * log_w)
         ancestor = resample(resampling, key_resample, jnp.exp(log_w))
+        x, condition = devices.take((ens.x, condition), ancestor)
 
         x_next, info = diffusion.draw(
             keys,
             model,
-            ens.x[ancestor],
+            x,
             obs.time,
             sampler,
             problem.batch,
             given=Guidance(problem.network, obs.y, guidance, M),
-            condition=jax.tree.map(lambda c: c[ancestor], condition),
+            condition=condition,
         )
         info |= {"ess": effective_size(log_w), "alpha": alpha, "log_weights": log_w}
         info |= {"ancestor": ancestor, "background_obs": hx.mean(0, dtype=wide())}
@@ -112,14 +114,14 @@ def gaussian(
     def look_ahead(members: diffusion.Member, obs: Observation):
         given = Guidance(problem.network, obs.y, guidance)
         sigma = jnp.asarray(sampler.sigma_max, members.x.dtype)
-        split, denoise = diffusion.Batches(len(members.x), problem.batch), model.denoiser(sigma)
+        denoise = model.denoiser(sigma)
 
         def one_batch(m: diffusion.Member):
             z, condition = sigma * jax.vmap(model.noise)(m.key), diffusion.known(model, m, obs.time)
             log_w, D = log_evidence(model, given, lambda z: denoise(z, condition), sigma, z, m.x)
             return log_w, jax.vmap(problem.network.h)(model.next_state(D, m.x))
 
-        return split.join(split.map(one_batch, split(members)))
+        return diffusion.batch_by_batch(one_batch, members, problem.batch)
 
     return look_ahead
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dabench import diffusion
+from dabench import devices, diffusion
 from dabench.errors import UserError
 from dabench.filters.base import Info, Problem
 from dabench.filters.moments import wide
@@ -11,13 +11,26 @@ from dabench.systems.base import DiffusionModel, ForecastModel, Keys, Members, S
 
 
 def forecast(
-    problem: Problem, keys: Keys, x: Members, time: Time, sampler: Sampler | None
+    problem: Problem,
+    keys: Keys,
+    x: Members,
+    time: Time,
+    sampler: Sampler | None,
+    gather: bool = True,
 ) -> tuple[Members, Info]:
-    """Draws from p(x' | x), with the model's own forecast where no sampler is given."""
+    """Draws from p(x' | x), with the model's own forecast where no sampler is given.
+
+    Arguments:
+        gather: Whether every device needs all members, as for analyses that combine them; if not,
+            each keeps its own.
+    """
     if sampler is None:
-        return problem.model.forecast(keys, x, time), {}
-    model = diffusion_model(problem.model)
-    return diffusion.draw(keys, model, x, time, sampler, problem.batch)
+        own = devices.share(lambda m: problem.model.forecast(m[0], m[1], time), (keys, x))
+        x_next, info = own, {}
+    else:
+        model = diffusion_model(problem.model)
+        x_next, info = diffusion.draw(keys, model, x, time, sampler, problem.batch)
+    return devices.gather(x_next) if gather else x_next, info
 
 
 def diffusion_model(model: ForecastModel) -> DiffusionModel:
