@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Estimate(NamedTuple):
-    """Of one method. `memory` in bytes and `seconds` are rough: scaled from `probed` members."""
+    """Of one method, rough: bytes of `memory` on a device, `seconds`, from `probed` members."""
 
     evaluations: float | None
     products: float | None
@@ -26,14 +26,15 @@ class Estimate(NamedTuple):
 
 
 def estimate(job: Job) -> Estimate:
-    """Compile a method for at most a batch of members, run one cycle twice, scale the second."""
+    """Compile a method for up to a batch of members a device, run two cycles, scale the second."""
     import jax
 
+    from dabench import devices
     from dabench.cycle import compile_step
     from dabench.observe import stream
 
     twin, n = job.experiment.twin, job.baseline.members
-    probed = min(n, job.experiment.problem.batch)
+    probed = min(n, job.experiment.problem.batch * len(devices.available()))
     method, key = job.filter(), stream(twin.seed, "filter")
     carry, obs = jax.jit(method.init)(twin.initial(probed)), twin.observation(1)
     begin = time.perf_counter()
@@ -48,7 +49,7 @@ def estimate(job: Job) -> Estimate:
             None if name not in info else float(info[name].mean())
             for name in ("evaluations", "products")
         ),
-        memory=_memory(step, twin, n - probed),
+        memory=_memory(step, twin, devices.held(n) - devices.held(probed)),
         seconds=cycle * n / probed * twin.cycles,
         probed=probed,
         compile_seconds=compiled - begin,
@@ -102,7 +103,7 @@ def show(jobs: Sequence[Job], store_members: bool | None, console: Console | Non
     console.print("* of the denoiser, a member and cycle")
     console.print(
         f"Rough: memory and time (compilation + cycles) are scaled from one measured cycle of "
-        f"at most {experiment.problem.batch} members."
+        f"at most {experiment.problem.batch} members a device."
     )
 
 

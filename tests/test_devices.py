@@ -181,9 +181,12 @@ def test_between_cycles_a_device_holds_its_members_alone(method, four):
 
 @pytest.mark.parametrize("method", ["ensemble", "guided", "fa_apf", "letkf"])
 def test_states_cross_only_where_members_are_chosen_or_combined(method, four):
-    """Resampling takes two exchanges of what a device holds; an analysis one of all members."""
+    """Resampling takes two exchanges of what a device holds; an analysis one of all members.
+
+    All else is smaller than a state, or than h of all members and their products in the analysis.
+    """
     n, found = RUNS[method], json.loads((four / "found.json").read_text())[method]["crossing"]
-    known = n * OBSERVED if method == "letkf" else STATE - 1
+    known = n * (n + OBSERVED) if method == "letkf" else STATE - 1
     exchange, gather = ["all-to-all", n // 4 * STATE], ["all-gather", n * STATE]
     expected = {"fa_apf": [exchange, exchange], "letkf": [gather]}.get(method, [])
     assert found
