@@ -28,6 +28,8 @@ POSITIVE = {"size", "resolution", "grid", "every", "error_std", "cycles", "ampli
             "tau", "sigma_guide", "prior_variance"}  # fmt: skip
 NOT_NEGATIVE = {"spinup", "seed", "rtps", "jitter", "noise_std", "truncation"}
 FREE = {"title", "source", "reference"}
+RECORDS = {"period", "settings"}
+"""Of `tuned`: what a search tried, refused settings among them; nothing is made of it."""
 
 
 class Damaged(NamedTuple):
@@ -115,7 +117,8 @@ def edits(path: Keys, value: Any) -> Iterator[tuple[str, Any]]:
 
 def by_content(kind: str, document: Document, name: str) -> Iterator[Damaged]:
     for path, value in places(document.data):
-        for how, edit in edits(path, value) if path else ():
+        recorded = path[:1] == ("tuned",) and RECORDS & {*path[:-1]}
+        for how, edit in edits(path, value) if path and not recorded else ():
             text = yaml.safe_dump(changed(document.data, path, edit), sort_keys=False)
             told = str(path[-1]) if isinstance(path[-1], str) else ""
             yield Damaged(kind, name, f"{how} at {path}", text.encode(), told)
