@@ -1,6 +1,6 @@
 """Which runs are meant by folders, names of methods and names of scenarios."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +19,34 @@ def choose(names: Sequence[str], home: Path) -> tuple[list[dict[str, Any]], str]
             none: all that is there.
         home: Where runs are kept.
     Returns:
-        The reference is the last of the methods or runs that were named, where several were; else
-        the unconditional ensemble. Runs that would have the same name are told apart by folder.
+        The reference is the last of the methods that were named, or that the named folders hold
+        one each, where they are several; else the unconditional ensemble. Methods of which a seed
+        was run twice are told apart by the folder of their seeds.
     """
     paths = [Path(name) for name in names if Path(name).exists()]
     runs = [folder for path in paths for folder in find_runs(path)]
     words = [name for name in names if not Path(name).exists()]
     if words or not names:
         runs += _named(words, home)
+    runs = list({folder.absolute(): folder for folder in runs}.values())
     if not runs:
         raise UserError(f"no runs in {', '.join(names) or home}; `dabench run` makes some.")
-    scores = [current_scores(folder) for folder in runs]
-    scores = _told_apart(scores, runs)
-    methods = list(dict.fromkeys(s["method"] for s in scores))
-    chosen = [word for word in words if word in methods]
-    if len(paths) == len(runs) > 1:
-        chosen = [s["method"] for s in scores]
+    runs = [folder for folder in runs if (attributes(folder) or {}).get("completed", -1) >= 1]
+    if not runs:
+        raise UserError(f"{', '.join(names)}: no run there has ended its first cycle.")
+    scores = _told_apart([current_scores(folder) for folder in runs], runs)
+    methods = {folder: s["method"] for folder, s in zip(runs, scores, strict=True)}
+    chosen = [word for word in words if word in methods.values()]
+    if not words:
+        chosen = _one_each(paths, methods)
     return scores, chosen[-1] if len(chosen) > 1 else REFERENCE
+
+
+def _one_each(paths: Sequence[Path], methods: Mapping[Path, str]) -> list[str]:
+    """The methods of folders that hold one each; none where one holds several."""
+    found = [{m for f, m in methods.items() if path in (f, *f.parents)} for path in paths]
+    whole = all(len(names) == 1 for names in found)
+    return list(dict.fromkeys(name for names in found for name in names)) if whole else []
 
 
 def _named(words: Sequence[str], home: Path) -> list[Path]:
@@ -60,9 +71,9 @@ def _named(words: Sequence[str], home: Path) -> list[Path]:
 
 
 def _told_apart(scores: list[dict[str, Any]], folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Two runs of one problem, method and seed are called after their folders."""
-    names = [
-        (s["scenario"]["digest"], s["system"]["digest"], s["method"], s["seed"]) for s in scores
-    ]
+    """Where a seed of a method is there twice, the method's runs are called after their folders."""
+    names = [(s["scenario"]["digest"], s["system"]["digest"], s["method"]) for s in scores]
+    seeds = [(name, s["seed"]) for name, s in zip(names, scores, strict=True)]
+    twice = {name for name, seed in seeds if seeds.count((name, seed)) > 1}
     pairs = zip(scores, names, folders, strict=True)
-    return [s | {"method": str(f)} if names.count(n) > 1 else s for s, n, f in pairs]
+    return [s | {"method": str(f.parent)} if n in twice else s for s, n, f in pairs]

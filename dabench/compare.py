@@ -6,6 +6,7 @@ seeds are clusters: each gives one difference, independent of the others, and wh
 mean of these (Ibragimov & Mueller, 2010, J. Bus. Econ. Stat. 28, 453).
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from dabench import multiple
-from dabench.errors import UserError
+from dabench.errors import Caution, UserError
 from dabench.headlines import REFERENCE, Cell, headlines, in_order
 from dabench.paired import METRICS, SIGNS, Paired, Question, Scores, paired
-from dabench.results import problem
+from dabench.results import problem, settings_digest
 from dabench.score import current_scores
 
 __all__ = ["METRICS", "compare", "compare_all"]
@@ -72,14 +73,21 @@ def _judged(parts: Sequence[Paired], asked: Question) -> pd.DataFrame:
         return table
     table.loc[table["ended"] != "", ["difference", "low", "high", "p"]] = np.nan
     p = table["p"].to_numpy(float)
-    n = min(part.series.shape[-1] for part in parts)
-    series = np.concatenate([part.series[:, :n] for part in parts])
-    tests = multiple.independent_tests(series[np.isfinite(p)])
+    tests = multiple.independent_tests(_tested(parts))
     table["p_bh"], table["p_sidak"] = multiple.benjamini_hochberg(p), multiple.sidak(p, tests)
     decisive = "p" if asked.correct == "none" else f"p_{asked.correct}"
     rows = table.assign(decisive=table[decisive]).to_dict("records")
     verdicts = [_verdict(row, 1 - asked.level) for row in rows]
     return table.drop(columns="ended").assign(verdict=verdicts)
+
+
+def _tested(parts: Sequence[Paired]) -> np.ndarray:
+    """The series of differences (test, cycle) that were tested, as many cycles as all have."""
+    p = [part.table["p"].where(part.table["ended"] == "") for part in parts if len(part.table)]
+    series = [part.series for part in parts if len(part.table)]
+    live = [s[np.isfinite(q)] for s, q in zip(series, p, strict=True) if np.isfinite(q).any()]
+    n = min((s.shape[-1] for s in live), default=1)
+    return np.concatenate([np.zeros((0, n)), *(s[:, :n] for s in live)])
 
 
 def _verdict(row: Mapping[str, Any], size: float) -> str:
@@ -123,6 +131,8 @@ def compare_all(
         parts = []
         for method in in_order(set(methods) - {reference}):
             if not {s["seed"] for s in methods[method]} & {s["seed"] for s in against}:
+                text = f"{key[0]}: {method} and {reference} have no seed in common"
+                warnings.warn(text, Caution, stacklevel=2)
                 continue
             part = paired(methods[method], against, asked, cells)
             part.table.insert(0, "method", method)
@@ -136,7 +146,20 @@ def compare_all(
             f"nothing to compare: runs of {reference!r} and of another method on one scenario and "
             f"seed are needed, found {', '.join(found) or 'none'}"
         )
-    return pd.concat(tables, ignore_index=True)
+    found = pd.concat(tables, ignore_index=True)
+    if found.empty:
+        raise _nothing_of(asked, groups)
+    return found
+
+
+def _nothing_of(asked: Question, groups: Sequence[tuple[tuple, dict]]) -> UserError:
+    """Nothing was scored in these regions by these metrics."""
+    rows = [r for _, methods in groups for runs in methods.values() for r in runs[0]["series"]]
+    known = (", ".join(sorted({str(r[k]) for r in rows})) for k in ("metric", "region"))
+    return UserError(
+        f"nothing to compare: no scores of {', '.join(asked.metrics)} in "
+        f"{', '.join(asked.regions)}; there are {next(known)} in {next(known)}"
+    )
 
 
 def _named(table: pd.DataFrame, given: Mapping[str, str]) -> pd.DataFrame:
@@ -147,17 +170,13 @@ def _named(table: pd.DataFrame, given: Mapping[str, str]) -> pd.DataFrame:
 
 def by_problem(runs: Iterable[Run]) -> Iterator[tuple[tuple, dict[str, list[Scores]]]]:
     """Runs by problem and by method, a run a seed; methods tried with other settings get names
-    of their own, `letkf` and `letkf-1a2b3c`, after the digest of what was run."""
+    of their own, `letkf` and `letkf-1a2b3c`, after the digest of the settings."""
     groups: dict[tuple, dict[str, dict[int, Scores]]] = {}
+    plain: dict[tuple, str] = {}
     for scores in map(_read, runs):
-        methods = groups.setdefault(problem(scores), {})
-        name = str(scores["method"])
-        if name in methods and _settings(next(iter(methods[name].values()))) != _settings(scores):
-            name = f"{name}-{str(scores['digest'])[:6]}"
-        methods.setdefault(name, {})[scores["seed"]] = scores
+        name, settings = str(scores["method"]), settings_digest(scores)
+        if plain.setdefault((problem(scores), name), settings) != settings:
+            name = f"{name}-{settings[:6]}"
+        groups.setdefault(problem(scores), {}).setdefault(name, {})[scores["seed"]] = scores
     for key, methods in groups.items():
         yield key, {m: [by[seed] for seed in sorted(by)] for m, by in methods.items()}
-
-
-def _settings(scores: Scores) -> tuple:
-    return scores["settings"], scores["members"]

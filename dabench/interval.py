@@ -14,6 +14,8 @@ from scipy import stats
 
 Series = Float[np.ndarray, "*cells time"]
 Cells = Float[np.ndarray, "*cells"]
+ROUNDING = 1e-9
+"""Powers of whole numbers may fall short of a whole number by less."""
 
 
 class Estimate(NamedTuple):
@@ -48,7 +50,7 @@ def ewc(series: Series) -> Estimate:
     Source: Lazarus, Lewis, Stock & Watson (2018), J. Bus. Econ. Stat. 36, 541.
     """
     n = series.shape[-1]
-    cosines = int(0.4 * n ** (2 / 3))
+    cosines = int(0.4 * n ** (2 / 3) + ROUNDING)
     mean = series.mean(-1)
     if cosines < 1:
         return Estimate(mean, np.full_like(mean, np.nan), np.ones_like(mean))
@@ -70,6 +72,8 @@ def geer(series: Series) -> Estimate:
 def inflation(series: Series) -> Cells:
     """k >= 1, the factor by which an AR(2) process widens the standard error; T / k^2 is effective.
 
+    Infinite where the process that fits is not stationary, as for a series that drifts.
+
     Source: Geer (2016), Tellus A 68, 30229.
     """
     r1, r2 = autocorrelation(series, 1), autocorrelation(series, 2)
@@ -77,7 +81,8 @@ def inflation(series: Series) -> Cells:
         phi1 = r1 * (1 - r2) / (1 - r1**2)
         phi2 = (r2 - r1**2) / (1 - r1**2)
         k2 = (1 - r1 * phi1 - r2 * phi2) / (1 - phi1 - phi2) ** 2
-    return np.sqrt(np.fmax(k2, 1.0))
+        stationary = (phi1 + phi2 < 1) & (np.abs(phi2) < 1) & (k2 > 0)
+    return np.where((r1 > 0) & ~stationary, np.inf, np.sqrt(np.fmax(k2, 1.0)))
 
 
 def autocorrelation(series: Series, lag: int) -> Cells:
@@ -99,7 +104,7 @@ def diebold_mariano(series: Series) -> Estimate:
     (1997), Int. J. Forecast. 13, 281.
     """
     n = series.shape[-1]
-    h = 1 + int(n ** (1 / 3))
+    h = 1 + int(n ** (1 / 3) + ROUNDING)
     mean = series.mean(-1)
     d = series - mean[..., None]
     variance = (d**2).mean(-1)

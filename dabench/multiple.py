@@ -33,8 +33,8 @@ def sidak(p: P, tests: float) -> P:
 def independent_tests(series: Float[np.ndarray, "test time"]) -> float:
     """How many independent tests correlated ones amount to, from the eigenvalues of correlations.
 
-    (sum sqrt(lambda))^2 / sum(lambda), at least 1, at most the number of tests. Series that do not
-    vary count as no test.
+    (sum sqrt(lambda))^2 / sum(lambda), at least 1, at most the number of tests, nor more than the
+    series are long, less one. Series that do not vary count as no test.
 
     Source: Galwey (2009), Genet. Epidemiol. 33, 559.
     """

@@ -13,10 +13,12 @@ from dabench.results import problem
 from dabench.score import ROOTS
 
 METRICS = ("rmse", "crps")
-SIGNS = {"rmse": 1, "crps": 1, "crps_plain": 1, "mae": 1, "acc": -1, "spread": 0}
-"""Whether less is better (1), more is (-1), or neither."""
+SIGNS = {"rmse": 1, "crps": 1, "crps_plain": 1, "mae": 1, "spread": 0}
+"""Whether less is better (1), or neither less nor more."""
 
 TESTS = (*interval.TESTS, "bootstrap")
+FEWEST = 4
+"""Cycles below which nothing is tested."""
 
 Scores = Mapping[str, Any]
 
@@ -25,7 +27,8 @@ class Question(NamedTuple):
     """What is asked of every pair of methods.
 
     Arguments:
-        test: `ewc`, `geer`, `diebold_mariano` or `bootstrap`; seeds are clusters in all of them.
+        test: `ewc`, `geer`, `diebold_mariano` or `bootstrap` for the cycles of one seed; several
+            seeds are clusters, and Student's t of their differences takes the place of all.
         metrics: Names out of `SIGNS`.
         regions: As in the scores.
         correct: Which p-values decide: `bh`, `sidak` or `none`.
@@ -80,12 +83,13 @@ def paired(
 def _pairs(a: Sequence[Scores], b: Sequence[Scores]) -> list[tuple[Scores, Scores]]:
     """Runs of the same seed; UserError where there are none, or where the problems differ."""
     names = ("scenario", "scenario's digest", "system", "system's digest", "version of metrics")
-    for name, x, y in zip(names, problem(a[0]), problem(b[0]), strict=True):
-        if x != y:
-            raise UserError(
-                f"{a[0]['method']} and {b[0]['method']} cannot be compared cycle by cycle: "
-                f"{name} {x} and {y} differ"
-            )
+    for run, other in [(run, b[0]) for run in a] + [(a[0], run) for run in b]:
+        for name, x, y in zip(names, problem(run), problem(other), strict=True):
+            if x != y:
+                raise UserError(
+                    f"{run['method']} and {other['method']} cannot be compared cycle by cycle: "
+                    f"{name} {x} and {y} differ"
+                )
     others = {scores["seed"]: scores for scores in b}
     pairs = [(scores, others[scores["seed"]]) for scores in a if scores["seed"] in others]
     if not pairs:
@@ -131,7 +135,8 @@ def _differences(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """x, y (seed, cell, cycle); where `roots`, values are roots that are averaged as squares."""
     n = min(x.shape[-1], y.shape[-1])
-    x, y = (np.where(roots[:, None], v[..., :n] ** 2, v[..., :n]) for v in (x, y))
+    x, y = (v[..., :n] if n else np.full((*v.shape[:2], 1), np.nan) for v in (x, y))
+    x, y = (np.where(roots[:, None], v**2, v) for v in (x, y))
 
     def values(mean: np.ndarray) -> np.ndarray:
         return np.sqrt(mean, out=mean.copy(), where=np.broadcast_to(roots, mean.shape))
@@ -141,14 +146,7 @@ def _differences(
         linear = _slopes(a, roots) * x - _slopes(b, roots) * y
         effective = (n / interval.inflation(linear) ** 2 if n > 3 else np.full(a.shape, n)).sum(0)
         ratio = a.mean(0) / b.mean(0)
-    if asked.test == "bootstrap":
-        statistic = _resampled(x, y, values)
-        low, high, p = interval.stationary_bootstrap(statistic, linear, asked.level)
-    else:
-        by_seed = len(a) > 1
-        estimate = interval.naive((a - b).T) if by_seed else interval.TESTS[asked.test](linear[0])
-        estimate = estimate._replace(mean=(a - b).mean(0))
-        (low, high), p = estimate.interval(asked.level), estimate.p_value()
+    low, high, p = _test(a - b, linear, lambda i: _mean_difference(x[0], y[0], i, values), asked)
     a, b, seeds = a.mean(0), b.mean(0), len(a)
     p = np.where(np.isfinite(a - b), p, np.nan)
     numbers = {"a": a, "b": b, "ratio": ratio, "difference": a - b, "low": low, "high": high}
@@ -161,22 +159,31 @@ def _slopes(value: np.ndarray, roots: np.ndarray) -> np.ndarray:
     return np.where(roots, 0.5 / value, 1.0)[..., None]
 
 
-def _resampled(
-    x: np.ndarray, y: np.ndarray, values: Callable[[np.ndarray], np.ndarray]
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Cycles resampled in every seed, and seeds among themselves where there are several."""
-    rng = np.random.default_rng(1)
+def _test(
+    differences: np.ndarray, linear: np.ndarray, resampled: Callable, asked: Question
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """low, high, p of differences (seed, cell); of one seed's cycles, or of several seeds.
 
-    def statistic(index: np.ndarray) -> np.ndarray:
-        chosen = rng.integers(len(x), size=(len(index), len(x)))
-        pairs = zip(index, chosen, strict=True)
-        return np.stack([_mean_difference(x[s][..., i], y[s][..., i], values) for i, s in pairs])
+    Arguments:
+        linear: (seed, cell, cycle), with these means up to rounding.
+        resampled: Differences of the one seed (replicate, cell) with its cycles chosen anew.
+    """
+    if len(differences) > 1:
+        estimate = interval.naive(differences.T)
+    elif linear.shape[-1] < FEWEST:
+        return (np.full(differences.shape[1], np.nan),) * 3
+    elif asked.test == "bootstrap":
+        return interval.stationary_bootstrap(resampled, linear, asked.level)
+    else:
+        estimate = interval.TESTS[asked.test](linear[0])._replace(mean=differences[0])
+    return *estimate.interval(asked.level), estimate.p_value()
 
-    return statistic
 
-
-def _mean_difference(x: np.ndarray, y: np.ndarray, values: Callable) -> np.ndarray:
-    return (values(x.mean(-1)) - values(y.mean(-1))).mean(0)
+def _mean_difference(
+    x: np.ndarray, y: np.ndarray, index: np.ndarray, values: Callable
+) -> np.ndarray:
+    """Of cycles chosen anew, (replicate, cell)."""
+    return np.stack([values(x[:, i].mean(-1)) - values(y[:, i].mean(-1)) for i in index])
 
 
 def _null(

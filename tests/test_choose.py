@@ -42,8 +42,19 @@ def test_runs_of_one_name_are_told_apart_by_their_folders(home, tmp_path):
     mock_run.write(other, mock_run.SITES, method="guess")
     folders = [str(other), str(home / "mock/noise/guess/seed0")]
     runs, reference = choose(folders, home)
-    assert [s["method"] for s in runs] == folders
-    assert reference == folders[1]
+    assert [s["method"] for s in runs] == [str(other.parent), str(home / "mock/noise/guess")]
+    assert reference == str(home / "mock/noise/guess")
+
+
+def test_seeds_of_other_settings_stay_together(home, tmp_path):
+    """What is compared are two methods, one with a seed more."""
+    other = tmp_path / "letkf"
+    for seed in (0, 1, 2):
+        mock_run.write(other / f"seed{seed}", mock_run.SITES, method="letkf", seed=seed)
+    ours = home / "mock/noise/letkf"
+    runs, reference = choose([str(other), str(ours)], home)
+    assert [s["method"] for s in runs] == [str(other)] * 3 + [str(ours)] * 2
+    assert reference == str(ours)
 
 
 def test_what_is_not_there_is_said(home, tmp_path):

@@ -9,7 +9,7 @@ from test_interval import SIZES, autoregressive
 
 from dabench import paired, score, table
 from dabench.compare import compare, compare_all
-from dabench.errors import UserError
+from dabench.errors import Caution, UserError
 
 
 def scores(method, values, crps=None, **changes):
@@ -110,6 +110,30 @@ def test_one_seed_that_diverged_is_told_and_not_averaged_away(noise):
     assert np.isnan([row["difference"], row["p"]]).all()
 
 
+def test_a_run_that_diverged_early_does_not_make_others_more_significant(noise):
+    """Neither in the spin-up, nor soon after it, nor without the metric."""
+    a, b = scores("a", 2.0 + noise[0]), scores("ensemble", 2.15 + noise[1])
+    early = scores("early", [], status="diverged at cycle 2")
+    soon = scores("soon", 1 + noise[0][:3], status="diverged at cycle 5")
+    without = scores("without", 1 + noise[0]) | {"series": []}
+    alone = compare_all([a, b]).query("method == 'a'")
+    for test in paired.TESTS:
+        found = compare_all([a, b, early, soon, without], test=test)
+        assert found.query("method == 'early'")["verdict"].tolist() == ["diverged at cycle 2"]
+        if test == "ewc":
+            found = found.query("method == 'a'").reset_index(drop=True)
+            assert found["p_sidak"].tolist() == alone["p_sidak"].tolist()
+
+
+def test_drifting_apart_is_no_evidence(noise):
+    """A series that has not come to an end tells nothing of its mean, however smooth it is."""
+    t = np.arange(60)
+    for drift in (t / 60, 1 - np.exp(-t / 15), np.exp(t / 20)):
+        row = compare(scores("a", 2 + drift), scores("b", np.full(60, 2.0))).iloc[0]
+        assert row["effective"] < 0.01
+        assert row["verdict"] == "insufficient data"
+
+
 def test_the_null_is_the_difference_of_two_seeds_of_one_method(noise):
     a = [scores("a", 2 + 0.1 * noise[s], seed=s) for s in range(2)]
     b = [scores("b", 3 + 0.1 * noise[s], seed=s) for s in range(2)]
@@ -133,9 +157,10 @@ def test_sizes_of_paired_comparisons_are_the_measured_ones(rho, time, naive, gee
         assert (found["p"] < 0.05).mean() == pytest.approx(expected, abs=tolerance), test
 
 
-def test_size_of_the_test_over_seeds_is_nominal_however_long_the_memory():
+@pytest.mark.parametrize("test", paired.TESTS)
+def test_size_of_the_test_over_seeds_is_nominal_however_long_the_memory(test):
     d = autoregressive(np.random.default_rng(3), 5 * 4000, 30, 0.9).reshape(5, 4000, 30)
-    found, _ = paired._differences(d, 0 * d, np.zeros(4000, bool), paired.Question())
+    found, _ = paired._differences(d, 0 * d, np.zeros(4000, bool), paired.Question(test=test))
     assert (found["p"] < 0.05).mean() == pytest.approx(0.05, abs=0.014)  # 4 standard errors
 
 
@@ -159,7 +184,11 @@ def many(method, values):
 def test_other_settings_of_a_method_have_a_row_of_their_own(noise):
     runs = [scores("ensemble", 3 + 0.1 * noise[0]), scores("a", 1 + 0.1 * noise[1])]
     runs.append(scores("a", 2 + 0.1 * noise[1], settings={"gain": 9}, digest="feedbeef"))
-    assert list(compare_all(runs)["method"]) == ["a", "a-feedbe"]
+    runs.append(runs[-1] | {"seed": 1, "digest": "deadbeef"})
+    runs.append(runs[0] | {"seed": 1})
+    found = compare_all(runs)
+    assert found["method"].str.fullmatch("a(-[0-9a-f]{6})?").all()
+    assert found["seeds"].tolist() == [1, 2]
 
 
 def test_other_problems_seeds_tests_and_metrics_are_refused(noise):
@@ -173,6 +202,13 @@ def test_other_problems_seeds_tests_and_metrics_are_refused(noise):
         compare(a, a, test="student")
     with pytest.raises(UserError, match="unknown metric 'foo'"):
         compare(a, a, metrics=["foo"])
+    with pytest.raises(UserError, match=r"c and b .* scenario's digest 5c3 and other"):
+        compare([scores("c", noise[0], seed=1), a], [scores("b", noise[1], scenario=other)])
+    both = [a, scores("ensemble", noise[1])]
+    with pytest.raises(UserError, match="in nowhere; there are rmse in global"):
+        compare_all(both, regions=["nowhere"])
+    with pytest.warns(Caution, match="b and ensemble have no seed in common"):
+        compare_all([*both, scores("b", noise[1], seed=7)])
 
 
 def test_every_method_is_compared_with_the_unconditional_ensemble(noise):

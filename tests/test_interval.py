@@ -137,3 +137,8 @@ def test_bootstrap_blocks_are_runs_of_geometric_length():
     steps = (np.diff(index, axis=1) % 50) == 1
     assert steps.mean() == pytest.approx(1 - 1 / 5 + 1 / 5 / 50, abs=0.01)
     np.testing.assert_allclose(np.bincount(index.ravel()) / index.size, 1 / 50, rtol=0.1)
+
+
+@pytest.mark.parametrize(("time", "cosines"), [(27, 3), (64, 6), (125, 10), (1000, 40)])
+def test_powers_of_whole_numbers_do_not_fall_short(time, cosines):
+    assert interval.ewc(np.zeros((1, time))).freedom == cosines
