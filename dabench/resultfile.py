@@ -46,7 +46,7 @@ class System(Loose):
 
 class Variable(Loose):
     units: Name = ""
-    levels: list[Number]
+    levels: Annotated[list[Number], Field(min_length=1)]
     valid_fraction: float = 1.0
 
 
@@ -198,15 +198,15 @@ class Run(Loose):
     filter: Name
     settings: Shown
     digest: Name
-    members: int
+    members: Annotated[int, Field(ge=1)]
     seed: int
     status: Annotated[str, Field(pattern=r"^(complete|running|diverged at cycle \d+)$")]
-    cycles: int
-    spinup: int
-    completed: int
+    cycles: Annotated[int, Field(ge=1)]
+    spinup: Annotated[int, Field(ge=0)]
+    completed: Annotated[int, Field(ge=0)]
     provenance: Shown
     regions: dict[Label, int]
-    variables: dict[Label, Variable]
+    variables: Annotated[dict[Label, Variable], Field(min_length=1)]
     seconds: Times
     scores: list[Row]
     series: list[Line]
@@ -217,6 +217,13 @@ class Run(Loose):
     cost: dict[Label, Number]
     withheld: Withheld | None = None
     pictures: Pictures | None = None
+
+    @model_validator(mode="after")
+    def _has_whole_series(self) -> "Run":
+        lengths = {len(self.seconds), *(len(line.values) for line in self.series)}
+        if lengths != {self.completed + 1}:
+            raise ValueError(f"series of {sorted(lengths)} cycles, where {self.completed} are done")
+        return self
 
 
 class Result(Loose):

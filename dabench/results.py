@@ -111,7 +111,7 @@ def add(folders: Iterable[str | Path], results: str | Path) -> list[Path]:
     """Write runs into the results folder, beside other seeds of the same experiment.
 
     Seeds of another problem, or of other settings, are dropped: the new runs stand for the method.
-    UserError for runs that have not ended.
+    UserError, before anything is written, for runs that have not ended or do not belong together.
     """
     files: dict[Path, dict[int, dict[str, Any]]] = {}
     for run in map(of_run, folders):
@@ -119,10 +119,10 @@ def add(folders: Iterable[str | Path], results: str | Path) -> list[Path]:
             raise UserError(
                 f"{run['method']}, seed {run['seed']}: has not ended; go on with `dabench run`."
             )
-        file = Path(
-            results, run["scenario"]["name"], run["system"]["name"], f"{run['method']}.json"
-        )
-        files.setdefault(file, {})[run["seed"]] = run
+        files.setdefault(Path(results, place(run)), {})[run["seed"]] = run
+    for file, runs in files.items():
+        if _several(runs.values()):
+            raise UserError(f"{file.stem}: its runs are of {SEVERAL}; add those of one experiment")
     for file, runs in files.items():
         old = {r["seed"]: r for r in (load(file) if file.exists() else [])}
         newest = next(iter(runs.values()))
@@ -132,9 +132,22 @@ def add(folders: Iterable[str | Path], results: str | Path) -> list[Path]:
     return list(files)
 
 
+def place(run: Mapping[str, Any]) -> Path:
+    """The file of a run, in a folder of results."""
+    return Path(run["scenario"]["name"], run["system"]["name"], f"{run['method']}.json")
+
+
 def experiment(run: Mapping[str, Any]) -> tuple:
     """What all seeds of a result share."""
     return problem(run), run["method"], run["settings"], run["members"], run["cycles"]
+
+
+SEVERAL = "several problems, settings or lengths"
+
+
+def _several(runs: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether they are not seeds of one experiment."""
+    return len({json.dumps(experiment(run), sort_keys=True) for run in runs}) > 1
 
 
 def problem(run: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
@@ -180,8 +193,8 @@ def _check(file: Path, result: Result, runs: Sequence[Mapping[str, Any]], found:
             f"{file}: scored with metrics {sorted(stale)}, this dabench has {metrics.VERSION}; "
             "add the runs again."
         )
-    if len({json.dumps(experiment(run), sort_keys=True) for run in runs}) > 1:
-        raise UserError(f"{file}: its seeds are of several problems, settings or lengths")
+    if _several(runs):
+        raise UserError(f"{file}: its seeds are of {SEVERAL}")
     _, scenario, _, system, version = problem(runs[0])
     told = (result.scenario_digest, result.system_digest, result.metric_version, result.digest)
     if told != (scenario, system, version, settings_digest(runs[0])):
@@ -228,13 +241,20 @@ def _read(source: Path, each: Each) -> Iterator[dict[str, Any]]:
 
 
 def committed(folder: Path, each: Each = here) -> Iterator[dict[str, Any]]:
-    """The runs of a folder of result files; UserError where rows of one board are of two problems.
+    """The runs of a folder of result files; UserError where rows of one board are of two problems,
+    or where a file does not have the name of what it holds.
 
     A row whose scenario has been changed since must be run again, or go.
     """
     first: dict[Path, tuple[tuple, Path]] = {}
+    known: dict[Path, Path] = {}
     files = sorted(folder.rglob("*.json"))
     for file, runs in zip(files, each(MANY)(load, files), strict=True):
+        own = place(runs[0])
+        if file.absolute().parts[-len(own.parts) :] != own.parts:
+            raise UserError(f"{file}: holds {own}, and belongs there")
+        if (other := known.setdefault(own, file)) != file:
+            raise UserError(f"{other} and {file}: both hold {own}")
         key, other = first.setdefault(file.parent, (problem(runs[0]), file))
         if problem(runs[0]) != key:
             raise UserError(

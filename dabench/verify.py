@@ -42,7 +42,7 @@ def verify(result: str | Path, home: str | Path, *, rerun: bool = False) -> list
 
     Arguments:
         result: The file.
-        home: Where the archives are; with `rerun` they are made there.
+        home: Where the archives are; with `rerun` new ones are made there, in `seed0.verify`.
         rerun: Run the scenario that the result holds, whatever a file of that name says now.
     Raises: UserError where the file does not agree with itself, or an archive is not there.
     """
@@ -83,7 +83,7 @@ def _rerun(runs: list[dict[str, Any]], home: Path) -> Iterator[tuple[int, Path]]
     """Seeds with the folders of new runs of what a result says."""
     from dabench.run import execute
 
-    outcome = execute([_job(run, home) for run in runs])
+    outcome = execute([_job(run, home) for run in runs], fresh=True)
     outcome.reraise()
     yield from zip((run["seed"] for run in runs), outcome.folders, strict=True)
 
@@ -101,7 +101,8 @@ def _job(run: Row, home: Path) -> "Job":
     except ValidationError as e:
         raise UserError(f"{what}: its scenario is none: {e.errors()[0]['msg']}") from None
     baseline = from_settings(run["method"], run["filter"], run["settings"], run["members"])
-    folder = home / scenario.name / scenario.system.name / run["method"] / f"seed{scenario.seed}"
+    folder = home / scenario.name / scenario.system.name / run["method"]
+    folder /= f"seed{scenario.seed}.verify"  # a run of its own, which nothing else takes for one
     job = Job(Experiment(scenario), run["method"], baseline, folder)
     if scenario.digest != run["scenario"]["digest"] or scenario.seed != run["seed"]:
         raise UserError(f"{what}: its scenario was changed after it was run")
@@ -117,8 +118,7 @@ def _held(run: Row, folder: Path, rerun: bool) -> Verdict:
     score_run(folder)
     new = results.of_run(folder)
     old_rows, new_rows = _rows(run), _rows(new)
-    facts = [k for k in ("status", "completed", "cycles", "spinup") if run[k] != new[k]]
-    wrong = [f"{k}: {run[k]}, {new[k]} is right" for k in facts]
+    wrong = [f"{k}: {run[k]}, {new[k]} is right" for k in _FACTS if not _close(run[k], new[k])]
     wrong += [f"{_name(key)}: is not in the archive" for key in old_rows.keys() - new_rows.keys()]
     wrong += [f"{_name(key)}: is missing" for key in new_rows.keys() - old_rows.keys()]
     allowed = 0
@@ -129,14 +129,25 @@ def _held(run: Row, folder: Path, rerun: bool) -> Verdict:
         wrong += [_name(key) for key in both if not _within(old_rows[key], new_rows[key])]
     else:
         wrong += _numbers_differ(old_rows, new_rows)
-        wrong += [f"{name}: differs" for name in _OTHERS if not _close(run[name], new[name])]
+        others = _OTHERS if rerun else (*_OTHERS, *_MADE)
+        wrong += [f"{name}: differs" for name in others if not _close(run[name], new[name])]
         if run["pictures"] and not _close(run["pictures"], new["pictures"]):
             wrong.append("pictures: differ")
     return Verdict(run["seed"], str(folder), 3 * len(old_rows), wrong, allowed)
 
 
-_OTHERS = ("series", "rank", "spectra", "observations", "ensemble", "regions", "variables")
-"""All that is compared as a whole; costs are not, if a run is repeated."""
+_FACTS = (
+    *("metric_version", "scenario", "system", "method", "filter", "settings", "digest"),
+    *("members", "seed", "status", "completed", "cycles", "spinup", "seconds"),
+)
+"""What was run, and how it ended."""
+_OTHERS = (
+    *("series", "rank", "spectra", "observations", "withheld", "ensemble"),
+    *("regions", "variables"),
+)
+"""All that is compared as a whole .."""
+_MADE = ("cost", "provenance")
+""".. and what is another if a run is repeated."""
 
 
 def _rows(run: Row) -> dict[tuple, Row]:

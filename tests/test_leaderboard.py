@@ -19,7 +19,7 @@ from benchmarks.site import many, weight
 from dabench import leaderboard, results, score, workers
 from dabench.errors import UserError
 from dabench.headlines import number
-from dabench.pages import boards, shade
+from dabench.pages import Board, boards, shade
 from dabench.scenario import load_scenario
 from dabench.systems.held_suarez.shipped import digest_of
 
@@ -222,6 +222,42 @@ def test_adding_a_seed_keeps_the_others_and_new_settings_drop_them(runs, tmp_pat
     mock_run.write(tmp_path / "run" / "seed2", method="guess", seed=2, settings={"gain": 9.0})
     results.add([tmp_path / "run" / "seed2"], tmp_path)
     assert [run["seed"] for run in results.load(file)] == [2]
+    whole = file.read_bytes()
+    with pytest.raises(UserError, match="guess: its runs are of several problems, settings"):
+        results.add([tmp_path / "run" / "seed2", runs / "guess" / "seed0"], tmp_path)
+    assert file.read_bytes() == whole
+
+
+def test_a_file_holds_what_its_name_says(committed, tmp_path):
+    """Another file cannot take a method's place, wherever it lies."""
+    for folder, place in (("a", "mock/noise/zzz.json"), ("b", "zzz/mock/noise/guess.json")):
+        shutil.copytree(committed, tmp_path / folder)
+        (tmp_path / folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(committed / "mock/noise/guess.json", tmp_path / folder / place)
+        with pytest.raises(UserError, match=r"belongs there|both hold"):
+            list(results.committed(tmp_path / folder))
+    assert len(list(results.committed(committed / "mock"))) == len(
+        list(results.committed(committed))
+    )
+
+
+def test_stars_allow_for_all_methods_of_a_board():
+    """Nine methods that are no better than the ensemble: hardly a board has a star."""
+    rng, starred = np.random.default_rng(0), 0
+    for _ in range(20):
+        shown = Board([_noise(rng, method) for method in ("ensemble", *"abcdefgh")], "noise")
+        starred += bool({"better", "worse"} & set(shown._verdicts.values()))
+    assert starred <= 4  # expected 1; a method at a time 6
+
+
+def _noise(rng, method):
+    """Scores of 24 cells without memory."""
+    cells = [{"variable": f"x{i}", "level": None, "region": "global"} for i in range(24)]
+    rows = [c | {"metric": "crps", "values": rng.normal(5, 1, 63).tolist()} for c in cells]
+    facts = {"metric_version": "1", "members": 4, "completed": 62, "status": "complete"}
+    shown = {"variables": {c["variable"]: {"levels": [None]} for c in cells}, "series": rows}
+    rest = {"regions": {"global": 1}, "scores": [], "ensemble": {}, "cost": {}}
+    return mock_run.IDENTITY | facts | shown | rest | {"method": method, "observations": None}
 
 
 @pytest.mark.parametrize(
@@ -231,6 +267,8 @@ def test_adding_a_seed_keeps_the_others_and_new_settings_drop_them(runs, tmp_pat
         ({"method": "../../etc"}, "runs.0.method"),
         ({"scores": [{"variable": "x"}]}, "runs.0.scores.0"),
         ({"members": "many"}, "runs.0.members"),
+        ({"variables": {}}, "runs.0.variables"),
+        ({"seconds": [0.0]}, "series of [1, 10] cycles, where 9 are done"),
         ({"status": "wonderful"}, "runs.0.status"),
         ({"metric_version": "0"}, "metrics"),
     ],

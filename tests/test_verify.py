@@ -8,6 +8,7 @@ import pytest
 from toy import toys  # noqa: F401
 
 from dabench import results
+from dabench.archive import find_runs
 from dabench.errors import UserError
 from dabench.run import run
 from dabench.verify import report, verify
@@ -69,13 +70,43 @@ def test_forged_series_rows_and_states_are_found(result, archives):
     def change(runs):
         runs[0]["series"][0]["values"][4] *= 1.1
         runs[0]["scores"].pop()
-        runs[0]["completed"] -= 1
+        runs[0]["spinup"] += 1
 
     forge(result, change)
     wrong = verify(result, archives)[0].wrong
     assert any("series" in text for text in wrong)
     assert any("is missing" in text for text in wrong)
-    assert any("completed" in text for text in wrong)
+    assert any("spinup" in text for text in wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("members", 1000), ("settings", {"gain": 123}), ("method", "other"), ("filter", "other"),
+        ("cost", {"seconds": 1e-6}), ("provenance", {"device": "abacus"}), ("digest", "d2"),
+        ("withheld", {"groups": [], "chi2": {}}),
+    ],
+)  # fmt: skip
+def test_forged_facts_are_found(result, archives, name, value):
+    def change(runs):
+        for one in runs:
+            one[name] = value
+
+    forge(result, change)
+    if name == "digest":
+        with pytest.raises(UserError, match="no archive"):
+            verify(result, archives)
+        return
+    assert all(any(text.startswith(name) for text in v.wrong) for v in verify(result, archives))
+
+
+def test_a_relabelled_scenario_is_found(result, archives):
+    def change(runs):
+        for one in runs:
+            one["scenario"]["name"] = "harder"
+
+    forge(result, change)
+    assert not any(v.holds for v in verify(result, archives))
 
 
 def test_without_its_archive_a_result_is_not_verified(result, tmp_path):
@@ -87,6 +118,9 @@ def test_without_its_archive_a_result_is_not_verified(result, tmp_path):
 def test_a_result_is_verified_by_running_its_scenario_again(tmp_path):
     folders = run("toy", methods=["forecast"], changes=["gain=0.3"], cycles=40)
     (file,) = results.add(folders, tmp_path / "results")
+    (verdict,) = verify(file, "runs", rerun=True)  # not the run that is there
+    assert verdict.against.endswith("seed3.verify")
+    assert find_runs("runs") == folders
     shutil.rmtree("runs")
     (verdict,) = verify(file, tmp_path / "again", rerun=True)
     assert verdict.holds
