@@ -63,11 +63,14 @@ def _named(spec: str) -> Callable[..., Any]:
     module, _, name = spec.partition(":")
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as e:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as e:
         raise UserError(f"{spec}: cannot be imported ({e}); give package.module:factory") from None
     finally:
         sys.path.pop(0)
+    if not callable(found):
+        raise UserError(f"{spec}: is no function; give package.module:factory")
+    return found
 
 
 def conformance(make: Factory) -> Iterator[Check]:

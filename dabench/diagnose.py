@@ -154,7 +154,7 @@ def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, dict[str, Any]]:
     if "log_weights" in diagnostics:
         largest = diagnostics["log_weights"].astype(np.float64).max("member")
         found["max_weight"] = largest.copy(data=np.exp(largest.values))
-    return {name: _summary(found[name], cycles) for name in sorted(found)}
+    return {n: _summary(found[n], cycles, n == "genealogy_depth") for n in sorted(found)}
 
 
 def _unique(ancestor: xr.DataArray) -> xr.DataArray:
@@ -178,13 +178,18 @@ def _depth(ancestor: np.ndarray) -> xr.DataArray:
     return xr.DataArray(depth, dims="cycle")
 
 
-def _summary(values: xr.DataArray, cycles: slice) -> dict[str, Any]:
+def _summary(values: xr.DataArray, cycles: slice, censored: bool = False) -> dict[str, Any]:
+    """Arguments:
+    censored: What is not known is larger than what is, so that there is no mean without it.
+    """
     series = values.values.astype(np.float64)
     series[0] = np.nan  # the initial state
     scored = series[cycles][np.isfinite(series[cycles])]
     if not len(scored):
         return {"mean": None, "min": None, "values": plain(series)}
-    return {"mean": plain(scored.mean()), "min": plain(scored.min()), "values": plain(series)}
+    whole = not censored or np.isfinite(series[cycles]).all()
+    mean = plain(scored.mean()) if whole else None
+    return {"mean": mean, "min": plain(scored.min()), "values": plain(series)}
 
 
 def cost(tree: xr.DataTree) -> dict[str, float | None]:

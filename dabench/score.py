@@ -28,7 +28,7 @@ from dabench.series import fields, plain, seconds, spectra, weights_of
 SCHEMA = 2
 FILE, TABLE = "scores.json", "scores.parquet"
 
-MEANS = ("crps", "crps_plain", "bias", "mae", "acc")
+MEANS = ("crps", "crps_plain", "bias", "mae")
 """Metrics whose headline value is the mean of their series."""
 
 ROOTS = {"rmse": "mse", "spread": "variance"}

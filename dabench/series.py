@@ -25,8 +25,8 @@ def weights_of(truth: xr.Dataset) -> xr.DataArray:
 def fields(tree: xr.DataTree, weights: xr.DataArray) -> dict[str, xr.Dataset]:
     """Per variable: mse, variance, bias, mae, valid_fraction (region, cycle[, level]), and
 
-    crps, crps_plain, pit (cycle[, level], bins) where the archive holds members, acc where it holds
-    a climatology. Toy systems with several variables get "all", the mean over them.
+    crps, crps_plain, pit (cycle[, level], bins) where the archive holds members. Toy systems with
+    several variables get "all", the mean over them.
     """
     names = sorted(map(str, tree["truth"].data_vars))
     found = {name: _variable(tree, name, weights) for name in names}
@@ -46,7 +46,7 @@ def field(tree: xr.DataTree, group: str, name: str) -> xr.DataArray:
 
 
 def _variable(tree: xr.DataTree, name: str, weights: xr.DataArray) -> xr.Dataset:
-    wanted = ("truth", "mean", "spread", "members", "climatology")
+    wanted = ("truth", "mean", "spread", "members")
     groups = {g: field(tree, g, name) for g in wanted if g in tree}
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     parts = [_block(block, weights, rng) for block in _blocks(groups)]
@@ -88,8 +88,6 @@ def _block(
     scores["valid_fraction"] = spatial_mean(seen, weights)
     if "members" in block:
         scores["pit"] = pit(block["members"], truth, weights[0].drop_vars("region"), rng)
-    if "climatology" in block:
-        scores["acc"] = deterministic.acc(mean, truth, block["climatology"], weights, skipna=True)
     return xr.Dataset({k: v.drop_vars("time", errors="ignore") for k, v in scores.items()})
 
 

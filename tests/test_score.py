@@ -199,6 +199,9 @@ def test_the_genealogy_is_how_far_back_all_members_have_one_ancestor():
     depth = diagnose._depth(ancestor).values
     assert np.isnan(depth[:3]).all()
     assert depth[3:].tolist() == [2, 1]
+    depth = diagnose._depth(ancestor)
+    assert diagnose._summary(depth, slice(1, 5), censored=True)["mean"] is None  # not 1.5
+    assert diagnose._summary(depth, slice(3, 5), censored=True)["mean"] == 1.5
 
 
 def test_power_spectrum_sums_to_the_variance_along_latitudes(run):

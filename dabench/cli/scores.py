@@ -57,7 +57,7 @@ def compare(
         str, typer.Option(help="What decides: p by bh, sidak, or none, for the rows shown.")
     ] = "bh",
     metric: Annotated[
-        list[str] | None, typer.Option(help="rmse, crps, mae, acc, spread; may be repeated.")
+        list[str] | None, typer.Option(help="rmse, crps, crps_plain, mae, spread; may be repeated.")
     ] = None,
     region: Annotated[
         list[str] | None, typer.Option(help="global, tropics, ..; may be repeated.")
@@ -76,6 +76,9 @@ def compare(
     from dabench.compare import METRICS, compare_all
     from dabench.table import comparison, results
 
+    for path in filter(None, (csv, json)):
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise UserError(f"{path}: is a folder, or there is no folder to write it in")
     runs, last = choose(what or (), out)
     found = compare_all(
         runs,
