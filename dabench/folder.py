@@ -1,5 +1,6 @@
 """The folder of a run: who may write there, and whether what is there is what is asked for."""
 
+import errno
 import json
 import os
 import platform
@@ -13,6 +14,8 @@ from typing import IO, Any
 from dabench.archive import attributes
 from dabench.errors import UserError
 
+NO_LOCKS = errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP
+
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
@@ -21,7 +24,12 @@ def lock(folder: Path) -> Iterator[None]:
     with open(folder.with_name(f".{folder.name}.lock"), "a+") as f:
         try:
             _lock(f)
-        except OSError:
+        except OSError as e:
+            if e.errno in NO_LOCKS:
+                raise UserError(
+                    f"{folder}: its filesystem has no file locks ({e.strerror}). "
+                    "Mount it with locks, or choose a folder on another one with --out."
+                ) from None
             f.seek(0)
             raise UserError(
                 f"{folder}: in use by another dabench ({f.read().strip() or 'just started'}). "

@@ -46,6 +46,9 @@ def keep_freed_memory() -> None:
 def set_up_jax() -> str | None:
     """Double precision where it is asked for, and compiled programs kept between processes.
 
+    Products of float32 are float32 throughout, not TF32 as is a GPU's own choice; a network that
+    asks for less has it.
+
     Returns the folder of the compiled programs, None if there is none that can be written.
     """
     import jax
@@ -53,6 +56,7 @@ def set_up_jax() -> str | None:
     keep_freed_memory()
 
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
     if chosen := jax.config.values["jax_compilation_cache_dir"]:
         return chosen
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,6 +1,8 @@
 """Who may write a run's folder, and what is said of a run that is not the one asked for."""
 
+import errno
 import json
+import os
 
 import pytest
 import toy
@@ -64,4 +66,16 @@ def test_two_processes_cannot_write_one_run_and_a_dead_one_holds_nothing(tmp_pat
     other.kill()
     other.join()
     with folder.lock(tmp_path / "seed0"):
+        pass
+
+
+def test_a_filesystem_without_locks_is_called_so(tmp_path, monkeypatch):
+    def refuse(f):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(folder, "_lock", refuse)
+    with (
+        pytest.raises(UserError, match="its filesystem has no file locks .*--out"),
+        folder.lock(tmp_path / "seed0"),
+    ):
         pass

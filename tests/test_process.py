@@ -4,6 +4,7 @@ import os
 import signal
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from dabench import process
@@ -19,6 +20,23 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
         assert jax.config.values["jax_compilation_cache_dir"] is None
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_products_are_float32_throughout_unless_a_network_asks_for_less():
+    before = jax.config.values["jax_default_matmul_precision"]
+    try:
+        process.set_up_jax()
+        x = jnp.ones((2, 2), jnp.float32)
+        assert "precision=(Precision.HIGHEST, Precision.HIGHEST)" in _text(lambda: x @ x)
+        with jax.default_matmul_precision("tensorfloat32"):
+            assert "HIGHEST" not in _text(lambda: x @ x)
+    finally:
+        jax.config.update("jax_default_matmul_precision", before)
+
+
+def _text(f):
+    """The program that JAX traces; a new function each time, since traces are kept."""
+    return str(jax.make_jaxpr(lambda: f())())
 
 
 def test_termination_is_an_interrupt_while_a_run_lasts():

@@ -13,6 +13,9 @@ Scheme = Literal["systematic", "stratified", "residual", "multinomial"]
 Weights = Float[Array, "member"]
 Ancestors = Int[Array, "member"]
 
+ROUNDING = 16
+"""Roundings by which n w may lie below a whole number that it is: w is an exponential of a log."""
+
 
 def resample(scheme: Scheme, key: Key[Array, ""], w: Weights) -> Ancestors:
     """One ancestor a slot; member j has n w_j offspring on average, and none where w_j = 0.
@@ -56,8 +59,8 @@ def multinomial(key: Key[Array, ""], w: Weights) -> Ancestors:
 def residual(key: Key[Array, ""], w: Weights) -> Ancestors:
     """floor(n w) offspring for certain, the others drawn independently from the remainder."""
     expected = len(w) * w.astype(wide())
-    sure = jnp.floor(expected)
-    rest = expected - sure
+    sure = jnp.floor(expected * (1 + ROUNDING * jnp.finfo(w.dtype).eps))
+    rest = jnp.maximum(expected - sure, 0)
     rest = jnp.where(rest.sum() > 0, rest / rest.sum(), 1 / len(w))
     slots = jnp.arange(len(w))
     certain = jnp.searchsorted(jnp.cumsum(sure), slots, side="right")

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dabench.filters.resample import SCHEMES, ancestors, resample, systematic
+from dabench.filters.resample import SCHEMES, ancestors, residual, resample, systematic
+from dabench.filters.weights import normalise
 
 GOLDEN = Path(__file__).parents[1] / "data" / "l96_deterministic_golden.npz"
 W = jnp.array([0.0, 0.31, 0.005, 0.2, 0.0, 0.285, 0.2, 0.0])
@@ -54,3 +55,12 @@ def test_positions_at_the_ends_draw_positive_weights():
 def test_uniform_weights_keep_every_member_in_place(key):
     for k in jax.random.split(key, 20):
         np.testing.assert_array_equal(systematic(k, jnp.full(50, 1 / 50)), np.arange(50))
+
+
+def test_certain_offspring_survive_the_rounding_of_exponentials(key):
+    for n in range(2, 130):
+        w = jnp.exp(normalise(jnp.zeros(n)))
+        np.testing.assert_array_equal(residual(key, w), np.arange(n))
+    shares = jnp.array([3.0, 2, 2, 1, 1, 1, 0, 0, 0, 0])  # tenths
+    drawn = residual(key, jnp.exp(normalise(jnp.log(shares))))
+    np.testing.assert_array_equal(jnp.bincount(drawn, length=10), shares)
