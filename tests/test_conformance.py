@@ -68,5 +68,6 @@ def test_filters_are_found_by_module_and_checked_settings(monkeypatch, tmp_path)
     assert [x.split()[0] for x in lines] == ["holds", "FAILS"]
     with pytest.raises(UserError, match="gian"):
         kit.find("mine:mine", ["gian=2"])
-    with pytest.raises(UserError, match="cannot be imported"):
-        kit.find("nowhere:mine")
+    for spec, why in (("nowhere:mine", "imported"), (":x", "imported"), ("os:sep", "no function")):
+        with pytest.raises(UserError, match=why):
+            kit.find(spec)
