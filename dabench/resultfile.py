@@ -149,7 +149,7 @@ class Packed(Loose):
 class Map(Loose):
     variable: Label
     level: Number
-    cycle: int
+    cycle: Annotated[int, Field(ge=0)]
     truth: Packed
     error: Packed
 
@@ -173,7 +173,7 @@ class Fields(Loose):
 class Point(Loose):
     variable: Label
     level: Number
-    cycle: int
+    cycle: Annotated[int, Field(ge=0)]
     latitude: float
     longitude: float
     truth: float
@@ -186,6 +186,12 @@ class Pictures(Loose):
     network: Annotated[list[Places], Field(max_length=50)]
     fields: Fields | None
     point: Point | None
+
+    @property
+    def cycles(self) -> list[int]:
+        """That something is shown of."""
+        shown = [*(self.fields.maps if self.fields else []), *filter(None, [self.point])]
+        return [one.cycle for one in shown]
 
 
 class Run(Loose):
@@ -219,10 +225,14 @@ class Run(Loose):
     pictures: Pictures | None = None
 
     @model_validator(mode="after")
-    def _has_whole_series(self) -> "Run":
+    def _agrees_with_itself(self) -> "Run":
         lengths = {len(self.seconds), *(len(line.values) for line in self.series)}
         if lengths != {self.completed + 1}:
             raise ValueError(f"series of {sorted(lengths)} cycles, where {self.completed} are done")
+        if "global" not in self.regions:
+            raise ValueError("regions: global is missing")
+        if self.pictures and max(self.pictures.cycles, default=0) > self.completed:
+            raise ValueError(f"pictures: of a cycle after the last one, {self.completed}")
         return self
 
 

@@ -268,6 +268,7 @@ def _noise(rng, method):
         ({"scores": [{"variable": "x"}]}, "runs.0.scores.0"),
         ({"members": "many"}, "runs.0.members"),
         ({"variables": {}}, "runs.0.variables"),
+        ({"regions": {"tropics": 1}}, "global is missing"),
         ({"seconds": [0.0]}, "series of [1, 10] cycles, where 9 are done"),
         ({"status": "wonderful"}, "runs.0.status"),
         ({"metric_version": "0"}, "metrics"),
@@ -278,6 +279,14 @@ def test_a_result_that_is_not_one_is_refused_with_its_place(runs, tmp_path, chan
     file = tmp_path / "bad.json"
     file.write_bytes(results.content([run]))
     with pytest.raises(UserError, match=re.escape(message)):
+        results.load(file)
+
+
+def test_pictures_are_of_cycles_that_were_run(runs, tmp_path):
+    run, file = results.of_run(runs / "guess" / "seed0"), tmp_path / "guess.json"
+    run["pictures"]["point"]["cycle"] = 99
+    file.write_bytes(results.content([run]))
+    with pytest.raises(UserError, match="pictures: of a cycle after the last one, 9"):
         results.load(file)
 
 
