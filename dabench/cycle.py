@@ -127,12 +127,16 @@ def run(
         raise UserError(f"{folder}: was begun {kept} members; go on so, or start with --fresh")
     if status := archive.ended(folder):
         return status
-    x = devices.build(partial(twin.initial, members), members, twin.system.layout.size)
-    specs = devices.specs(jax.eval_shape(method.init, x))
-    carry = devices.jit(method.init, members, specs)(x)
     small = members_bytes(twin.system.layout, members, twin.cycles) < STORE_BELOW
     store = next(choice for choice in (store_members, stored, small) if choice is not None)
-    return _Loop(method, twin, carry, folder, store).run(attrs, report)
+    return _Loop(method, twin, members, folder, store).run(attrs, report)
+
+
+def initial_carry(method: Filter, twin: Twin, members: int) -> PyTree:
+    """Where a run begins. Nobody else holds it: an ensemble may fill half of a device."""
+    x = devices.build(partial(twin.initial, members), members, twin.system.layout.size)
+    specs = devices.specs(jax.eval_shape(method.init, x))
+    return devices.jit(method.init, members, specs)(x)
 
 
 def members_bytes(layout: Layout, members: int, cycles: int) -> int:
@@ -144,23 +148,28 @@ def members_bytes(layout: Layout, members: int, cycles: int) -> int:
 class _Loop:
     """One run in progress."""
 
-    def __init__(self, method: Filter, twin: Twin, carry: PyTree, folder: Path, keep: bool):
+    def __init__(self, method: Filter, twin: Twin, members: int, folder: Path, keep: bool):
         self.twin, self.layout, self.keep = twin, twin.system.layout, keep
         self.archive, self.pending, self.writes = Archive(folder), [], processes.leads()
         self.clock = self.flushed = time.perf_counter()
         self.peak = footprint.peak_bytes()
         key, weights = stream(twin.seed, "filter"), jnp.asarray(headline(self.layout))
         self.key = jax.jit(lambda k: jax.random.fold_in(key, k))
-        self.carry, self.members = carry, len(carry.x)
-        self.step, self.info = compile_step(method, key, carry, twin.observation(1), twin.withheld)
+        self.carry, self.members = initial_carry(method, twin, members), members
+        self.step, self.info = compile_step(
+            method, key, self.carry, twin.observation(1), twin.withheld, donate=True
+        )
         self.truth = devices.place(twin.truth, self.members)
         whole = devices.EVERYWHERE
         self.summarise = devices.jit(
-            lambda x, truth, k: summarise(x, truth[k], self.layout, weights),
+            lambda x, truth, k: self._kept(summarise(x, truth[k], self.layout, weights)),
             self.members,
-            Summary._make((whole, whole, whole, devices.BY_MEMBER, whole, whole)),
+            self._kept(Summary._make((whole, whole, whole, devices.BY_MEMBER, whole, whole))),
         )
         self.see = devices.jit(lambda x: withheld.at(twin.withheld, x, "analysis"), self.members)
+
+    def _kept(self, summary: Any) -> Any:
+        return summary if self.keep else summary._replace(members=None)
 
     def run(self, attrs: dict[str, Any], report: Report) -> str:
         if self.writes:
@@ -171,6 +180,8 @@ class _Loop:
         if start is None:
             start = 0
             self._create(attrs)
+        elif start and self.summarise(self.carry.x, self.truth, start).diverged:
+            return self._finish(start, f"diverged at cycle {start}")
         for k in range(start + 1, self.twin.cycles + 1):
             info, seconds, y = self._advance(k)
             summary = self._record(k, y, info, seconds)
@@ -200,7 +211,7 @@ class _Loop:
         verified = self._verify(k, info.pop("withheld", None))
         record = Record(np.asarray(k), self.twin.times[k], *fields, y, info, verified)
         self.pending.append(jax.tree.map(lambda a: np.asarray(a)[None], record))
-        return s
+        return s._replace(members=None)  # which would take memory during the next step
 
     def _verify(self, k: int, background: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """What is withheld in a cycle, and what background and analysis say of it."""
@@ -257,12 +268,18 @@ class _Loop:
 
 
 def compile_step(
-    method: Filter, key: Array, carry: PyTree, obs: Observation, kept: Network | None = None
+    method: Filter,
+    key: Array,
+    carry: PyTree,
+    obs: Observation,
+    kept: Network | None = None,
+    donate: bool = False,
 ) -> tuple[Compiled, dict[str, jax.ShapeDtypeStruct]]:
     """The compiled step, and the shapes of what it reports. TypeError if it changes the carry's.
 
     Arguments:
         kept: What is withheld from the method.
+        donate: The carry that goes in may be overwritten by the one that comes out.
     """
 
     def step(key: Array, carry: PyTree, obs: Observation) -> tuple[PyTree, dict[str, Any]]:
@@ -270,7 +287,8 @@ def compile_step(
         return carry, withheld.compared(kept, info)
 
     specs, whole = devices.specs(carry), devices.EVERYWHERE
-    jitted = devices.jit(step, len(carry.x), (specs, whole), (whole, specs, whole))
+    given = (1,) if donate else ()
+    jitted = devices.jit(step, len(carry.x), (specs, whole), (whole, specs, whole), donate=given)
     traced = jitted.trace(key, carry, obs)
     after, info = traced.out_info
     before = jax.tree.map(lambda a: (a.shape, a.dtype), carry)

@@ -119,18 +119,24 @@ def specs(carry: PyTree) -> PyTree:
 
 
 def jit(
-    f: Callable[..., Any], members: int, outputs: PyTree = EVERYWHERE, inputs: PyTree = None
+    f: Callable[..., Any],
+    members: int,
+    outputs: PyTree = EVERYWHERE,
+    inputs: PyTree = None,
+    donate: tuple[int, ...] = (),
 ) -> Any:
     """`jax.jit`, with results where they belong.
 
     Arguments:
         outputs, inputs: Specs, or prefixes of them. No `inputs`: these are where they belong.
+        donate: Arguments whose memory may serve the results.
     """
     devices = mesh(members)
     if devices is None:
-        return jax.jit(f)
+        return jax.jit(f, donate_argnums=donate)
     given = {} if inputs is None else {"in_shardings": _shardings(devices, inputs)}
-    return jax.jit(f, out_shardings=_shardings(devices, outputs), **given)
+    where = _shardings(devices, outputs)
+    return jax.jit(f, out_shardings=where, donate_argnums=donate, **given)
 
 
 def _shardings(devices: Mesh, specs: PyTree) -> PyTree:

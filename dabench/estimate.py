@@ -1,5 +1,6 @@
 """What a run would take: sizes from the layout, time and memory from one measured cycle."""
 
+import inspect
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from dabench import memory
+from dabench import memory, settings
 from dabench.run import Job, Unfit
 
 if TYPE_CHECKING:
@@ -49,20 +50,31 @@ def estimate(job: Job) -> Estimate:
             None if name not in info else float(info[name].mean())
             for name in ("evaluations", "products")
         ),
-        memory=_memory(step, twin, devices.held(n) - devices.held(probed)),
+        memory=_memory(step, twin) + _kept(job, n) - _kept(job, probed),
         seconds=cycle * n / probed * twin.cycles,
         probed=probed,
         compile_seconds=compiled - begin,
     )
 
 
-def _memory(step: Any, twin: "Twin", more: int) -> float:
-    """What the compiler allots, the truth, and three states for each further member."""
-    state = twin.truth[0].nbytes
+def _memory(step: Any, twin: "Twin") -> float:
+    """What the compiler allots, and the truth."""
     found = step.memory_analysis()
     parts = ("argument", "output", "temp")
     allotted = sum(getattr(found, f"{part}_size_in_bytes", 0) for part in parts)
-    return allotted + twin.truth.nbytes + 3 * more * state
+    return allotted + twin.truth.nbytes
+
+
+def _kept(job: Job, members: int) -> float:
+    """What a device keeps of all members: three states of each, and what a sampler needs."""
+    from dabench import devices
+
+    make = settings.factory("filters", job.baseline.filter)
+    if "sampler" in inspect.signature(make).parameters:
+        each = memory.member_bytes(job.experiment, members)
+    else:
+        each = 3 * job.experiment.twin.truth[0].nbytes
+    return devices.held(members) * each
 
 
 def show(jobs: Sequence[Job], store_members: bool | None, console: Console | None = None) -> None:

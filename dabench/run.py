@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -70,18 +70,20 @@ class Job:
         """UserError if the method cannot work here; Unfit if nobody asked for it."""
         make = settings.factory("filters", self.baseline.filter)
         try:
+            if self.baseline.filter == "fa_apf":
+                _check_window(self.baseline)
             return make(self.experiment.problem, **self.baseline.arguments)
         except UserError as e:
             raise e if self.asked else Unfit(e) from None
 
     def run(self, fresh: bool, store_members: bool | None, console: Console) -> str:
         """To the end of the archive; returns its status."""
-        with folder.lock(self.folder) if processes.leads() else nullcontext():
-            if fresh and processes.leads() and (aside := folder.set_aside(self.folder)):
-                console.print(
-                    f"{self.label}: the old run is now {aside}", markup=False, soft_wrap=True
-                )
-            processes.wait("set aside")
+        with ExitStack() as held:
+            processes.by_first(lambda: held.enter_context(folder.lock(self.folder)))
+            aside = fresh and processes.by_first(lambda: folder.set_aside(self.folder))
+            if aside:
+                text = f"{self.label}: the old run is now {aside}"
+                console.print(text, markup=False, soft_wrap=True)
             folder.check(self.folder, self.identity)
             if store_members is None and (status := archive.ended(self.folder)):
                 return status
@@ -103,6 +105,12 @@ class Job:
                 store_members=store_members,
                 report=report,
             )
+
+
+def _check_window(baseline: Baseline) -> None:
+    from dabench.filters.fa_apf import check_members
+
+    check_members(baseline.settings.get("ess"), baseline.members)
 
 
 def attributes(scenario: Scenario, identity: dict[str, Any], label: str) -> dict[str, Any]:
@@ -238,6 +246,8 @@ def execute(
 ) -> Outcome:
     """Run jobs one after the other; a job that fails does not keep the others from running.
 
+    Of several processes, one that fails while the others may not have ends all of them.
+
     Arguments:
         fresh: Set old runs aside, instead of going on where they stopped.
         store_members: Archive every member; None: as a run that goes on did, or where all take
@@ -248,7 +258,7 @@ def execute(
         for job in jobs:
             folder.check(job.folder, job.identity)
     outcome = Outcome([], [])
-    with terminable():
+    with terminable(), processes.together():
         if fresh or not all(archive.ended(job.folder) for job in jobs):
             _ = jobs[0].experiment.twin  # what is wrong with it is wrong for all methods
         for job in jobs:
@@ -258,6 +268,8 @@ def execute(
             except Unfit as e:
                 console.print(f"{job.label:12} left out: {e}", markup=False, soft_wrap=True)
             except Exception as error:
+                if processes.several() and not isinstance(error, UserError):
+                    raise
                 e = memory.explained(error, job.experiment, job.baseline.members)
                 outcome.failures.append(e)
                 kind = "" if isinstance(e, UserError) else f"{type(e).__name__}: "

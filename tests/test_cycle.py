@@ -112,6 +112,42 @@ def test_an_ensemble_that_turns_infinite_stops_and_is_archived(tmp_path):
     assert go(tmp_path, toy.diverging(problem(t)), t) == "diverged at cycle 3"
 
 
+def test_a_diverged_run_that_was_killed_before_it_ended_has_diverged(tmp_path, monkeypatch):
+    method, finish = toy.diverging(problem(twin()), after=150.0), archive.Archive.finish
+
+    def die(self, status):
+        raise Stop
+
+    for cycles in (3, 5):  # the last cycle, and one before it
+        monkeypatch.setattr(archive.Archive, "finish", die)
+        with pytest.raises(Stop):
+            go(tmp_path / str(cycles), method, twin(cycles))
+        monkeypatch.setattr(archive.Archive, "finish", finish)
+        assert go(tmp_path / str(cycles), method, twin(cycles)) == "diverged at cycle 3"
+        go(tmp_path / f"whole{cycles}", method, twin(cycles))
+        both = (archive.open_run(tmp_path / n) for n in (str(cycles), f"whole{cycles}"))
+        assert toy.same(*both)
+
+
+def test_a_step_finds_one_ensemble_on_the_device(tmp_path, monkeypatch):
+    compiled, found = cycle.compile_step, []
+
+    def watched(*args, **kw):
+        step, info = compiled(*args, **kw)
+
+        def call(*given):
+            found.append(sum(a.shape[:1] == (37,) for a in jax.live_arrays()))
+            return step(*given)
+
+        call.memory_analysis = step.memory_analysis
+        return call, info
+
+    monkeypatch.setattr(cycle, "compile_step", watched)
+    method = Filter(Ensemble, lambda key, ens, obs: (Ensemble(ens.x * 0.5), {}))
+    go(tmp_path, method, members=37, store_members=False)
+    assert found == [1] * 5
+
+
 def test_one_member_has_no_spread(tmp_path):
     go(tmp_path, members=1)
     assert (archive.open_run(tmp_path)["spread/x"] == 0).all()

@@ -85,8 +85,8 @@ def go(method, folder, **options):
     (job,) = run.plan("linear_gaussian", methods=[method], members=members, cycles=CYCLES)
     folder.mkdir(exist_ok=True)
 
-    def compiled(*args, make=cycle.compile_step):
-        steps.append(make(*args))
+    def compiled(*args, make=cycle.compile_step, **options):
+        steps.append(make(*args, **options))
         return steps[-1]
 
     with mock.patch.object(cycle, "compile_step", compiled):

@@ -75,7 +75,7 @@ def test_a_filesystem_without_locks_is_called_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(folder, "_lock", refuse)
     with (
-        pytest.raises(UserError, match="its filesystem has no file locks .*--out"),
+        pytest.raises(UserError, match=r"its filesystem has no file locks .*--out"),
         folder.lock(tmp_path / "seed0"),
     ):
         pass

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dabench import processes, run
-from dabench.archive import attributes, open_run
+from dabench.archive import Archive, attributes, open_run
 from dabench.errors import UserError
 
 RUN = Path("runs/linear_gaussian/linear_gaussian/fa_apf/seed0")
@@ -52,10 +52,10 @@ def test_two_processes_make_the_archive_of_one(tmp_path):
             np.testing.assert_allclose(two[group][name], values, rtol=1e-9, atol=1e-9)
 
 
-def pair(folder):
-    """The two processes of a longer run without scores and pages."""
+def pair(folder, what="long"):
+    """The two processes of something below that is no whole command."""
     meet = address()
-    return [start(folder, __file__, meet, str(i)) for i in range(2)]
+    return [start(folder, __file__, what, meet, str(i)) for i in range(2)]
 
 
 @pytest.mark.slow
@@ -82,6 +82,82 @@ def test_half_of_an_address_is_refused():
         processes.join("127.0.0.1:1", 2, 2)
 
 
-if __name__ == "__main__":
-    processes.join(sys.argv[1], 2, int(sys.argv[2]))
+@pytest.mark.parametrize("wrong", ["localhost", "localhost:99999", "localhost:port", ":1", ""])
+def test_an_address_is_a_host_and_a_port(wrong):
+    with pytest.raises(UserError, match=f"--coordinator {wrong}: give HOST:PORT"):
+        processes.join(wrong, 2, 1)
+
+
+def test_nobody_at_the_address_is_said(monkeypatch):
+    monkeypatch.setattr(processes, "WAIT", 0.0)
+    with pytest.raises(UserError, match=r"no answer in 0 s .*--process 0"):
+        processes.join(address(), 2, 1)
+
+
+def test_what_slurm_leaves_out_is_said(monkeypatch):
+    for name in processes.SLURM:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    with pytest.raises(UserError, match=r"SLURM_JOB_ID, .*not set; .* srun"):
+        processes.join(None, None, None)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "two")
+    with pytest.raises(UserError, match="SLURM_STEP_NUM_TASKS=two: is not a number"):
+        processes.join(None, None, None)
+
+
+def test_a_task_that_has_a_node_has_all_its_devices(monkeypatch):
+    for name in processes.SLURM:
+        monkeypatch.setenv(name, "2")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "2")
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "4")
+    assert processes._devices_of_a_node() == [0, 1, 2, 3]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,6")  # numbered anew from 0
+    assert processes._devices_of_a_node() == [0, 1]
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "1")  # two tasks share it
+    assert processes._devices_of_a_node() is None
+
+
+def test_what_the_first_process_alone_does_may_fail():
+    assert processes.by_first(lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        processes.by_first(lambda: 1 / 0)
+
+
+@pytest.mark.slow
+def test_the_first_process_leads_on_when_the_others_are_gone(tmp_path):
+    leader, follower = pair(tmp_path, "part")
+    assert "leads: False, together: False" in said(follower)[0]
+    assert "leads: True, together: False" in said(leader)[0]
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_one_process_ends_all(tmp_path):
+    both = pair(tmp_path, "full")
+    texts = [p.communicate(timeout=300)[0] for p in both]
+    assert all(p.returncode for p in both), texts
+    assert "No space left on device" in texts[0]
+
+
+def part():
+    processes.part()
+    if processes.leads():
+        time.sleep(3)
+    print(f"leads: {processes.leads()}, together: {processes.several()}")
+
+
+def full():
+    def append(self, groups):
+        raise OSError(28, "No space left on device")
+
+    Archive.append = append
+    run.run("linear_gaussian", methods=["ensemble", "persistence"], members=4, cycles=4)
+
+
+def long():
     run.run("linear_gaussian", methods=["fa_apf"], members=24, cycles=300, store_members=False)
+
+
+if __name__ == "__main__":
+    processes.join(sys.argv[2], 2, int(sys.argv[3]))
+    {"part": part, "full": full, "long": long}[sys.argv[1]]()

@@ -82,6 +82,7 @@ def run(
     jobs = [job for plan in plans for job in plan]
     try:
         outcome = running.execute(jobs, fresh=fresh, store_members=store_members)
+        processes.part()
         if processes.leads():
             evaluate(outcome.folders, out)
     except KeyboardInterrupt:

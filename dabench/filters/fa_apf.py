@@ -50,6 +50,7 @@ def fa_apf(
     sampler = sampler or model.sampler
     M = preconditioner(model, problem.network, problem.climate[0], guidance)
     look_ahead = {"dirac": dirac, "gaussian": gaussian}[weight](problem, model, sampler, guidance)
+    looking = problem.network.size if weight == "gaussian" else 0  # products of `log_evidence`
     window = checked(ess)
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
@@ -78,7 +79,8 @@ def fa_apf(
         )
         info |= {"ess": effective_size(log_w), "alpha": alpha, "log_weights": log_w}
         info |= {"ancestor": ancestor, "background_obs": hx.mean(0, dtype=wide())}
-        return Ensemble(x_next), info | {"evaluations": info["evaluations"] + 1}
+        info["evaluations"], info["products"] = info["evaluations"] + 1, info["products"] + looking
+        return Ensemble(x_next), info
 
     return Filter(Ensemble, step)
 
@@ -137,3 +139,12 @@ def checked(ess: tuple[float, float] | None) -> Callable[[int], tuple[float, flo
             "both as fractions of the members (up to 1) or both as numbers of members"
         )
     return lambda n: (low * n, high * n) if high <= 1 else (min(low, n), min(high, n))
+
+
+def check_members(ess: tuple[float, float] | None, n: int) -> None:
+    """UserError where a window in numbers of members leaves no weights: alpha would be 0."""
+    if ess is not None and ess[1] > 1 and ess[0] >= n:
+        raise UserError(
+            f"filter.ess: [{ess[0]:g}, {ess[1]:g}] needs more than {n} members; "
+            "give fractions of them, such as [0.5, 0.9], or take more members"
+        )

@@ -11,7 +11,7 @@ from dabench.errors import UserError
 from dabench.filters.base import Problem
 from dabench.filters.bootstrap import bootstrap
 from dabench.filters.ensemble import ensemble
-from dabench.filters.fa_apf import checked, dirac, fa_apf, gaussian
+from dabench.filters.fa_apf import check_members, checked, dirac, fa_apf, gaussian
 from dabench.filters.guided import guided
 from dabench.filters.kalman import kalman
 from dabench.guidance import Guide
@@ -144,11 +144,27 @@ def test_diagnostics_are_those_of_the_window_and_one_compilation_serves_all_cycl
 def test_the_window_is_in_members_or_in_fractions_of_them():
     assert checked((0.5, 0.9))(20) == (10, 18)
     assert checked((60, 70))(256) == (60, 70)
-    assert checked((60, 70))(16) == (16, 16)
+    assert checked((12, 20))(16) == (12, 16)
+    assert checked((1, 1))(16) == (16, 16)
     assert checked(None) is None
     for wrong in [(70, 60), (0.5, 70)]:
         with pytest.raises(UserError, match="both as fractions"):
             checked(wrong)
+    with pytest.raises(UserError, match=r"\[60, 70\] needs more than 16 members; give fractions"):
+        check_members((60, 70), 16)
+    check_members((12, 20), 16)
+    check_members((1, 1), 16)
+    check_members(None, 16)
+
+
+def test_the_finer_weight_counts_a_product_an_observation(key):
+    system, p = problem()
+    obs = Observation(jnp.zeros(()), jnp.array([3.0, -3.0]))
+    counts = []
+    for weight in ("dirac", "gaussian"):
+        method = fa_apf(p, weight=weight, sampler=Sampler(levels=6))
+        counts.append(method.step(key, method.init(system.climate[:8]), obs)[1]["products"])
+    assert counts == [6 * 4, 6 * 4 + 2]
 
 
 def test_methods_that_need_a_denoiser_say_so():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dabench.filters.resample import SCHEMES, ancestors, residual, resample, systematic
+from dabench.filters.resample import SCHEMES, ancestors, resample, residual, systematic
 from dabench.filters.weights import normalise
 
 GOLDEN = Path(__file__).parents[1] / "data" / "l96_deterministic_golden.npz"
@@ -58,7 +58,7 @@ def test_uniform_weights_keep_every_member_in_place(key):
 
 
 def test_certain_offspring_survive_the_rounding_of_exponentials(key):
-    for n in range(2, 130):
+    for n in (10, 16, 98):  # exp(-log n) is below 1 / n for the first and the last
         w = jnp.exp(normalise(jnp.zeros(n)))
         np.testing.assert_array_equal(residual(key, w), np.arange(n))
     shares = jnp.array([3.0, 2, 2, 1, 1, 1, 0, 0, 0, 0])  # tenths
