@@ -80,11 +80,22 @@ def in_order(methods: Iterable[str]) -> list[str]:
     return sorted(methods, key=place)
 
 
+RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
 def units(text: str) -> str:
     """`m**2 s**-2` as `m² s⁻²`; nothing for pure numbers."""
-    raised = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
     parts = [p.partition("**") for p in text.split()]
-    return " ".join(base + power.translate(raised) for base, _, power in parts if base != "1")
+    return " ".join(base + power.translate(RAISED) for base, _, power in parts if base != "1")
+
+
+def squared(text: str) -> str:
+    """Units of a variance: `m s**-1` as `m² s⁻²`, `(text)²` where powers are not whole numbers."""
+    parts = [p.partition("**") for p in text.split()]
+    try:
+        return units(" ".join(f"{base}**{2 * int(power or 1)}" for base, _, power in parts))
+    except ValueError:
+        return f"({text})²"
 
 
 def values_of(

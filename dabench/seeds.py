@@ -1,8 +1,8 @@
 """Several seeds of one method: which, and what they say together."""
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from dabench.errors import UserError
 
@@ -34,6 +34,12 @@ def over_seeds(values: Iterable[float | None]) -> Spread:
     middle = 0.5 * (found[(n - 1) // 2] + found[n // 2])
     median, low, high = (None if v == float("inf") else v for v in (middle, found[0], found[-1]))
     return Spread(median, low, high, sum(v == float("inf") for v in found), n)
+
+
+def in_common(*methods: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Of the runs of each method, those of seeds that every method has: what may be paired."""
+    shared = set.intersection(*({run["seed"] for run in runs} for runs in methods))
+    return [[run for run in runs if run["seed"] in shared] for runs in methods]
 
 
 def seed_list(text: str) -> list[int]:

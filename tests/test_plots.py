@@ -11,9 +11,10 @@ from matplotlib.collections import LineCollection, PolyCollection
 
 from dabench import pictures, plots, score
 from dabench.archive import open_run
+from dabench.headlines import squared
 from dabench.plots import consistency, curves, places, sheet, style
 from dabench.plots.labels import Labels, width_of
-from dabench.plots.pareto import pareto
+from dabench.plots.pareto import costs_and_skill, pareto
 
 
 def run(folder, method, layout=mock_run.SPHERE, **options):
@@ -129,11 +130,90 @@ def test_figures_of_the_site_are_the_same_ones_and_one_file_serves_both_themes(t
         assert f"var(--{style.INK[1:]})" in text
 
 
-def test_long_series_are_averaged_over_blocks():
+@pytest.mark.parametrize(("root", "mean"), [(True, np.sqrt(12.5)), (False, 3.5)])
+def test_long_series_are_averaged_over_blocks(root, mean):
     scores = {"regions": {"global": 3}, "seconds": list(range(5001)), "method": "m", "seed": 0}
-    time, values = curves._thinned(scores, [3.0, 4.0] * 2500)
+    given = [None, 4.0, *[3.0, 4.0] * 2499]  # one that is missing voids no block
+    time, values = curves._thinned(scores, given, root=root)
     assert len(time) == len(values) <= curves.POINTS
-    np.testing.assert_allclose(values, np.sqrt(12.5), rtol=0.02)
+    np.testing.assert_allclose(values, mean, rtol=0.02)
+
+
+def test_a_line_ends_where_half_of_the_seeds_have_and_is_the_median_before():
+    class Recorded:
+        def line(self, points, *_, **__):
+            self.points = points
+
+        def band(self, panel, x, low, high, colour):
+            self.low, self.high = low, high
+
+    nan, drawn = np.nan, Recorded()
+    values = np.array([[1.0, 1.0, 1.0], [2.0, 2.0, nan], [6.0, nan, nan]])
+    curves._lines(
+        drawn, sheet.Panel(0, 0, 10, 10, y=sheet.Scale(0.0, 10.0)),
+        {"m": (np.linspace(0, 1, 3), values)}, style.styles_of(["m"]),
+    )  # fmt: skip
+    np.testing.assert_allclose(drawn.points[:, 1], [2.0, 2.0, nan])
+    np.testing.assert_array_equal(drawn.high, [6.0, nan, nan])
+
+
+def test_a_legend_names_the_methods_that_have_a_line(drawn):
+    scores = score.load_scores(drawn[0][1])
+    bare = scores | {
+        "method": "bare",
+        "series": [s for s in scores["series"] if s["metric"] != "crps"],
+    }
+    cells = [("temperature", 500.0)]
+    for name, told in (("rmse", {"guess", "bare"}), ("crps", {"guess"})):
+        shown = {x.text for x in labels(curves.metric([scores, bare], name, cells))}
+        assert shown & {"guess", "bare"} == told
+
+
+def test_spectra_name_the_truth_and_have_units_of_a_variance(drawn):
+    scores = score.load_scores(drawn[0][0])
+    figure = consistency.spectra([scores], [("u_component_of_wind", 500.0)])
+    assert {"ensemble", "truth", "m² s⁻²"} <= {x.text for x in labels(figure)}
+    assert squared("K") == "K²"
+    assert squared("m**2 s**-2") == "m⁴ s⁻⁴"
+    assert squared("1") == squared("") == ""
+    assert squared("m**half") == "(m**half)²"
+
+
+def test_texts_of_a_result_are_no_formulas_and_pictures_of_no_cycle_are_left_out(drawn, tmp_path):
+    run = score.load_scores(drawn[0][0])
+    shown = pictures.of_run(drawn[0][0], run["variables"])
+    evil = {name: v | {"units": "$\\frac$"} for name, v in run["variables"].items()}
+    run = run | {"variables": evil, "pictures": shown}
+    names = {f.stem for f in plots.draw_scores([run], tmp_path / "a", tmp_path / "no", "")}
+    assert {"density", "network", "map-2m_temperature-cycle9"} <= names
+    late = {"point": shown["point"] | {"cycle": 99}}
+    maps = [m | {"cycle": 99} for m in shown["fields"]["maps"]]
+    run["pictures"] = shown | late | {"fields": shown["fields"] | {"maps": maps}}
+    names = {f.stem for f in plots.draw_scores([run], tmp_path / "b", tmp_path / "no", "")}
+    assert "rmse" in names
+    assert not any(name.startswith(("density", "map")) for name in names)
+
+
+def test_a_long_legend_of_the_network_is_wrapped_and_inside():
+    with style.theme():
+        names = (
+            "10m_u_component_of_wind",
+            "u_component_of_wind",
+            *(f"tracer_{i}" for i in range(9)),
+        )
+        group = {"group": "wind", "variables": names, "places": 3, "values": 9, "grid": False}
+        where = {"latitude": [0, 1, 2], "longitude": [0, 1, 2]}
+        groups = [group | where | {"withheld": withheld} for withheld in (False, True)]
+        figure = places.network(groups)
+        figure.canvas.draw()
+        inside = figure.legends[0].get_window_extent()
+        texts = [text.get_text() for text in figure.legends[0].get_texts()]
+        below = figure.axes[0].get_window_extent().y1
+    assert inside.x0 >= 0
+    assert inside.x1 <= figure.bbox.x1
+    assert below <= inside.y0
+    assert texts[0].startswith("wind: 10u, u, tracer_0")
+    assert texts[1].startswith("withheld for verification, wind")
 
 
 def test_toy_systems_and_diverged_runs_are_drawn_too(tmp_path):
@@ -149,7 +229,7 @@ def test_toy_systems_and_diverged_runs_are_drawn_too(tmp_path):
 def test_maps_leave_out_runs_that_have_not_come_so_far(drawn, tmp_path):
     short = run(tmp_path / "short", "letkf", cycles=7)
     kept = {}
-    for name, folder in zip("ab", [drawn[0][0], short], strict=True):
+    for name, folder in zip("ba", [short, drawn[0][0]], strict=True):
         scores = score.score_run(folder)
         kept[name] = scores | {"pictures": pictures.of_run(folder, scores["variables"])}
     with style.theme():
@@ -189,6 +269,19 @@ def test_the_front_is_of_methods_that_none_beats_in_skill_and_cost():
     figure = pareto(runs, ("x", None))
     (front,) = [x for c in parts(figure, LineCollection) for x in c.get_segments() if len(x) == 6]
     np.testing.assert_allclose(read(figure, front)[::2], [(1, 1.0), (2, 0.5), (3, 0.25)], rtol=1e-6)
+
+
+def test_skill_is_of_the_seeds_in_common():
+    def one(method, seed, crps):
+        row = {"variable": "x", "level": None, "region": "global", "metric": "crps", "value": crps}
+        cost = {"wall_seconds_a_cycle": 1.0}
+        about = {"method": method, "seed": seed, "completed": 9}
+        return about | {"scores": [row], "cost": cost}
+
+    free = [one("ensemble", seed, 1.0 + seed) for seed in range(5)]
+    points = costs_and_skill([*free, one("good", 0, 0.5), one("alone", 7, 0.5)], ("x", None))[0]
+    (found,) = points.values()
+    assert found == {"ensemble": (1.0, 1.0), "good": (1.0, 0.5)}
 
 
 def test_no_text_lies_on_another(drawn):

@@ -3,7 +3,7 @@
 import pytest
 
 from dabench.errors import UserError
-from dabench.seeds import over_seeds, seed_list
+from dabench.seeds import in_common, over_seeds, seed_list
 
 
 def test_what_diverged_counts_as_larger_than_any():
@@ -23,3 +23,8 @@ def test_seeds_are_ranges_and_lists():
 def test_other_texts_are_refused(text):
     with pytest.raises(UserError, match="0-4 or 0,2,7"):
         seed_list(text)
+
+
+def test_what_may_be_paired_is_of_seeds_that_all_have():
+    ours, theirs = ([{"seed": seed} for seed in seeds] for seeds in ((0, 1), (1, 2)))
+    assert in_common(ours, theirs) == [[{"seed": 1}], [{"seed": 1}]]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from dabench.headlines import Cell, in_order, title
+from dabench.headlines import Cell, in_order, squared, title
 from dabench.headlines import label as name_of
 from dabench.plots.labels import LARGE, SMALL, width_of
 from dabench.plots.sheet import Panel, Scale, Sheet, grid, head, scale_of, tall
@@ -60,27 +60,29 @@ def spectra(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
     if not first:
         return None
     methods, columns = in_order(first), min(3, len(cells))
-    top = tall(len(cells), columns)
-    sheet = Sheet(top + head(methods))
-    sheet.legend(methods, "Power: members (lines), error of the mean (dots), truth (black)")
+    tints, top = colours(methods), tall(len(cells), columns)
+    named = {method: (tints[method], "") for method in methods} | {"truth": (INK, "")}
+    sheet = Sheet(top + head(named))
+    sheet.legend(named, "Power: members (lines), error of the mean (dots)")
     for i, (place, cell) in enumerate(zip(grid(len(cells), columns, top), cells, strict=True)):
-        lines = _powers(first, methods, cell)
+        lines = _powers(first, tints, cell)
         panel = _power_panel(place, [power for power, _ in lines])
         below = "zonal wavenumber" if i + columns >= len(cells) else ""
-        sheet.frame(panel, title(*cell), below=below)
+        unit = squared(runs[0]["variables"].get(cell[0], {}).get("units", ""))
+        sheet.frame(panel, title(*cell), unit, below)
         for power, style in lines:
             sheet.line(panel.at(np.arange(1, len(power) + 1), power), **style)
     return sheet.done()
 
 
-def _powers(first: Mapping[str, Scores], methods: Sequence[str], cell: Cell) -> list[tuple]:
+def _powers(first: Mapping[str, Scores], tints: Mapping[str, str], cell: Cell) -> list[tuple]:
     """(power by wavenumber from 1 on, style) of every line; the truth above all."""
-    lines, tints, row = [], colours(list(methods)), {}
-    for method in methods:
+    lines, row = [], {}
+    for method, tint in tints.items():
         spectra = first[method]["spectra"]
         row = next((r for r in spectra if (r["variable"], r["level"]) == cell), {})
         for kind, dash in (("member", ()), ("error", (1.0, 1.65))):
-            style = {"colour": tints[method], "width": 1.3, "dash": dash}
+            style = {"colour": tint, "width": 1.3, "dash": dash}
             lines.append((np.array(row.get(kind, []), float)[1:], style))
     lines.append((np.array(row.get("truth", []), float)[1:], {"colour": INK, "width": 1.3}))
     return lines

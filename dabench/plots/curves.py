@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from dabench.headlines import Cell, in_order, title, units
 from dabench.plots.sheet import Panel, Scale, Sheet, grid, head, scale_of, tall
-from dabench.plots.style import FAINT, colours, dashes
+from dabench.plots.style import FAINT, Styles, styles_of
 
 Scores = Mapping[str, Any]
 Series = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -23,6 +23,9 @@ PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humi
 
 METRICS = {"rmse": "RMSE of the mean", "spread": "Spread", "crps": "CRPS"}
 
+ROOTS = ("rmse", "spread")
+"""Averages of these are those of their squares, the root last."""
+
 
 def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell]) -> Figure:
     """One metric against time, a panel a cell, a line a method, a band over its seeds."""
@@ -36,11 +39,12 @@ def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell]) -> Figure:
 def _figure(
     runs: Sequence[Scores], shown: Mapping[tuple[str, str], Series], heading: str, columns: int
 ) -> Figure:
-    """A panel for each title and unit."""
-    methods = in_order({run["method"] for run in runs})
-    top = tall(len(shown), columns)
-    sheet = Sheet(top + head(methods))
-    sheet.legend(methods, heading)
+    """A panel for each title and unit; the legend has the methods that have a line."""
+    styles = styles_of(in_order({run["method"] for run in runs}))
+    drawn = {m for series in shown.values() for m, (_, v) in series.items() if np.isfinite(v).any()}
+    top, named = tall(len(shown), columns), {m: how for m, how in styles.items() if m in drawn}
+    sheet = Sheet(top + head(named))
+    sheet.legend(named, heading)
     for i, (place, ((name, unit), series)) in enumerate(
         zip(grid(len(shown), columns, top), shown.items(), strict=True)
     ):
@@ -48,7 +52,7 @@ def _figure(
         last = i + columns >= len(shown)
         sheet.frame(panel, name, unit, time_label(runs[0]) if last else "")
         _mark_spinup(sheet, panel, runs[0])
-        _lines(sheet, panel, series)
+        _lines(sheet, panel, series, styles)
     return sheet.done()
 
 
@@ -86,19 +90,22 @@ def _time(scores: Scores) -> np.ndarray:
 
 def _against_time(runs: Sequence[Scores], name: str, cell: Cell) -> Series:
     """One cell of a metric, the globe."""
-    return _by_method(
+    found = (
         (run, row["values"])
         for run in runs
         for row in run["series"]
         if (row["variable"], row["level"], row["metric"], row["region"]) == (*cell, name, "global")
     )
+    return _by_method(found, root=name in ROOTS)
 
 
-def _by_method(found: Iterable[tuple[Scores, Sequence[float | None]]]) -> Series:
+def _by_method(
+    found: Iterable[tuple[Scores, Sequence[float | None]]], *, root: bool = False
+) -> Series:
     """Times and values (seed, time) of each method; a seed that ended early is NaN from there."""
     rows: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for run, values in found:
-        rows.setdefault(run["method"], []).append(_thinned(run, values))
+        rows.setdefault(run["method"], []).append(_thinned(run, values, root=root))
     series = {}
     for method in in_order(rows):
         time = max((t for t, _ in rows[method]), key=len)
@@ -109,27 +116,43 @@ def _by_method(found: Iterable[tuple[Scores, Sequence[float | None]]]) -> Series
     return series
 
 
-def _thinned(run: Scores, values: Sequence[float | None]) -> tuple[np.ndarray, np.ndarray]:
-    """Times and values of one run."""
+def _thinned(
+    run: Scores, values: Sequence[float | None], *, root: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times and values of one run; means over the known values of a block.
+
+    Arguments:
+        root: Whether a value is one, so that squares are averaged.
+    """
     numbers, time = np.array(values, float), _time(run)[: len(values)]
     block = -(-len(numbers) // POINTS) if len(numbers) else 1
     if block > 1:
         whole = len(numbers) // block * block
-        with np.errstate(over="ignore"):  # of what diverged
-            numbers = (numbers[:whole].reshape(-1, block) ** 2).mean(1) ** 0.5
+        numbers = _means(numbers[:whole].reshape(-1, block), 2 if root else 1)
         time = time[:whole].reshape(-1, block).mean(1)
     return time, numbers
 
 
-def _lines(sheet: Sheet, panel: Panel, series: Series) -> None:
-    """A line a method, the mean over the seeds that are known, and the range of several."""
-    tints, patterns = colours(list(series)), dashes(list(series))
+def _means(blocks: np.ndarray, power: int) -> np.ndarray:
+    """Of what is known in each row, as powers; NaN where nothing is."""
+    known = np.isfinite(blocks)
+    with np.errstate(over="ignore", invalid="ignore"):  # of what diverged, of no numbers
+        total = np.where(known, blocks**power, 0.0).sum(1)
+        return (total / known.sum(1)) ** (1 / power)
+
+
+def _lines(sheet: Sheet, panel: Panel, series: Series, styles: Styles) -> None:
+    """A line a method, the median over its seeds, and their range.
+
+    As in tables, a seed without a number is worse than all others: a line ends where half of the
+    seeds have, and the range where the first has.
+    """
     for method, (time, values) in series.items():
-        known = np.isfinite(values)
-        mean = np.where(known, values, 0.0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
-        sheet.line(panel.at(time, mean), tints[method], dash=patterns[method])
+        colour, dash = styles[method]
+        median = np.median(np.where(np.isfinite(values), values, np.inf), axis=0)
+        sheet.line(panel.at(time, median), colour, dash=dash)
         if len(values) > 1:
-            sheet.band(panel, time, np.fmin.reduce(values), np.fmax.reduce(values), tints[method])
+            sheet.band(panel, time, values.min(0), values.max(0), colour)
 
 
 def _mark_spinup(sheet: Sheet, panel: Panel, run: Scores) -> None:

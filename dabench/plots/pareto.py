@@ -10,7 +10,7 @@ from dabench.headlines import REFERENCE, Cell, in_order, title, values_of
 from dabench.plots.labels import width_of
 from dabench.plots.sheet import Panel, Sheet, grid, scale_of, tall
 from dabench.plots.style import INK, colours
-from dabench.seeds import over_seeds
+from dabench.seeds import in_common, over_seeds
 
 Scores = Mapping[str, Any]
 Box = tuple[float, float, float, float]
@@ -64,22 +64,25 @@ def costs_and_skill(
 
 
 def _skill(by_method: Mapping[str, list[Scores]], cell: Cell) -> tuple[dict[str, Any], str]:
-    values = {m: [values_of(run) for run in runs] for m, runs in by_method.items()}
-
-    def crps(method: str, cell: Cell) -> float | None:
-        found = (v.get((*cell, "crps"), {}).get("value") for v in values[method])
-        return over_seeds(found).median
-
     if REFERENCE not in by_method:
-        return {m: crps(m, cell) for m in by_method}, f"CRPS, {title(*cell)}"
-    cells = [key[:2] for key in values[REFERENCE][0] if key[2] == "crps"]
-    ratios = {}
-    for m in by_method:
-        pairs = [(crps(m, c), crps(REFERENCE, c)) for c in cells]
-        known = [a / b for a, b in pairs if a and b]
-        whole = bool(known) and len(known) == len(pairs)
-        ratios[m] = float(np.exp(np.mean(np.log(known)))) if whole else None
+        found = {m: _crps([values_of(run) for run in runs], cell) for m, runs in by_method.items()}
+        return found, f"CRPS, {title(*cell)}"
+    ratios = {m: _ratio(runs, by_method[REFERENCE]) for m, runs in by_method.items()}
     return ratios, f"CRPS over {REFERENCE}'s, geometric mean"
+
+
+def _crps(values: Sequence[Mapping], cell: Cell) -> float | None:
+    return over_seeds(v.get((*cell, "crps"), {}).get("value") for v in values).median
+
+
+def _ratio(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float | None:
+    """Geometric mean over all cells, seeds in common; None where a cell has none."""
+    a, b = ([values_of(run) for run in runs] for runs in in_common(ours, theirs))
+    cells = [key[:2] for key in (b[0] if b else ()) if key[2] == "crps"]
+    pairs = [(_crps(a, cell), _crps(b, cell)) for cell in cells]
+    known = [x / y for x, y in pairs if x and y]
+    whole = bool(known) and len(known) == len(pairs)
+    return float(np.exp(np.mean(np.log(known)))) if whole else None
 
 
 def _cost(runs: Sequence[Scores], name: str) -> float | None:

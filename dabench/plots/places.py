@@ -1,6 +1,7 @@
 """Figures that show places: the network and maps; from `pictures`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -8,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dabench.headlines import Cell, in_order, title, units
+from dabench.headlines import label as name_of
 from dabench.pictures import unpacked
 from dabench.plots.density import density
 from dabench.plots.labels import LARGE, SMALL, Label, Labels
@@ -27,6 +29,8 @@ MANY = 300
 """More marks than this are drawn as pixels."""
 MOST = 361
 """Longitudes or latitudes of a grid; further ones are not drawn."""
+WRAPPED = 88
+"""Letters in a line of the legend."""
 COLUMNS = 4
 """Maps in a row."""
 
@@ -42,32 +46,42 @@ def of_places(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
     for cell, cycle in _shown(whole):
         suffix = "" if cell[1] is None else f"{cell[1]:g}"
         yield f"map-{cell[0]}{suffix}-cycle{cycle}", maps(whole, cell, cycle)
-    points = {m: run for m, run in whole.items() if run["pictures"]["point"]}
+    points = {m: run for m, run in whole.items() if _reached(run, run["pictures"]["point"])}
     if points:
         yield "density", density(points)
 
 
 def _shown(kept: Mapping[str, Scores]) -> list[tuple[Cell, int]]:
     """Variables and cycles of all maps, in the order in which the first method has them."""
-    rows = (row for run in kept.values() for row in run["pictures"]["fields"]["maps"])
+    rows = (row for run in kept.values() for row in _maps(run))
     return list({((r["variable"], r["level"]), r["cycle"]): None for r in rows})
+
+
+def _maps(run: Scores) -> list[Mapping[str, Any]]:
+    return [row for row in run["pictures"]["fields"]["maps"] if _reached(run, row)]
+
+
+def _reached(run: Scores, shown: Mapping[str, Any] | None) -> bool:
+    """Whether a picture is of one of the run's cycles."""
+    return shown is not None and 0 <= shown["cycle"] < len(run["seconds"])
 
 
 def network(groups: Sequence[Mapping[str, Any]]) -> Figure:
     """Where each group observes; hollow what it withholds."""
     sphere = any(group.get("latitude") for group in groups)
-    head = 0.22 * len(groups) + 0.1
+    texts = [fill(_told(group), WRAPPED) for group in groups]
+    head = 0.1 + sum(0.07 + 0.15 * (1 + text.count("\n")) for text in texts)
     below, tall = (0.3, 2.95) if sphere else (0.45, 0.55)
     figure = Figure(figsize=(6.4, high := head + below + tall + 0.05))
     axes = figure.add_axes((0.08, below / high, 0.9, tall / high))
-    for i, group in enumerate(groups):
+    for i, (group, text) in enumerate(zip(groups, texts, strict=True)):
         x, y = _spots(group)
         tint = colours([BORROWED[i % len(BORROWED)]]).popitem()[1]
         size = float(np.clip(4000 / max(1, len(x)), 3, 30))
         face = "none" if group["withheld"] else tint
         marks = {"marker": MARKERS[i % 6], "facecolor": face, "edgecolor": tint, "lw": 0.8}
         many = len(x) > MANY
-        axes.scatter(x, y, size, label=_told(group), zorder=3, rasterized=many, **marks)
+        axes.scatter(x, y, size, label=text, zorder=3, rasterized=many, **marks)
     if sphere:
         axes.set(xlim=(0, 360), ylim=(-90, 90), xticks=range(0, 361, 60), yticks=range(-60, 61, 30))
         axes.xaxis.set_major_formatter("{x:.0f}°")
@@ -81,9 +95,9 @@ def network(groups: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _told(group: Mapping[str, Any]) -> str:
-    what = ", ".join(v.replace("_", " ") for v in group["variables"])
+    what = ", ".join(map(name_of, group["variables"]))
     told = f"{group['group']}: {what}; {group['places']} places, {group['values']} values a cycle"
-    return told + ", withheld for verification" * group["withheld"]
+    return "withheld for verification, " * group["withheld"] + told
 
 
 def _spots(group: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +115,8 @@ def _spots(group: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 def maps(kept: Mapping[str, Scores], cell: Cell, cycle: int) -> Figure:
     """Truth, and of each method the mean and its error, after one cycle."""
     fields = {m: found for m, run in kept.items() if (found := _field(run, cell, cycle))}
-    run, truth = next(iter(kept.values())), next(iter(fields.values()))[0]
+    first, (truth, _) = next(iter(fields.items()))
+    run = kept[first]
     limits, palette = _range(cell[0], truth)
     errors = np.concatenate([np.abs(e[np.isfinite(e)]) for _, e in fields.values()])
     bound = float(np.quantile(errors, 0.99)) if len(errors) else 0.0
@@ -188,7 +203,7 @@ def _field(run: Scores, cell: Cell, cycle: int) -> tuple[np.ndarray, np.ndarray]
     """Truth and error of the mean, north up."""
     fields = run["pictures"]["fields"]
     shape = len(fields["latitude"]), len(fields["longitude"])
-    for row in fields["maps"]:
+    for row in _maps(run):
         if ((row["variable"], row["level"]), row["cycle"]) == (cell, cycle):
             north = -1 if fields["latitude"][0] < fields["latitude"][-1] else 1
             both = (unpacked(row[kind], shape)[::north] for kind in ("truth", "error"))

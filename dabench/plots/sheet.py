@@ -5,7 +5,7 @@ and a board has forty panels. Here lines, areas and texts of all panels are one 
 inches from the lower left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator
 
 from dabench.plots.labels import LARGE, SMALL, Label, Labels, width_of
-from dabench.plots.style import FAINT, FULL_WIDTH, INK, SOFT, colours, dashes
+from dabench.plots.style import FAINT, FULL_WIDTH, INK, SOFT, Styles
 
 LEFT, RIGHT, ABOVE, BELOW, AXIS = 0.56, 0.14, 0.3, 0.3, 0.2
 """Room about a panel, and for the name of its x axis, inches."""
@@ -146,14 +146,13 @@ class Sheet:
         self.text(right, top + 0.08, unit, SMALL, side="right", colour=SOFT)
         self.text((left + right) / 2, bottom - 0.36, below, side="center")
 
-    def legend(self, methods: Sequence[str], heading: str) -> None:
-        """A heading and the lines of methods, at the top."""
+    def legend(self, styles: Styles, heading: str) -> None:
+        """A heading and named lines, at the top."""
         self.text(LEFT, self.height - 0.16, heading, LARGE, bold=True)
-        tints, patterns = colours(list(methods)), dashes(list(methods))
-        for name, (x, row) in _in_rows(methods, self.width).items():
+        for name, (x, row) in _in_rows(styles, self.width).items():
             y = self.height - 0.4 - 0.2 * row
-            dash, ends = patterns[name], np.array([[x, y], [x + 0.28, y]])
-            self.line(ends, tints[name], 2.0, dash=dash)
+            colour, dash = styles[name]
+            self.line(np.array([[x, y], [x + 0.28, y]]), colour, 2.0, dash=dash)
             self.text(x + 0.35, y - 0.045, name)
 
     def done(self) -> Figure:
@@ -167,15 +166,15 @@ class Sheet:
         return self.figure
 
 
-def head(methods: Sequence[str]) -> float:
+def head(names: Iterable[str]) -> float:
     """Room for a legend, inches."""
-    return 0.5 + 0.2 * max(row for _, row in _in_rows(methods, FULL_WIDTH).values())
+    return 0.5 + 0.2 * max((row for _, row in _in_rows(names, FULL_WIDTH).values()), default=0)
 
 
-def _in_rows(methods: Sequence[str], width: float) -> dict[str, tuple[float, int]]:
+def _in_rows(names: Iterable[str], width: float) -> dict[str, tuple[float, int]]:
     """Left end and row of each entry of a legend."""
     places, x, row = {}, LEFT, 0
-    for name in methods:
+    for name in names:
         needed = 0.35 + width_of(name)
         if x > LEFT and x + needed > width:
             x, row = LEFT, row + 1

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ OTHERS = (("#5b4b9a", "#a093dc"), ("#7f9a1f", "#b3cf52"), ("#a03030", "#e07070")
 REFERENCES = ("ensemble", "persistence", "climatology", "kalman")
 """Methods that set the scale: drawn dashed."""
 
+Styles = Mapping[str, tuple[str, Any]]
+"""Colour and dash by name."""
+
 FONT = "DejaVu Sans"
 
 THEME: dict[Any, Any] = {
@@ -56,6 +59,7 @@ THEME: dict[Any, Any] = {
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
     "text.color": INK,
+    "text.parse_math": False,  # texts come from results
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": 8,
@@ -82,6 +86,12 @@ def colours(methods: list[str]) -> dict[str, str]:
     unknown = [m for m in methods if m.split("-")[0] not in COLOURS]
     others = {m: OTHERS[i % len(OTHERS)][0] for i, m in enumerate(unknown)}
     return {m: others.get(m) or COLOURS[m.split("-")[0]][0] for m in methods}
+
+
+def styles_of(methods: list[str]) -> Styles:
+    """Colour and dash of the line of each method."""
+    tints, patterns = colours(methods), dashes(methods)
+    return {method: (tints[method], patterns[method]) for method in methods}
 
 
 def dashes(methods: list[str]) -> dict[str, Any]:
