@@ -1,7 +1,7 @@
 """One method of a board, as the pages show it: values with notes, colours, sparklines."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,7 +30,6 @@ METRICS = {
     "crps": "CRPS",
     "crps_plain": "CRPS, plain",
     "bias": "bias",
-    "acc": "ACC",
 }
 
 
@@ -56,11 +55,12 @@ COSTS = {
     "products": "Jacobian products a member, whole run",
     "seconds_a_cycle": "device seconds a cycle",
     "wall_seconds_a_cycle": "wall seconds a cycle",
-    "device_peak_bytes": "peak memory of the device, MB",
-    "device_peak_bytes_a_member": "the same a member, MB",
-    "compiled_step_bytes": "memory of a compiled step, MB",
-    "compiled_step_bytes_a_member": "memory of a compiled step a member, MB",
+    "device_peak_bytes": "peak memory of the device",
+    "device_peak_bytes_a_member": "the same a member",
+    "compiled_step_bytes": "memory of a compiled step",
+    "compiled_step_bytes_a_member": "memory of a compiled step a member",
 }
+BYTES = {"MB": 1e6, "kB": 1e3}
 MEMORY = ("device_peak_bytes_a_member", "compiled_step_bytes_a_member")
 """Of which a run knows one."""
 INNOVATIONS = {
@@ -100,9 +100,15 @@ def shade(ratio: float | None) -> str:
 
 
 class Entry:
-    """One method of a board: its runs, one a seed; numbers are medians over them."""
+    """One method of a board: its runs, one a seed; numbers are medians over them.
 
-    def __init__(self, runs: Sequence[Run]):
+    Arguments:
+        several: Whether the board has methods with several seeds.
+        memory_in: Unit out of `BYTES`.
+    """
+
+    def __init__(self, runs: Sequence[Run], *, several: bool = False, memory_in: str = "MB"):
+        self.several, self.memory_in = several, memory_in
         self.runs = sorted(runs, key=lambda run: run["seed"])
         self.method = str(self.runs[0]["method"])
 
@@ -127,7 +133,7 @@ class Entry:
     @property
     def tags(self) -> str:
         """What stands beneath its name."""
-        seeds = f"{len(self.runs)} seeds" if len(self.runs) > 1 else ""
+        seeds = f"{n} seeds" if (n := len(self.runs)) > 1 else "1 seed" * self.several
         return ", ".join(filter(None, ("reference" if self.reference else "", seeds)))
 
     @property
@@ -161,13 +167,17 @@ class Entry:
         }
         return {metric: text for metric, text in METRICS.items() if metric in known}
 
-    def value(self, cell: Cell, metric: str, region: str = "global") -> float | None:
-        """Median over the seeds, where one that diverged is worse than all others."""
-        return self.over(cell, metric, region).median
-
-    def over(self, cell: Cell, metric: str, region: str = "global") -> Spread:
-        """Median and range over the seeds."""
-        found = self._values.get(region, [])
+    def over(
+        self,
+        cell: Cell,
+        metric: str,
+        region: str = "global",
+        seeds: Container[int] | None = None,
+    ) -> Spread:
+        """Median and range over the seeds (default all), of which one that diverged is worse than
+        all others."""
+        pairs = zip(self.seeds, self._values.get(region, []), strict=False)
+        found = (values for seed, values in pairs if seeds is None or seed in seeds)
         return over_seeds(v.get((*cell, metric), {}).get("value") for v in found)
 
     def shown(self, cell: Cell, metric: str) -> Value:
@@ -189,10 +199,10 @@ class Entry:
         return _median(found)
 
     def cost(self, name: str) -> Value:
-        """In the units of `COSTS`."""
-        scale = 1e-6 if "_bytes" in name else 1.0
+        """In the units of `costs_in`."""
+        scale = BYTES[self.memory_in] if "_bytes" in name else 1.0
         found = (run["cost"].get(name) for run in self.runs)
-        return _median(None if v is None else scale * v for v in found)
+        return _median(None if v is None else v / scale for v in found)
 
     @property
     def memory(self) -> Value:
@@ -232,7 +242,8 @@ class Entry:
             ends = (_median(f.get(k) for f in found).text for k in ("mean", "min"))
             rows.append((DIAGNOSTICS.get(name, name), *ends))
         known = [n for n in COSTS if any(run["cost"].get(n) is not None for run in self.runs)]
-        return rows + [(COSTS[name], self.cost(name).text, "") for name in known]
+        names = costs_in(self.memory_in)
+        return rows + [(names[name], self.cost(name).text, "") for name in known]
 
     @property
     def innovations(self) -> list[dict[str, Any]]:
@@ -289,10 +300,25 @@ def _fits(seen: Mapping[str, Any] | None, names: Iterable[str]) -> list[dict[str
         {
             "group": ", ".join(filter(None, (row["group"], row.get("stage")))),
             "what": title(row["variable"], row["level"]),
-            "numbers": {name: number(row.get(name)) for name in names},
+            "numbers": {n: _told(row.get(n)) for n in names},
         }
         for row in (seen["groups"] if seen else [])
     ]
+
+
+def _told(value: float | None) -> str:
+    return str(value) if isinstance(value, int) else number(value)
+
+
+def costs_in(memory: str) -> dict[str, str]:
+    """`COSTS` with the unit of memory."""
+    return {name: f"{text}, {memory}" * ("_bytes" in name) or text for name, text in COSTS.items()}
+
+
+def memory_unit(runs: Iterable[Run]) -> str:
+    """kB where no run knows of a step that takes a tenth of a megabyte a member."""
+    found = [run["cost"].get(name) or 0.0 for run in runs for name in MEMORY]
+    return "MB" if max(found, default=0.0) >= 1e5 or not any(found) else "kB"
 
 
 def _median(found: Iterable[float | None]) -> Value:

@@ -10,17 +10,19 @@ import shutil
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from dabench import __version__, library, metrics, yamlfile
-from dabench.entry import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
+from dabench import __version__, metrics
+from dabench.entry import BRIEFLY, CLASSES, COSTS, INNOVATIONS, METRICS, STEPS, WITHHELD
 from dabench.errors import UserError
 from dabench.folder import lock
 from dabench.headlines import number, title
+from dabench.origin import origin
 from dabench.pages import Board, boards, methods
 from dabench.plots import draw_scores
 from dabench.results import content, find
@@ -121,8 +123,8 @@ def _write(shown: list[Board], part: Path, out: Path, each: Each) -> None:
     pages = _environment()
     for method, found in methods(shown).items():
         path = part / "methods" / f"{found[0][1].slug}.html"
-        about = _about(method)
-        _page(pages, "method.html", path, method=method, found=found, about=about, root="../")
+        rows = [(board, entry, origin(entry.first)) for board, entry in found]
+        _page(pages, "method.html", path, method=method, found=rows, root="../")
     front = {"boards": shown, "sections": Markup(sections), "root": ""}
     _page(pages, "index.html", part / "index.html", **front)
 
@@ -138,13 +140,6 @@ def _board(board: Board, folder: Path, earlier: Path) -> str:
         path = folder / "rows" / f"{entry.slug}.html"
         _page(pages, "row.html", path, board=board, entry=entry, root="../../")
     return pages.get_template("board.html").render(board=board, root="")
-
-
-def _about(method: str) -> str:
-    """The reference in the file of a method, where this dabench has one."""
-    file = library.names("baselines").get(method)
-    data = yamlfile.read(file).data if file else None
-    return str(data.get("reference", "")) if isinstance(data, dict) else ""
 
 
 @cache
@@ -166,9 +161,17 @@ def _environment() -> Environment:
         "withheld_names": WITHHELD,
         "diagnostic_names": BRIEFLY,
         "cost_names": COSTS,
+        "steps": list(zip(CLASSES, STEPS, strict=False)),
     }
-    pages.filters["number"] = number
+    pages.filters |= {"number": number, "code": _code}
     return pages
+
+
+def _code(text: str) -> Markup:
+    """Text in which names stand in backticks."""
+    odd = (Markup("<code>{}</code>").format(part) for part in text.split("`")[1::2])
+    even = map(escape, text.split("`")[::2])
+    return Markup("").join(part for pair in zip_longest(even, odd, fillvalue="") for part in pair)
 
 
 def _page(pages: Environment, template: str, path: Path, **content: Any) -> None:

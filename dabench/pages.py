@@ -1,6 +1,7 @@
 """What the pages of the leaderboard show: rows, cells, sparklines; from runs to plain values."""
 
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from importlib import import_module
@@ -9,9 +10,20 @@ from typing import Any
 import numpy as np
 
 from dabench import library
-from dabench.compare import compare
-from dabench.entry import ALWAYS, METRICS, Entry, Run, Value, shade, words
-from dabench.errors import UserError
+from dabench.absent import absent
+from dabench.compare import compare_all
+from dabench.entry import (
+    ALWAYS,
+    METRICS,
+    Entry,
+    Run,
+    Value,
+    costs_in,
+    memory_unit,
+    shade,
+    words,
+)
+from dabench.errors import Caution, UserError
 from dabench.headlines import (
     REFERENCE,
     Cell,
@@ -26,6 +38,12 @@ from dabench.results import problem, settings_digest
 from dabench.scenario import load_scenario
 from dabench.systems import DIGESTS as SYSTEM_DIGESTS
 
+MARKS = {"better": "*", "worse": "*", "same": ""}
+"""Of ratios by verdict; ? where there is too little to tell."""
+
+SEVERAL = ("commit", "created", "device", "processor", "packages")
+"""Of which each seed has its own."""
+
 
 class Board:
     """All methods on one problem."""
@@ -34,9 +52,11 @@ class Board:
         self.slug, self.runs = slug, list(runs)
         self.first = self.runs[0]
         by_method = {m: _alike(runs, m) for m in {r["method"] for r in runs}}
-        self.entries = [Entry(by_method[m]) for m in in_order(by_method)]
+        several = any(len(own) > 1 for own in by_method.values())
+        self.memory_in = memory_unit(self.runs)
+        shown = {"several": several, "memory_in": self.memory_in}
+        self.entries = [Entry(by_method[m], **shown) for m in in_order(by_method)]
         self.cells = headlines(self.first["variables"])
-        self._tested: dict[str, dict[tuple, str]] = {}
         self.reference = next((e for e in self.entries if e.method == REFERENCE), None)
 
     @property
@@ -67,10 +87,11 @@ class Board:
         return Value(label(*cell), note=title(*cell), tint=unit)
 
     def ratio(self, entry: Entry, cell: Cell, metric: str, region: str = "global") -> float | None:
-        """To the unconditional ensemble."""
+        """To the unconditional ensemble, over the seeds that both have."""
         if self.reference is None:
             return None
-        ours, theirs = (e.value(cell, metric, region) for e in (entry, self.reference))
+        both, pair = {*entry.seeds} & {*self.reference.seeds}, (entry, self.reference)
+        ours, theirs = (e.over(cell, metric, region, both).median for e in pair)
         return ours / theirs if ours is not None and theirs else None
 
     def mean_ratio(self, entry: Entry) -> Value:
@@ -101,25 +122,24 @@ class Board:
 
     def _ratio(self, entry: Entry, cell: Cell, metric: str, region: str) -> Value:
         ratio = self.ratio(entry, cell, metric, region)
-        sure = self._verdicts(entry).get((*cell, metric), "") if region == "global" else ""
-        mark = "*" if sure in ("better", "worse") else ""
+        verdict = self._verdicts.get((entry.method, *cell, metric), "")
+        mark = MARKS.get(verdict, "?") if region == "global" and ratio is not None else ""
         return Value(number(ratio, 2) + mark, ratio, tint=shade(ratio))
 
-    def _verdicts(self, entry: Entry) -> dict[tuple, str]:
-        """Paired tests against the unconditional ensemble, by (variable, level, metric)."""
-        if entry.method not in self._tested:
-            self._tested[entry.method] = self._test(entry)
-        return self._tested[entry.method]
+    @cached_property
+    def _verdicts(self) -> dict[tuple, str]:
+        """Paired tests against the unconditional ensemble, by (method, variable, level, metric).
 
-    def _test(self, entry: Entry) -> dict[tuple, str]:
-        if self.reference is None:
-            return {}
+        They allow for each other, all methods' of them.
+        """
+        runs = [run for entry in self.entries for run in entry.runs]
         try:
-            table = compare(entry.runs, self.reference.runs)
-        except UserError:  # no seed in common
+            with warnings.catch_warnings(action="ignore", category=Caution):
+                table = compare_all(runs, all_cells=True)
+        except UserError:  # nothing to hold to, or no seed in common
             return {}
         return {
-            (row["variable"], _level(row["level"]), row["metric"]): row["verdict"]
+            (row["method"], row["variable"], _level(row["level"]), row["metric"]): row["verdict"]
             for row in table.to_dict("records")
         }
 
@@ -134,8 +154,16 @@ class Board:
         return {
             m: text
             for m, text in METRICS.items()
-            if any(e.value(cell, m) is not None for e in self.entries)
+            if any(e.over(cell, m).median is not None for e in self.entries)
         }
+
+    def absent(self, figure: str) -> str:
+        """Which methods a figure, or the column of a metric, does not show, and why."""
+        return absent(self.entries, figure, self.cells[0])
+
+    @property
+    def cost_names(self) -> dict[str, str]:
+        return costs_in(self.memory_in)
 
     def problem(self) -> dict[str, str]:
         """The scenario in words, for a list of terms."""
@@ -185,21 +213,27 @@ class Board:
 
     def provenance(self, entry: Entry) -> dict[str, str]:
         """Where a row comes from, for a list of terms."""
-        run, made = entry.first, entry.first["provenance"]
+        run, made = entry.first, {key: _of_seeds(entry, key) for key in SEVERAL}
         shown = {
             "filter": run["filter"],
             "settings": words(run["settings"]),
             "members": run["members"],
             "seeds": ", ".join(str(r["seed"]) for r in entry.runs),
             "status": ", ".join(dict.fromkeys(r["status"] for r in entry.runs)),
-            "commit": made.get("commit"),
-            "made": made.get("created"),
-            "device": made.get("device"),
-            "processor": made.get("processor"),
-            "packages": words(made.get("packages")),
+            "commit": made["commit"],
+            "made": made["created"],
+            "device": made["device"],
+            "processor": made["processor"],
+            "packages": made["packages"],
             "settings' digest": str(run["digest"])[:16],
         }
         return {term: str(text)[:2000] for term, text in shown.items() if text not in (None, "")}
+
+
+def _of_seeds(entry: Entry, key: str) -> str:
+    """What the provenances of all seeds say, each text once."""
+    texts = dict.fromkeys(words(run["provenance"].get(key)) for run in entry.runs)
+    return "; ".join(text or "not known" for text in texts) if any(texts) else ""
 
 
 def _alike(runs: Sequence[Run], method: str) -> list[Run]:

@@ -7,6 +7,7 @@ import pytest
 from mock_run import SPHERE
 
 from dabench import leaderboard, results
+from dabench.systems.base import Channel, Layout
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.base")
@@ -14,6 +15,20 @@ axe = pytest.importorskip("axe_playwright_python.base")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 WIDTHS = (360, 800, 1600)
+HEIGHTS = (100.0, 250.0, 500.0, 700.0, 850.0, 1000.0)
+LEVELS = Layout(
+    (Channel("2m_temperature", "K"), *(Channel("temperature", "K", level) for level in HEIGHTS)),
+    SPHERE.coords,
+    frames=2,
+)
+RUNS = (
+    ("ensemble", 0, 2.0),
+    ("fa_apf", 0, 0.5),
+    ("fa_apf", 1, 0.6),
+    ("enkf", 0, 300.0),
+    ("persistence", 0, 2.6),
+    ("climatology", 0, 2.2),
+)
 KINDS = (
     "index.html",
     "mock-noise/index.html",
@@ -25,13 +40,13 @@ KINDS = (
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Two methods with several seeds and one that diverged, beside the unconditional ensemble."""
+    """Methods with several seeds and one that diverged, beside references; six levels."""
     home = tmp_path_factory.mktemp("browser")
-    for method, seed, error in [("ensemble", 0, 2), ("fa_apf", 0, 0.5), ("fa_apf", 1, 0.6)]:
-        rec = mock_run.record(SPHERE, error=error, seed=seed)
-        mock_run.write(home / f"runs/{method}/seed{seed}", rec=rec, method=method, seed=seed)
+    for method, seed, error in RUNS:
+        rec = mock_run.record(LEVELS, error=error, seed=seed)
+        mock_run.write(home / f"runs/{method}/seed{seed}", LEVELS, rec, method=method, seed=seed)
     bad = {"method": "bad", "status": "diverged at cycle 7"}
-    mock_run.write(home / "runs/bad/seed0", **bad)
+    mock_run.write(home / "runs/bad/seed0", LEVELS, **bad)
     results.add(sorted(home.glob("runs/*/seed*")), home / "results")
     leaderboard.build([home / "results"], home / "site")
     return home / "site"
@@ -81,7 +96,7 @@ EAGER = """async () => {
 
 def test_every_page_loads_from_disk_with_the_network_cut_and_says_nothing(site, browser):
     pages = sorted(site.rglob("*.html"))
-    assert len(pages) == 1 + 2 + 3 + 3  # front; board and diagnostics; rows; methods
+    assert len(pages) == 1 + 2 + 6 + 6  # front; board and diagnostics; rows; methods
     for path in pages:
         with Opened(browser, path.as_uri()) as opened:
             assert not opened.said, path
@@ -116,10 +131,11 @@ def test_tables_sort_and_filter_rows_open_and_the_theme_stays(site, browser):
         names = page.locator("table.overview tbody tr:visible th a")
         ratio = page.locator("table.overview thead button", has_text="ratio")
         ratio.click()
-        assert names.all_inner_texts() == ["fa_apf", "ensemble", "bad"]  # no number: last
+        rising = ["fa_apf", "ensemble", "climatology", "persistence", "enkf"]
+        assert names.all_inner_texts() == [*rising, "bad"]  # no number: last
         assert page.locator("th[aria-sort=ascending]").count() == 1
         ratio.press("Enter")  # by keyboard
-        assert names.all_inner_texts() == ["ensemble", "fa_apf", "bad"]
+        assert names.all_inner_texts() == [*rising[::-1], "bad"]
         page.get_by_label("filter methods").fill("fa")
         assert names.all_inner_texts() == ["fa_apf"]
         assert page.locator("tr:not([hidden]) td.r").first.is_visible()
@@ -134,6 +150,32 @@ def test_tables_sort_and_filter_rows_open_and_the_theme_stays(site, browser):
         page.wait_for_url("**/mock-noise/rows/fa_apf.html")
         assert page.locator("h1").inner_text() == "fa_apf"
         assert not opened.said
+
+
+def test_small_negative_numbers_sort_as_numbers_and_dates_as_texts(site, browser):
+    script = "([a, b]) => { const row = (t) => { const r = document.createElement('tr');"
+    script += (
+        " r.insertCell().textContent = t; return r; }; return compare(row(a), row(b), 0, 1); }"
+    )
+    with Opened(browser, (site / "index.html").as_uri()) as opened:
+
+        def order(*texts):
+            return opened.page.evaluate(script, texts)
+
+        assert order("−7.16e−05", "−0.012") > 0
+        assert order("−7.16e−05", "2.00e−06") < 0
+        assert order("2026-11-24 09:30", "2026-11-25 08:00") < 0
+        assert order("2026-11-24 09:30", "2026-11-24 10:30") < 0
+        assert order("10m u-wind", "2m temperature") > 0
+        assert order("–", "3") > 0
+
+
+def test_marked_ratios_of_three_digits_are_whole_on_a_telephone(site, browser):
+    with Opened(browser, (site / "index.html").as_uri(), 360) as opened:
+        cells = opened.page.locator(".scorecard td")
+        assert any(text.endswith("?") and len(text) >= 4 for text in cells.all_inner_texts())
+        wide = "(all) => all.every((c) => c.scrollWidth <= c.clientWidth + 1)"
+        assert cells.evaluate_all(wide)
 
 
 def test_figures_follow_the_theme_of_the_page(site, browser):

@@ -28,7 +28,7 @@ function themes() {
 function key(row, column) {
   const node = row.cells[column].querySelector(".pill") || row.cells[column];
   const text = (node.firstChild && node.firstChild.textContent.trim()) || "";
-  const value = parseFloat(text.replace("\u2212", "-"));
+  const value = text ? Number(text.replaceAll("\u2212", "-")) : NaN;
   return row.cells[column].tagName === "TD" && Number.isFinite(value) ? value : null;
 }
 
