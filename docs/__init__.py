@@ -1,5 +1,5 @@
 """The documentation, and what keeps it true: its blocks are run, its outputs are made.
 
 python -m docs.refresh          # all outputs, figures and the command line's reference, anew
-sphinx-build -W -n docs site/docs
+sphinx-build -W -n docs build/docs
 """
