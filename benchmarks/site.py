@@ -37,7 +37,7 @@ def many(folder: Path, boards: int) -> None:
             run = copy.deepcopy(known[j % len(known)])
             run |= {"method": method, "filter": method}
             run["scenario"] |= {"name": f"scenario_{i:02}", "digest": str(i)}
-            file = folder / run["scenario"]["name"] / f"{method}.json"
+            file = folder / results.place(run)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(results.content([run]))
 

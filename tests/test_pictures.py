@@ -118,4 +118,4 @@ def test_withheld_stations_are_on_the_map_and_their_fit_on_the_diagnostics_page(
     assert "Fit to withheld observations" in page
     assert "last, analysis" in page
     assert "0.300" in page  # rms departure
-    assert "withheld for verification" in (board / "network.svg").read_text()
+    assert "withheld for verification, last" in (board / "network.svg").read_text()
