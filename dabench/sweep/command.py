@@ -7,7 +7,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dabench.errors import UserError
+from dabench.run import Experiment
+from dabench.score import MEANS, ROOTS
 from dabench.sweep import execute, report, spec
+
+SCORED = (*MEANS, *ROOTS, *(f"{name}_root_first" for name in ROOTS), "spread_skill")
+"""Metrics of a headline, see `score.headline`."""
 
 
 def sweep(
@@ -35,6 +40,7 @@ def sweep(
     found = spec.points(wanted)
     for point in found:
         point.job(home)
+    check_target(wanted.score, found[0].job(home).experiment)
     if dry_run:
         console.print(f"{len(found)} runs, all sound, in {home / 'runs'}", soft_wrap=True)
         return []
@@ -46,6 +52,21 @@ def sweep(
         lines = [f"  {r['digest']} {r['method']} {r['status']}: {r['reason']}" for r in bad[:8]]
         raise UserError(f"{len(bad)} of {len(rows)} runs have no score:\n" + "\n".join(lines))
     return files
+
+
+def check_target(target: spec.Target, experiment: Experiment) -> None:
+    """UserError where the score that is asked for is none that a run has."""
+    if target.metric not in SCORED:
+        known = ", ".join(SCORED)
+        raise UserError(f"score.metric: {target.metric} is not one of {known}")
+    if target.variable is None:
+        return
+    cells = [(c.name, c.level) for c in experiment.system.layout.channels]
+    if (target.variable, target.level) not in [*cells, ("all", None)]:
+        known = ", ".join(name if p is None else f"{name} at level {p:g}" for name, p in cells)
+        raise UserError(
+            f"score: there is no {target.variable} at level {target.level}; there are {known}"
+        )
 
 
 def _watched(results: Any, total: int, name: str, console: Console) -> list[dict[str, Any]]:

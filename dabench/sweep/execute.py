@@ -1,5 +1,6 @@
 """The points of a sweep on Dask workers: finished ones are skipped, others go on."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +24,9 @@ def run_point(point: dict[str, Any], out: str, target: dict[str, Any]) -> dict[s
     try:
         job = spec.job(Path(out))
         status = job.run(False, None, Console(quiet=True))
+        value = score(current_scores(job.folder), Target.model_validate(target))
     except UserError as e:
         return row | {"status": "refused", "reason": str(e), "folder": None, "score": None}
-    value = score(current_scores(job.folder), Target.model_validate(target))
     folder = job.folder.relative_to(out).as_posix()
     return row | {"status": status, "reason": "", "folder": folder, "score": value}
 
@@ -57,16 +58,36 @@ def client(scheduler: str | None, cluster: str | None, workers: int, options: st
     except ImportError:
         raise UserError("sweep: needs Dask; `pip install 'dabench[sweep]'` brings it") from None
     if scheduler:
-        with Client(scheduler) as found:
+        with _connected(Client, scheduler) as found:
             yield found
         return
     if cluster:
-        made: Any = batch_cluster(cluster, json.loads(options or "{}"))
+        made: Any = batch_cluster(cluster, _parsed(options))
         made.scale(jobs=workers)
     else:
         made = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
     with made, Client(made) as found:
         yield found
+
+
+def _connected(client: Any, scheduler: str) -> Any:
+    try:
+        return client(scheduler)
+    except (OSError, ValueError) as e:  # also what waits for too long
+        raise UserError(
+            f"--scheduler {scheduler}: {e}; give the address that `dask scheduler` prints, such as "
+            "tcp://node1:8786"
+        ) from None
+
+
+def _parsed(options: str) -> dict[str, Any]:
+    try:
+        found = json.loads(options or "{}")
+    except ValueError as e:
+        raise UserError(f"--options {options}: is not JSON ({e})") from None
+    if not isinstance(found, dict):
+        raise UserError(f"--options {options}: give an object of names and values")
+    return found
 
 
 def batch_cluster(kind: str, options: dict[str, Any]) -> Any:
@@ -88,10 +109,11 @@ def execute(
     from distributed import as_completed
 
     place, wanted = str(out.absolute()), target.model_dump(mode="json")
-    futures = {
-        found.submit(run_point, p.plain(), place, wanted, key=f"run-{p.digest}", retries=retries): p
-        for p in points
-    }
+    what = hashlib.sha256(json.dumps([place, wanted]).encode()).hexdigest()[:12]
+    futures = {}
+    for p in points:
+        key = f"run-{p.digest}-{what}"  # sweeps on one scheduler share what has the same key
+        futures[found.submit(run_point, p.plain(), place, wanted, key=key, retries=retries)] = p
     for future in as_completed(futures):
         point = futures[future]
         if future.status == "finished":

@@ -136,6 +136,8 @@ def load(path: Path) -> Sweep:
     problems = problems or _wrong_settings(document)
     if sweep is None or problems:
         raise report(document, problems)
+    if Path(sweep.scenario).is_file():  # a worker may be elsewhere
+        return sweep.model_copy(update={"scenario": str(Path(sweep.scenario).absolute())})
     return sweep
 
 

@@ -14,6 +14,11 @@ from dabench.tune import period, trials
 from dabench.tune.objective import METRICS
 from dabench.tune.trials import LOG, Log, Trial
 
+EXAMPLE = "--set rtps=0.1..0.9, --set members=16,32"
+UNTUNED = "; not tuned here"
+BEST = ", and the best of those tried here, see tuned"
+"""What the reference of a baseline says before and after a search that changes none of it."""
+
 
 def tune(
     scenario: str,
@@ -44,6 +49,8 @@ def tune(
     """
     if metric not in METRICS:
         raise UserError(f"--metric {metric}: is not one of {', '.join(METRICS)}")
+    if not changes:
+        raise UserError(f"--set: say what to try, such as {EXAMPLE}; may be repeated")
     problem = load_scenario(scenario)
     when = period.values(problem, seed=seed, cycles=cycles, offset=offset, start=start)
     period.check_apart(problem, when)
@@ -71,6 +78,8 @@ def _content(
         _put(content, name, value)
     if winner.settings:
         content["reference"] = "Found by `dabench tune`, see tuned"
+    elif "reference" in content:
+        content["reference"] = content["reference"].replace(UNTUNED, BEST)
     ours = {name.partition(".")[2]: value for name, value in about["period"].items()}
     content["tuned"] = {
         "metric": f"{about['metric']} over climatological standard deviation, all variables",

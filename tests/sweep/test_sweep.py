@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from rich.console import Console
 
-from dabench import archive
+from dabench import archive, score
 from dabench.errors import UserError
-from dabench.sweep import spec
+from dabench.sweep import command, execute, spec
 from dabench.sweep.command import sweep
 
 QUIET = Console(quiet=True)
@@ -73,6 +75,65 @@ def test_settings_that_are_none_are_refused_before_anything_runs(write, tmp_path
         with pytest.raises(UserError):
             sweep(path, tmp_path / "out", console=QUIET)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("{metric: rsme}", "rsme is not one of .*rmse"),
+        ("{variable: temprature}", "no temprature at level None; there are state"),
+    ],
+)
+def test_scores_that_no_run_has_are_refused_before_anything_runs(target, message, write, tmp_path):
+    path = write(GRID.replace("{metric: rmse}", target))
+    with pytest.raises(UserError, match=message):
+        sweep(path, tmp_path / "out", console=QUIET, dry_run=True)
+
+
+def test_the_metrics_of_a_target_are_those_of_scores():
+    values = xr.DataArray(np.ones((1, 8)), dims=("region", "cycle"))
+    series = xr.Dataset(dict.fromkeys((*score.MEANS, *score.ROOTS.values()), values))
+    assert set(score.headline(series, 3)) == set(command.SCORED)
+
+
+def test_a_sweep_knows_its_scenario_from_elsewhere(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "scenarios/linear_gaussian.yaml").read_text()
+    (tmp_path / "own.yaml").write_text(text)
+    path = write(GRID.replace("scenario: linear_gaussian", "scenario: own.yaml"))
+    assert spec.load(path).scenario == str(tmp_path / "own.yaml")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cluster": "slurm", "options": "{queue: x"}, "is not JSON"),
+        ({"cluster": "slurm", "options": "[1]"}, "give an object"),
+        ({"scheduler": "nonsense"}, "--scheduler nonsense: .*tcp://"),
+    ],
+)
+def test_mistakes_about_workers_are_told(given, message):
+    pytest.importorskip("distributed")
+    given = {"scheduler": None, "cluster": None, "options": ""} | given
+    with pytest.raises(UserError, match=message), execute.client(workers=1, **given):
+        pass
+
+
+def test_sweeps_of_one_scheduler_get_results_of_their_own(tmp_path):
+    pytest.importorskip("distributed")
+    keys = []
+
+    class Scheduler:
+        def submit(self, f, *arguments, key, retries):
+            keys.append(key)
+            raise StopIteration
+
+    point = spec.Point(scenario="linear_gaussian", method="letkf", values={})
+    for out, metric in (("a", "rmse"), ("a", "rmse"), ("b", "rmse"), ("a", "crps")):
+        target = spec.Target(metric=metric)
+        with pytest.raises(RuntimeError):
+            next(execute.execute(Scheduler(), [point], tmp_path / out, target, 0))
+    assert len(set(keys)) == 3
 
 
 def test_a_sweep_on_a_local_cluster_runs_everything_once(write, tmp_path):

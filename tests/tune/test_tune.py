@@ -49,6 +49,22 @@ def test_the_baseline_holds_the_best_trial_and_all_that_were_made(here):
         assert any(v == pytest.approx(rmse / std, rel=1e-4) for v in by.values())
 
 
+def test_a_search_of_nothing_is_refused(here):
+    with pytest.raises(UserError, match=r"--set: say what to try, such as --set rtps=0\.1"):
+        go(changes=[])
+    assert not Path("runs").exists()
+
+
+def test_a_baseline_that_wins_is_tuned_now(here):
+    folder = Path("baselines/linear_gaussian")
+    folder.mkdir(parents=True)
+    text = "members: 1\nfilter: {name: oi, variance_scale: 0.1}\n"
+    (folder / "oi.yaml").write_text(text + "reference: As on lorenz96; not tuned here\n")
+    go(changes=["variance_scale=0.1"])  # the same; of equals the baseline wins
+    reference = load_baseline("oi", "linear_gaussian").reference
+    assert reference == "As on lorenz96, and the best of those tried here, see tuned"
+
+
 def test_a_search_that_was_stopped_makes_no_trial_twice(here, monkeypatch):
     def stop(text: str) -> None:
         if text.startswith("2/4"):
