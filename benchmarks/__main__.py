@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(names: Any, quick: bool, rounds: int, file: Path) -> list[str]:
-    """Run, print, and keep what is known in the file after every comparison; returns failures."""
+    """Run, print, and keep what is known in the file after every row; returns failures."""
     from benchmarks.floor import machine
     from dabench.process import set_up_jax
 
@@ -58,11 +58,13 @@ def measure(names: Any, quick: bool, rounds: int, file: Path) -> list[str]:
     for name in names:
         rows: list[Row] = []
         try:
-            rows.extend(import_module(f"benchmarks.{name}").run(quick, rounds))
+            for row in import_module(f"benchmarks.{name}").run(quick, rounds):
+                rows.append(row)
+                found["rows"].append(row.plain())
+                file.write_text(json.dumps(found, indent=1))
         except Exception as e:  # one comparison must not cost the others
             console.print_exception()
             found["failed"].append(f"{name}: {type(e).__name__}: {e}")
-        found["rows"] += [row.plain() for row in rows]
         file.write_text(json.dumps(found, indent=1))
         console.print(table(name, rows))
     console.print(f"results   {file}", *found["failed"], sep="\n", markup=False)

@@ -2,11 +2,12 @@
 
 Forward, VJP, JVP and a guided step in each precision: achieved FLOP/s (counted with exact sparsity)
 over those of a large matrix product, members a second, memory, and the hours that the paper's
-experiment would take.
+experiment would take; then more and more members at once, until memory is exhausted.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +15,19 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array
 
-from benchmarks.race import Row, race, temporary_bytes
+from benchmarks.race import Row, race
+from dabench.footprint import used_by
 from dabench.guidance import Guidance, Guide, posterior_mean
+from dabench.memory import EXHAUSTED
 from dabench.observe import Network as Observations
 from dabench.scenario import load_scenario
 from dabench.systems.gencast import official, parameters
 from dabench.systems.gencast.checkpoint import Checkpoint, Config, DenoiserConfig, TransformerConfig
 from dabench.systems.gencast.model import GenCast
+from dabench.systems.gencast.network import Network
 from dabench.systems.gencast.normalise import Statistics
 
-SIDE = 8192
+SIDE, MOST = 8192, 64
 SIGMA, SECONDS = 1.0, 1546344000.0
 MEMBERS, CYCLES, LEVELS, CORRECTORS = 256, 30, 40, 2
 PRECISIONS = ("highest", "tensorfloat32", "bfloat16")
@@ -46,8 +50,12 @@ SIZES = {
     "mesh 5, 16 hops": Size(5, 16, 2.38e12),
     "mesh 5, 32 hops": Size(5, 32, 3.08e12),
 }
-PASSES = {"forward": 1, "VJP": 2, "JVP": 2}
-"""Forward passes that the arithmetic of each is worth; derivatives in the weights are not made."""
+GUIDE = Guide()
+PASSES = {"forward": 1, "VJP": 2, "JVP": 2, "guided": 1 + GUIDE.products}
+"""Forward passes that the arithmetic of each is worth; derivatives in the weights are not made.
+
+`posterior_mean` linearises once and multiplies with Jᵀ twice in each of two BiCGStab iterations.
+"""
 
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:
@@ -78,27 +86,65 @@ def one_degree(config: Config, precision: str, spacing: float = 1.0) -> GenCast:
 
 def measure(
     name: str, model: GenCast, network: Observations, flops: float, rounds: int
-) -> list[Row]:
-    """One member at a time; the ratio is to the forward pass."""
-    x = jnp.zeros((1, model.layout.size), jnp.float32)
-    known = jax.jit(model.condition)(x, jnp.asarray(SECONDS))
-    z = jax.vmap(model.noise)(jax.random.split(jax.random.key(1), 1))
-    given = Guidance(network, jnp.zeros(network.size, jnp.float32), Guide())
-    arguments = (jnp.float32(SIGMA), z, known, x)
-    compiled, notes, ceiling = {}, {}, product(model.network.precision, rounds)
-    for what, f in functions(model, given).items():
-        step, used = temporary_bytes(f, *arguments)
-        compiled[what] = lambda step=step: step(*arguments)
-        notes[what] = {"GiB": round(used / 2**30, 2)}
-    rows = race(name, compiled, rounds, notes)
+) -> Iterator[Row]:
+    """One member at a time, the ratio being to the forward pass; then 2, 4, .. at once."""
+    steps = functions(model, network)
+    ceiling, one = product(model.network, rounds), arguments(model, 1)
+    compiled = {what: step for what, f in steps.items() if (step := fitting(f, one))}
+    notes = {what: {"GiB": gibibytes(step)} for what, step in compiled.items()}
+    candidates = {what: partial(step, *one) for what, step in compiled.items()}
+    rows = race(name, candidates, rounds, notes) if candidates else []
     for row in rows:
         _annotate(row, flops, ceiling)
-    rows[-1].notes.update(experiment(rows[0].seconds, rows[-1].seconds))
-    return rows
+    if "guided" in compiled:
+        rows[-1].notes.update(experiment(rows[0].seconds, rows[-1].seconds))
+    yield from rows
+    for what in ("forward", "guided"):
+        yield from at_once(name, what, steps[what], model, rounds)
 
 
-def functions(model: GenCast, given: Guidance) -> dict[str, Function]:
+def at_once(name: str, what: str, f: Function, model: GenCast, rounds: int) -> Iterator[Row]:
+    """2, 4, .. members in one call, up to the first number that memory does not hold."""
+    members = 2
+    while members <= MOST:
+        given = arguments(model, members)
+        if (step := fitting(f, given)) is None:
+            return
+        notes = {what: {"members": members, "GiB": gibibytes(step)}}
+        (row,) = race(f"{name}, {members} at once", {what: partial(step, *given)}, rounds, notes)
+        row.notes["members/s"] = round(members / row.seconds, 3)
+        yield row
+        members *= 2
+
+
+def arguments(model: GenCast, members: int) -> tuple[Array, ...]:
+    """(sigma, z, condition, x)."""
+    x = jnp.zeros((members, model.layout.size), jnp.float32)
+    known = jax.jit(model.condition)(x, jnp.asarray(SECONDS))
+    z = jax.vmap(model.noise)(jax.random.split(jax.random.key(1), members))
+    return jnp.float32(SIGMA), z, known, x
+
+
+def fitting(f: Function, given: tuple[Array, ...]) -> Any:
+    """f compiled and called once; None where memory does not hold it."""
+    try:
+        step = jax.jit(f).lower(*given).compile()
+        jax.block_until_ready(step(*given))
+    except jax.errors.JaxRuntimeError as e:
+        if any(text in str(e) for text in EXHAUSTED):
+            return None
+        raise
+    return step
+
+
+def gibibytes(step: Any) -> float:
+    """Of a compiled step's arguments, results and temporaries."""
+    return round(used_by(step, None, None).get("compiled_step_bytes", 0) / 2**30, 2)
+
+
+def functions(model: GenCast, network: Observations) -> dict[str, Function]:
     """Of (sigma, z, condition, x): D, its products with z, and the paper's guided evaluation."""
+    given = Guidance(network, jnp.zeros(network.size, jnp.float32), GUIDE)
 
     def forward(sigma: Array, z: Array, known: Array, x: Array) -> Array:
         return model.denoiser(sigma)(z, known)
@@ -116,21 +162,18 @@ def functions(model: GenCast, given: Guidance) -> dict[str, Function]:
     return {"forward": forward, "VJP": vjp, "JVP": jvp, "guided": guided}
 
 
-def product(precision: str, rounds: int) -> float:
-    """FLOP/s of a large float32 matrix product in a precision."""
-    square = jnp.ones((SIDE, SIDE), jnp.float32)
-    with jax.default_matmul_precision(precision):
+def product(network: Network, rounds: int) -> float:
+    """FLOP/s of a large matrix product of a network's operands, in its precision."""
+    square = jnp.ones((SIDE, SIDE), jnp.bfloat16 if network.half else jnp.float32)
+    with jax.default_matmul_precision(network.precision):
         multiply = jax.jit(lambda a: a @ a).lower(square).compile()
     (row,) = race("ceiling", {"matmul": lambda: multiply(square)}, rounds)
     return 2 * SIDE**3 / row.seconds
 
 
 def _annotate(row: Row, flops: float, ceiling: float) -> None:
-    stats = jax.local_devices()[0].memory_stats() or {}
-    row.notes["peak GiB"] = round(stats.get("peak_bytes_in_use", 0) / 2**30, 1)
-    if row.candidate in PASSES:
-        rate = PASSES[row.candidate] * flops / row.seconds
-        row.notes.update({"TFLOP/s": rate / 1e12, "of matmul": f"{rate / ceiling:.0%}"})
+    rate = PASSES[row.candidate] * flops / row.seconds
+    row.notes.update({"TFLOP/s": rate / 1e12, "of matmul": f"{rate / ceiling:.0%}"})
     row.notes["members/s"] = round(1 / row.seconds, 3)
 
 
