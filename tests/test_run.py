@@ -13,7 +13,9 @@ from toy import toys  # noqa: F401
 
 from dabench import archive, estimate
 from dabench import run as running
+from dabench.cycle import compile_step
 from dabench.errors import UserError
+from dabench.observe import stream
 
 pytestmark = pytest.mark.usefixtures("toys")
 
@@ -124,6 +126,24 @@ def test_iso_times_are_seconds_since_1970_in_utc():
     assert running.seconds(None) == 0
     assert running.seconds("1970-01-02T00:00:10") == 86410
     assert running.seconds("1970-01-01T02:00:00+02:00") == 0
+
+
+def test_a_window_of_more_members_than_there_are_is_refused_before_anything_runs():
+    changes = ["ess=[60,70]"]
+    (job,) = running.plan("linear_gaussian", methods=["fa_apf"], changes=changes, members=16)
+    with pytest.raises(UserError, match="needs more than 16 members"):
+        job.filter()
+
+
+def test_a_dry_run_of_a_sampler_counts_what_the_compiler_does():
+    options = {"changes": ["sampler.levels=2"], "system": "{name: linear_gaussian, size: 300}"}
+    (job,) = running.plan("linear_gaussian", methods=["guided"], members=64, cycles=1, **options)
+    scaled = estimate.estimate(job)
+    assert scaled.probed == 8
+    method, twin = job.filter(), job.experiment.twin
+    carry = method.init(twin.initial(64))
+    step, _ = compile_step(method, stream(0, "filter"), carry, twin.observation(1))
+    assert scaled.memory == pytest.approx(estimate._memory(step, twin), rel=0.25)
 
 
 def test_a_dry_run_tells_sizes_and_writes_nothing(tmp_path):
