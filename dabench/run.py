@@ -70,9 +70,13 @@ class Job:
         """UserError if the method cannot work here; Unfit if nobody asked for it."""
         make = settings.factory("filters", self.baseline.filter)
         try:
-            if self.baseline.filter == "fa_apf":
-                _check_window(self.baseline)
-            return make(self.experiment.problem, **self.baseline.arguments)
+            found = make(self.experiment.problem, **self.baseline.arguments)
+            if self.baseline.members < found.least:
+                raise UserError(
+                    f"{self.label}: {self.baseline.members} members are too few with these "
+                    f"settings, {found.least} is the least"
+                )
+            return found
         except UserError as e:
             raise e if self.asked else Unfit(e) from None
 
@@ -105,12 +109,6 @@ class Job:
                 store_members=store_members,
                 report=report,
             )
-
-
-def _check_window(baseline: Baseline) -> None:
-    from dabench.filters.fa_apf import check_members
-
-    check_members(baseline.settings.get("ess"), baseline.members)
 
 
 def attributes(scenario: Scenario, identity: dict[str, Any], label: str) -> dict[str, Any]:

@@ -54,12 +54,14 @@ class Filter(NamedTuple):
 
     init: initial members -> carry, any pytree of arrays with a field `x` (member, state).
     step: (key, carry, observation) -> (carry, info). The key of cycle k is `fold_in(key, k)`.
+    least: The fewest members that it can work with.
 
     Several devices share the members; `devices.take` and `devices.gather` say where these move.
     """
 
     init: Callable[[Members], Any]
     step: Callable[[Key[Array, ""], Any, Observation], tuple[Any, Info]]
+    least: int = 1
 
 
 def split_key(key: Key[Array, ""], n: int) -> tuple[Key[Array, "member"], Key[Array, ""]]:

@@ -149,4 +149,4 @@ def enkf(
         x = multiply(relax_to_prior_spread(x, prior, rtps), inflation)
         return Ensemble(x), info | background(seen.hx, prior)
 
-    return Filter(Ensemble, step)
+    return Filter(Ensemble, step, least=2)

@@ -82,7 +82,7 @@ def fa_apf(
         info["evaluations"], info["products"] = info["evaluations"] + 1, info["products"] + looking
         return Ensemble(x_next), info
 
-    return Filter(Ensemble, step)
+    return Filter(Ensemble, step, fewest(ess))
 
 
 LookAhead = Callable[
@@ -141,10 +141,6 @@ def checked(ess: tuple[float, float] | None) -> Callable[[int], tuple[float, flo
     return lambda n: (low * n, high * n) if high <= 1 else (min(low, n), min(high, n))
 
 
-def check_members(ess: tuple[float, float] | None, n: int) -> None:
-    """UserError where a window in numbers of members leaves no weights: alpha would be 0."""
-    if ess is not None and ess[1] > 1 and ess[0] >= n:
-        raise UserError(
-            f"filter.ess: [{ess[0]:g}, {ess[1]:g}] needs more than {n} members; "
-            "give fractions of them, such as [0.5, 0.9], or take more members"
-        )
+def fewest(ess: tuple[float, float] | None) -> int:
+    """More members than a window in their numbers begins with: fewer would leave no weights."""
+    return 1 if ess is None or ess[1] <= 1 else int(ess[0]) + 1

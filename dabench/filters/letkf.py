@@ -147,4 +147,4 @@ def letkf(
             info = info | {"inflation": factor.mean()}
         return Carry(x, factor), info | background(seen.hx, prior)
 
-    return Filter(init, step)
+    return Filter(init, step, least=2)

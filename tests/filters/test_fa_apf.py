@@ -11,7 +11,7 @@ from dabench.errors import UserError
 from dabench.filters.base import Problem
 from dabench.filters.bootstrap import bootstrap
 from dabench.filters.ensemble import ensemble
-from dabench.filters.fa_apf import check_members, checked, dirac, fa_apf, gaussian
+from dabench.filters.fa_apf import checked, dirac, fa_apf, fewest, gaussian
 from dabench.filters.guided import guided
 from dabench.filters.kalman import kalman
 from dabench.guidance import Guide
@@ -150,11 +150,8 @@ def test_the_window_is_in_members_or_in_fractions_of_them():
     for wrong in [(70, 60), (0.5, 70)]:
         with pytest.raises(UserError, match="both as fractions"):
             checked(wrong)
-    with pytest.raises(UserError, match=r"\[60, 70\] needs more than 16 members; give fractions"):
-        check_members((60, 70), 16)
-    check_members((12, 20), 16)
-    check_members((1, 1), 16)
-    check_members(None, 16)
+    windows = (60, 70), (12, 20), (1, 1), (0.5, 0.9), None
+    assert [fewest(ess) for ess in windows] == [61, 13, 1, 1, 1]
 
 
 def test_the_finer_weight_counts_a_product_an_observation(key):
