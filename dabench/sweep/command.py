@@ -47,7 +47,7 @@ def sweep(
     with execute.client(scheduler, cluster, workers, options) as client:
         results = execute.execute(client, found, home, wanted.score, retries)
         rows = _watched(results, len(found), file.stem, console)
-    files = report.write(rows, home, wanted.score.metric)
+    files = report.write(rows, home, wanted.score.label)
     if bad := [r for r in rows if r["status"] in ("failed", "refused")]:
         lines = [f"  {r['digest']} {r['method']} {r['status']}: {r['reason']}" for r in bad[:8]]
         raise UserError(f"{len(bad)} of {len(rows)} runs have no score:\n" + "\n".join(lines))

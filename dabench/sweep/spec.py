@@ -14,6 +14,7 @@ from dabench import yamlfile
 from dabench.baseline import load_baseline
 from dabench.errors import UserError
 from dabench.explain import Problem, Strict, report, validate
+from dabench.headlines import title
 from dabench.run import Experiment, Job
 from dabench.scenario import load_scenario, with_changes
 from dabench.stations import Count
@@ -73,6 +74,12 @@ class Target(Strict):
     metric: str = "rmse"
     variable: str | None = None
     level: float | None = None
+
+    @property
+    def label(self) -> str:
+        """Of figures."""
+        where = "" if self.variable is None else f", {title(self.variable, self.level)}"
+        return self.metric + where
 
 
 class Sweep(Strict):
