@@ -171,7 +171,8 @@ def _test(
     if len(differences) > 1:
         estimate = interval.naive(differences.T)
     elif linear.shape[-1] < FEWEST:
-        return (np.full(differences.shape[1], np.nan),) * 3
+        unknown = np.full(differences.shape[1], np.nan)
+        return unknown, unknown, unknown
     elif asked.test == "bootstrap":
         return interval.stationary_bootstrap(resampled, linear, asked.level)
     else:
