@@ -2,10 +2,11 @@
 
 import gc
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 Map = Callable[..., Iterable[Any]]
@@ -31,7 +32,7 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 def processes() -> Iterator[Each]:
     """Spawned, so JAX may be in use, and not before the first long list."""
     count, spawn = _cores(), get_context("spawn")
-    with _one_thread(), ProcessPoolExecutor(count, spawn, gc.set_threshold, RARELY) as pool:
+    with _one_thread(), ProcessPoolExecutor(count, spawn, _begin) as pool:
 
         def each(many: int) -> Map:
             def spread(function: Callable[..., Any], *lists: Sequence[Any]) -> Iterable[Any]:
@@ -41,6 +42,19 @@ def processes() -> Iterator[Each]:
             return spread
 
         yield each
+
+
+def _begin() -> None:
+    """What each process does first."""
+    gc.set_threshold(*RARELY)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """One that waits for work would outlive a parent that is killed."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager
