@@ -98,8 +98,11 @@ seed: 3
 
 
 def playground(folder: Path) -> None:
-    """Scenario and baselines for the toy in a folder, known to a process that works there."""
-    for kind in ("scenarios", "baselines"):
+    """Scenario and baselines for the toy in a folder, known to a process that works there.
+
+    No results are published there, which a site would show, too.
+    """
+    for kind in ("scenarios", "baselines", "leaderboard/results"):
         (folder / kind).mkdir(parents=True)
     (folder / "scenarios/toy.yaml").write_text(SCENARIO)
     for name in METHODS:
