@@ -179,8 +179,10 @@ def _depth(ancestor: np.ndarray) -> xr.DataArray:
 
 
 def _summary(values: xr.DataArray, cycles: slice, censored: bool = False) -> dict[str, Any]:
-    """Arguments:
-    censored: What is not known is larger than what is, so that there is no mean without it.
+    """Mean and least over scored cycles, and all values.
+
+    Arguments:
+        censored: What is not known is larger than what is, so that there is no mean without it.
     """
     series = values.values.astype(np.float64)
     series[0] = np.nan  # the initial state
