@@ -18,6 +18,7 @@ from jaxtyping import Array
 from benchmarks.race import Row, race
 from dabench.footprint import used_by
 from dabench.guidance import Guidance, Guide, posterior_mean
+from dabench.hoist import Program, hoist
 from dabench.memory import EXHAUSTED
 from dabench.observe import Network as Observations
 from dabench.scenario import load_scenario
@@ -128,7 +129,8 @@ def arguments(model: GenCast, members: int) -> tuple[Array, ...]:
 def fitting(f: Function, given: tuple[Array, ...]) -> Any:
     """f compiled and called once; None where memory does not hold it."""
     try:
-        step = jax.jit(f).lower(*given).compile()
+        explicit, constants = hoist(f, *given)
+        step = Program(jax.jit(explicit).lower(constants, *given).compile(), constants)
         jax.block_until_ready(step(*given))
     except jax.errors.JaxRuntimeError as e:
         if any(text in str(e) for text in EXHAUSTED):

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.stages import Compiled
 from jaxtyping import Array, Float, Num, PyTree
 
 from dabench import archive, devices, footprint, processes, withheld
 from dabench.archive import Archive, Record
 from dabench.errors import UserError
 from dabench.filters.base import Filter, Info
+from dabench.hoist import Program, hoist
 from dabench.observe import Network, Observation, observe, stream
 from dabench.summary import Summary, headline, summarise
 from dabench.systems.base import Layout, Members, System
@@ -274,7 +274,7 @@ def compile_step(
     obs: Observation,
     kept: Network | None = None,
     donate: bool = False,
-) -> tuple[Compiled, dict[str, jax.ShapeDtypeStruct]]:
+) -> tuple[Program, dict[str, jax.ShapeDtypeStruct]]:
     """The compiled step, and the shapes of what it reports. TypeError if it changes the carry's.
 
     Arguments:
@@ -286,15 +286,17 @@ def compile_step(
         carry, info = method.step(key, carry, obs)
         return carry, withheld.compared(kept, info)
 
+    explicit, constants = hoist(step, key, carry, obs)
+    constants = devices.place(constants, len(carry.x))
     specs, whole = devices.specs(carry), devices.EVERYWHERE
-    given = (1,) if donate else ()
-    jitted = devices.jit(step, len(carry.x), (specs, whole), (whole, specs, whole), donate=given)
-    traced = jitted.trace(key, carry, obs)
+    into, given = (whole, whole, specs, whole), (2,) if donate else ()
+    jitted = devices.jit(explicit, len(carry.x), (specs, whole), into, donate=given)
+    traced = jitted.trace(constants, key, carry, obs)
     after, info = traced.out_info
     before = jax.tree.map(lambda a: (a.shape, a.dtype), carry)
     if before != jax.tree.map(lambda a: (a.shape, a.dtype), after):
         raise TypeError(f"a step must keep the carry's shapes and dtypes: {before} became {after}")
-    return traced.lower().compile(), info
+    return Program(traced.lower().compile(), constants), info
 
 
 def _plain(leaf: Array) -> Num[Array, "..."]:

@@ -55,9 +55,16 @@ def read(path: Path) -> Document:
     return parse(read_text(path), str(path))
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes a list or mapping that is in several places out in each of them, without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def dump(data: dict[str, Any]) -> str:
     """Plain data as YAML that `parse` reads: keys in their order, short collections in a line."""
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(data, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100)
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:

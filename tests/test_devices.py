@@ -92,7 +92,7 @@ def go(method, folder, **options):
     with mock.patch.object(cycle, "compile_step", compiled):
         twin, attrs = job.experiment.twin, {"status": "running", "completed": -1}
         cycle.run(job.filter(), twin, members, folder, attrs, store_members=True, **options)
-    step = steps[-1][0]
+    step = steps[-1][0].compiled
     held = step.output_shardings[0].x.shard_shape((members, STATE))
     return {"crossing": crossing(step.as_text()), "held": held}
 

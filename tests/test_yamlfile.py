@@ -3,7 +3,7 @@
 import pytest
 
 from dabench.errors import UserError
-from dabench.yamlfile import parse, read
+from dabench.yamlfile import dump, parse, read
 
 TEXT = """\
 # a comment
@@ -111,3 +111,9 @@ def test_a_byte_order_mark_does_no_harm(tmp_path):
 def test_what_is_no_file_is_refused(tmp_path, name):
     with pytest.raises(UserError, match=r"there is no such file|cannot be read"):
         read(tmp_path / name)
+
+
+def test_a_list_that_is_in_two_places_is_written_twice():
+    window = [0.9, 0.98]
+    data = {"best": {"ess": window}, "trials": [{"ess": window}, {"ess": window}]}
+    assert parse(dump(data), "f").data == data
