@@ -64,7 +64,8 @@ class _Plain(yaml.SafeDumper):
 
 def dump(data: dict[str, Any]) -> str:
     """Plain data as YAML that `parse` reads: keys in their order, short collections in a line."""
-    return yaml.dump(data, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100)
+    style = {"sort_keys": False, "allow_unicode": True, "width": 100, "default_flow_style": None}
+    return yaml.dump(data, Dumper=_Plain, **style)
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:

@@ -116,4 +116,6 @@ def test_what_is_no_file_is_refused(tmp_path, name):
 def test_a_list_that_is_in_two_places_is_written_twice():
     window = [0.9, 0.98]
     data = {"best": {"ess": window}, "trials": [{"ess": window}, {"ess": window}]}
-    assert parse(dump(data), "f").data == data
+    text = dump(data)
+    assert parse(text, "f").data == data
+    assert text.startswith("best:\n  ess: [0.9, 0.98]\n")

@@ -54,13 +54,16 @@ def tune(
     problem = load_scenario(scenario)
     when = period.values(problem, seed=seed, cycles=cycles, offset=offset, start=start)
     period.check_apart(problem, when)
-    found = trials.candidates(scenario, method, when, trials.space(changes), most)
+    search = trials.space(changes)
+    found = trials.candidates(scenario, method, when, search, most)
     home = out / problem.name / method
     about = {"scenario": problem.digest, "metric": metric}
     made = trials.run(found, home, Log(home / LOG, about), metric, seconds, say)
     winner = trials.best(made)
     if winner is None:
         raise UserError(f"no trial has a score: {trials.shown(made[0]) if made else 'none ended'}")
+    for edge in trials.edges(search, made):
+        say(edge)
     path = write or Path("baselines", problem.name, f"{method}.yaml")
     text = yamlfile.dump(_content(problem, method, winner, made, about | {"period": when}))
     check(yamlfile.parse(text, str(path)))

@@ -4,7 +4,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,6 +156,27 @@ def best(trials: Sequence[Trial]) -> Trial | None:
     """The smallest objective; the first of equals. None where none has one."""
     sound = [t for t in trials if t.objective is not None]
     return min(sound, key=lambda t: t.objective or 0.0, default=None)
+
+
+def edges(search: Mapping[str, Any], trials: Sequence[Trial]) -> Iterator[str]:
+    """Where the best is the smallest or largest number of a list, so that a better may lie beyond.
+
+    Arguments:
+        search: Of `space`.
+    """
+    top = best(trials)
+    equal = [t for t in trials if top and t.objective == top.objective]
+    for name, values in search.items():
+        for value in _ends(values):
+            if any(t.settings.get(name) == value for t in equal):
+                yield f"{name}={value} is at the end of what was tried; the best may lie beyond"
+
+
+def _ends(values: Any) -> tuple[float, ...]:
+    """The smallest and largest of a list of numbers; nothing of anything else."""
+    if not isinstance(values, list) or len(values) < 2:
+        return ()
+    return (min(values), max(values)) if all(type(v) in (int, float) for v in values) else ()
 
 
 def shown(trial: Trial | None) -> str:
