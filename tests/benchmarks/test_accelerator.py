@@ -28,6 +28,7 @@ def test_every_kind_of_step_is_measured_and_the_experiment_is_projected(monkeypa
         model = tiny("highest")
         network = load_scenario("era5/temp_4deg").network(model.layout)
         rows = list(accelerator.measure("tiny", model, network, 1e6, 1))
+        rows += accelerator.crowded("tiny", model, network, 1)
     assert [row.candidate for row in rows[:4]] == ["forward", "VJP", "JVP", "guided"]
     assert rows[1].notes["TFLOP/s"] == pytest.approx(2e-6 / rows[1].seconds)
     assert rows[3].notes["TFLOP/s"] == pytest.approx(5e-6 / rows[3].seconds)
