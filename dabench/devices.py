@@ -2,7 +2,8 @@
 
 Several devices, of one process or of many, hold as many whole members each, from one cycle to the
 next, and work on those; means and what is small are everywhere. Members move when they are chosen
-(`take`) and where an analysis needs them all (`gather`). On one device none of this does anything.
+(`take`) and where an analysis combines them, each device at some points (`share_points`). On one
+device none of this does anything.
 """
 
 import math
@@ -20,6 +21,8 @@ from dabench import processes
 from dabench.systems.base import Members
 
 EVERYWHERE, BY_MEMBER = PartitionSpec(), PartitionSpec("member")
+BY_BLOCK, BY_UNIT = (PartitionSpec(*(None,) * axis, ("member", "copy")) for axis in (0, 3))
+"""The first, and the fourth axis over all devices."""
 
 
 def available() -> list:
@@ -103,6 +106,40 @@ def gather(members: PyTree) -> PyTree:
     if devices is None:
         return members
     return jax.tree.map(lambda a: _constrain(a, devices, EVERYWHERE), members)
+
+
+def parts() -> int:
+    """How many devices `share_points`."""
+    devices = mesh(1)
+    return devices.size if devices else 1
+
+
+def share_points(f: Callable[..., Any], states: PyTree, blocks: PyTree, given: PyTree) -> Any:
+    """f(states, blocks, given) -> (states, results), each device at some points of all members.
+
+    The states are turned to where their points are worked on, and back: two exchanges that never
+    hold more than a device's share.
+
+    Arguments:
+        states: Trees of (member, frame, channel, unit, point), whose units `parts` divides.
+        blocks: Trees of (block, ...), as many for each device, in the order of units; as `results`.
+        given: What every device has whole.
+    """
+    n = len(jax.tree.leaves(states)[0])
+    devices = mesh(n)
+    if devices is None:
+        return f(states, blocks, given)
+    shared = jax.shard_map(
+        f,
+        mesh=devices,
+        in_specs=(BY_UNIT, BY_BLOCK, EVERYWHERE),
+        out_specs=(BY_UNIT, BY_BLOCK),
+        check_vma=False,
+    )
+    turned = jax.tree.map(lambda a: _constrain(a, devices, BY_UNIT), states)
+    moved, results = shared(turned, blocks, given)
+    moved = jax.tree.map(lambda a: _constrain(a, devices, BY_MEMBER), moved)
+    return moved, jax.tree.map(lambda a: _constrain(a, devices, EVERYWHERE), results)
 
 
 def _constrain(a: Array, devices: Mesh, spec: PartitionSpec) -> Array:

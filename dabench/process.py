@@ -43,6 +43,16 @@ def keep_freed_memory() -> None:
         mallopt(option, value)
 
 
+def spare_threads(devices: int) -> None:
+    """More threads for XLA where a CPU is several devices; has to come before its first use.
+
+    A batch of LAPACK's problems waits, on a thread of the pool that all devices share, for others
+    of that pool. Devices as many as its threads would wait for ever.
+    """
+    if devices > 1:
+        os.environ.setdefault("NPROC", str((os.cpu_count() or 1) + devices))
+
+
 def set_up_jax() -> str | None:
     """Double precision where it is asked for, and compiled programs kept between processes.
 
@@ -54,6 +64,7 @@ def set_up_jax() -> str | None:
     import jax
 
     keep_freed_memory()
+    spare_threads(jax.config.values["jax_num_cpu_devices"])
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")

@@ -20,6 +20,7 @@ from dabench import cycle, devices, diffusion, run
 from dabench.archive import open_run
 from dabench.guidance import Guidance
 from dabench.observe import Network
+from dabench.process import set_up_jax
 from dabench.systems.base import Channel, Layout, Sampler
 from dabench.systems.gaussian import AdditiveGaussian, ring_correlation
 from dabench.systems.gencast.model import open_model
@@ -28,7 +29,10 @@ GENCAST = Path(__file__).parent / "data" / "gencast"
 MEMBERS, BATCH = 7, 2
 FIELD = 6, 1, 19 * 36
 """Points of a field of the ring, of the share of guarded solves, of GenCast."""
-RUNS = {"ensemble": 8, "guided": 8, "fa_apf": 8, "bootstrap": 6, "letkf": 8}
+RUNS = {"ensemble": 8, "guided": 8, "fa_apf": 8, "bootstrap": 6, "letkf": 8, "enkf": 8, "oi": 6}
+NEAR = ["length_scale_sites=2"]
+CHANGES = {"letkf": NEAR, "oi": NEAR}
+"""The EnKF analyses all points as one unit, at which one of the devices works."""
 STATE, OBSERVED, CYCLES = 16, 4, 3
 ANCESTORS = {8: [7, 7, 7, 0, 1, 7, 2, 2], 6: [5, 0, 0, 5, 5, 5]}
 COLLECTIVE = re.compile(
@@ -82,7 +86,8 @@ def moved():
 def go(method, folder, **options):
     """A run of linear_gaussian: what crosses devices in a step, and members held at its end."""
     members, steps = RUNS[method], []
-    (job,) = run.plan("linear_gaussian", methods=[method], members=members, cycles=CYCLES)
+    given: dict = {"members": members, "cycles": CYCLES, "changes": CHANGES.get(method, ())}
+    (job,) = run.plan("linear_gaussian", methods=[method], **given)
     folder.mkdir(exist_ok=True)
 
     def compiled(*args, make=cycle.compile_step, **options):
@@ -179,18 +184,19 @@ def test_between_cycles_a_device_holds_its_members_alone(method, four):
     assert held == [RUNS[method] // math.gcd(RUNS[method], 4), STATE]
 
 
-@pytest.mark.parametrize("method", ["ensemble", "guided", "fa_apf", "letkf"])
+@pytest.mark.parametrize("method", ["ensemble", "guided", "fa_apf", "letkf", "enkf"])
 def test_states_cross_only_where_members_are_chosen_or_combined(method, four):
-    """Resampling takes two exchanges of what a device holds; an analysis one of all members.
+    """Resampling and an analysis take two exchanges of what a device holds.
 
-    All else is smaller than a state, or than h of all members and their products in the analysis.
+    All else is smaller than a state, or is h of all members and the inflation at each point.
     """
     n, found = RUNS[method], json.loads((four / "found.json").read_text())[method]["crossing"]
-    known = n * (n + OBSERVED) if method == "letkf" else STATE - 1
-    exchange, gather = ["all-to-all", n // 4 * STATE], ["all-gather", n * STATE]
-    expected = {"fa_apf": [exchange, exchange], "letkf": [gather]}.get(method, [])
+    moved = {"fa_apf": n // 4 * STATE, "letkf": n // 4 * STATE, "enkf": n * STATE}
+    exchanges = [["all-to-all", moved[method]]] * 2 if method in moved else []
     assert found
-    assert [each for each in found if each[1] > known] == expected
+    kalman = method in ("letkf", "enkf")
+    known = [["all-gather", size] for size in (n * OBSERVED, STATE) if kalman]
+    assert [each for each in found if each[1] >= STATE and each not in known] == exchanges
 
 
 def test_members_move_to_the_slots_of_their_offspring(four):
@@ -209,7 +215,7 @@ def test_four_devices_go_on_to_the_same_bits(four):
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_enable_x64", True)
+    set_up_jax()
     if sys.argv[1] == "draws":
         np.savez(Path(sys.argv[2]) / "draws.npz", *draws())
     else:

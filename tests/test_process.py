@@ -2,12 +2,24 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from dabench import process
+
+SOLVES = """
+import jax, jax.numpy as jnp
+from dabench.process import set_up_jax
+
+set_up_jax()
+solve = jax.pmap(lambda a: jnp.linalg.eigh(a)[1])
+for _ in range(10):
+    jax.block_until_ready(solve(jnp.tile(jnp.eye(32), (2, 1000, 1, 1))))
+"""
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
@@ -32,6 +44,12 @@ def test_products_are_float32_throughout_unless_a_network_asks_for_less():
             assert "HIGHEST" not in _text(lambda: x @ x)
     finally:
         jax.config.update("jax_default_matmul_precision", before)
+
+
+def test_devices_that_solve_at_once_leave_threads_to_solve_on():
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2"}
+    environment.pop("NPROC", None)
+    subprocess.run([sys.executable, "-c", SOLVES], env=environment, check=True, timeout=120)
 
 
 def _text(f):

@@ -56,7 +56,8 @@ class Filter(NamedTuple):
     step: (key, carry, observation) -> (carry, info). The key of cycle k is `fold_in(key, k)`.
     least: The fewest members that it can work with.
 
-    Several devices share the members; `devices.take` and `devices.gather` say where these move.
+    Several devices share the members; `devices.take` and `devices.share_points` say where these
+    move.
     """
 
     init: Callable[[Members], Any]

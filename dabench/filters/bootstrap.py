@@ -54,7 +54,7 @@ def bootstrap(
         n = len(carry.x)
         keys, key = split_key(key, n)
         key_resample, key_jitter = jax.random.split(key)
-        x, info = forecast(problem, keys, carry.particles, obs.time, sampler, gather=False)
+        x, info = forecast(problem, keys, carry.particles, obs.time, sampler)
 
         hx = devices.share(jax.vmap(problem.network.h), x)
         log_likely = devices.gather(log_likelihood(hx, obs.y, problem.network))

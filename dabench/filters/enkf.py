@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Gt
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, PyTree
 
+from dabench import devices
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
-from dabench.filters.forecast import background, forecast
+from dabench.filters.forecast import background, forecast, observed
 from dabench.filters.gramian import product
 from dabench.filters.inflate import multiply, relax_to_prior_spread
 from dabench.filters.local import Block, Plan, blocks, combine, make_plan, observation_plan
@@ -62,14 +63,14 @@ def weights(plan: Plan, batch: Batch) -> Float[Array, "location column"]:
 def move(plan: Plan, x: Members, location: Array, summands: Array) -> Members:
     """x + Σ_m X'_m T[m, n] at every point, T the tapered sum of the summands of all locations."""
     n = len(x)
-    index = blocks(plan, n * n)
+    index = blocks(plan, n * n, devices.parts())
 
-    def weigh(block: Block, A: Array) -> tuple[Array, tuple[()]]:
-        T = tapered(plan, block, location, summands)
+    def weigh(block: Block, A: Array, given: PyTree) -> tuple[Array, tuple[()]]:
+        T = tapered(plan, block, *given)
         return product(A, T.reshape(*T.shape[:2], n, n)), ()
 
     start = np.zeros(len(index), np.int32)
-    return combine(plan, x, index, start, weigh)[0]
+    return combine(plan, x, index, start, weigh, (), (location, summands))[0]
 
 
 def analyse(
@@ -99,8 +100,8 @@ def analyse(
         near = jax.lax.dynamic_slice_in_dim(location, start, size)
         batch = Batch(near, take(hx - hx.mean(0, keepdims=True)), take(y - hx))
         summands = weights(plan, batch)
-        moved = move(seen, hx.reshape(len(hx), -1), near, summands).reshape(hx.shape)
-        return (move(plan, x, near, summands), moved), None
+        moved = devices.gather(move(seen, hx.reshape(len(hx), -1), near, summands))
+        return (move(plan, x, near, summands), moved.reshape(hx.shape)), None
 
     starts = jnp.arange(0, len(plan.location), size)
     if len(starts) == 1:
@@ -142,11 +143,12 @@ def enkf(
         keys, key = split_key(key, len(carry.x))
         prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
-        seen = scaled(prior, obs.y, network)
+        hx = observed(network, prior)
+        seen = scaled(hx, obs.y, network)
         e = perturbations(key, len(prior), network.size) * jnp.asarray(network.error_std)[None]
         y = obs.y.astype(e.dtype)[None] + e
-        x = analyse(plan, prior, seen.hx, y, seen.scale, batch_locations)
+        x = analyse(plan, prior, hx, y, seen.scale, batch_locations)
         x = multiply(relax_to_prior_spread(x, prior, rtps), inflation)
-        return Ensemble(x), info | background(seen.hx, prior)
+        return Ensemble(x), info | background(hx, prior)
 
     return Filter(Ensemble, step, least=2)

@@ -18,7 +18,7 @@ def ensemble(problem: Problem, *, sampler: Sampler | None = None) -> Filter:
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         keys, _ = split_key(key, len(ens.x))
-        x_next, info = forecast(problem, keys, ens.x, obs.time, sampler, gather=False)
+        x_next, info = forecast(problem, keys, ens.x, obs.time, sampler)
         return Ensemble(x_next), info | background(jax.vmap(problem.network.h)(x_next), x_next)
 
     return Filter(Ensemble, step)

@@ -1,5 +1,6 @@
 """The forecast step that methods share: the model's own, or with another sampler."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -7,6 +8,7 @@ from dabench import devices, diffusion
 from dabench.errors import UserError
 from dabench.filters.base import Info, Problem
 from dabench.filters.moments import wide
+from dabench.observe import Network
 from dabench.systems.base import DiffusionModel, ForecastModel, Keys, Members, Sampler, Time
 
 
@@ -16,21 +18,17 @@ def forecast(
     x: Members,
     time: Time,
     sampler: Sampler | None,
-    gather: bool = True,
 ) -> tuple[Members, Info]:
-    """Draws from p(x' | x), with the model's own forecast where no sampler is given.
-
-    Arguments:
-        gather: Whether every device needs all members, as for analyses that combine them; if not,
-            each keeps its own.
-    """
+    """Draws from p(x' | x), with the model's own forecast where no sampler is given."""
     if sampler is None:
-        own = devices.share(lambda m: problem.model.forecast(m[0], m[1], time), (keys, x))
-        x_next, info = own, {}
-    else:
-        model = diffusion_model(problem.model)
-        x_next, info = diffusion.draw(keys, model, x, time, sampler, problem.batch)
-    return devices.gather(x_next) if gather else x_next, info
+        return devices.share(lambda m: problem.model.forecast(m[0], m[1], time), (keys, x)), {}
+    model = diffusion_model(problem.model)
+    return diffusion.draw(keys, model, x, time, sampler, problem.batch)
+
+
+def observed(network: Network, x: Members) -> Float[Array, "member obs"]:
+    """h(x) of all members in float64, on every device."""
+    return devices.gather(devices.share(jax.vmap(network.h), x)).astype(wide())
 
 
 def diffusion_model(model: ForecastModel) -> DiffusionModel:

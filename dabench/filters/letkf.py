@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Key
 
 from dabench.filters.base import Filter, Info, Problem, split_key
-from dabench.filters.forecast import background, forecast
+from dabench.filters.forecast import background, forecast, observed
 from dabench.filters.gramian import Functions, product, times
 from dabench.filters.inflate import (
     Consistency,
@@ -138,13 +138,14 @@ def letkf(
         keys, key = split_key(key, len(carry.x))
         prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
-        seen = scaled(prior, obs.y, problem.network)
+        hx = observed(problem.network, prior)
+        seen = scaled(hx, obs.y, problem.network)
         x, factor = analyse(
             plan, prior, Local(seen.S, seen.d[None], carry.inflation), solver, finish, route=route
         )
         x = rotate(key, x) if rotation else x
         if adaptive:
             info = info | {"inflation": factor.mean()}
-        return Carry(x, factor), info | background(seen.hx, prior)
+        return Carry(x, factor), info | background(hx, prior)
 
     return Filter(init, step, least=2)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int, PyTree
 
+from dabench import devices
 from dabench.errors import UserError
 from dabench.filters.localise import EARTH_RADIUS_KM, Localisation, cutoff, log_pressure, places
 from dabench.filters.moments import anomalies
@@ -35,8 +36,11 @@ class Block(NamedTuple):
     own: PyTree
 
 
-Weigh = Callable[[Block, Float[Array, "unit level row m"]], tuple[Array, PyTree]]
-"""Rows times the weights T of a block, (unit, level, row, n), and what to keep for each unit."""
+Weigh = Callable[[Block, Float[Array, "unit level row m"], PyTree], tuple[Array, PyTree]]
+"""Rows times the weights T of a block, (unit, level, row, n), and what to keep for each unit.
+
+The last argument is what all blocks are given.
+"""
 
 Finish = Callable[[Float[Array, "n *tile"], Float[Array, "n *tile"]], Float[Array, "n *tile"]]
 """What a tile of states becomes, from what it was and its increment."""
@@ -156,16 +160,18 @@ def observation_plan(plan: Plan) -> Plan:
     )
 
 
-def blocks(plan: Plan, weights: int) -> Int[np.ndarray, "block unit"]:
+def blocks(plan: Plan, weights: int, parts: int = 1) -> Int[np.ndarray, "block unit"]:
     """Units by block, neighbours all, so many that this many numbers a level and unit fit.
 
-    The last block begins early enough to be full.
+    Each part has as many units and blocks; there may be more units than those of the plan. The last
+    block of a part begins early enough to be full.
     """
     size = min(BLOCK_UNITS, max(1, BLOCK_WEIGHTS // (weights * len(plan.levels))))
-    units = len(plan.position)
+    units = -(-len(plan.position) // parts)
     count = -(-units // size)
     size = -(-units // count)
     first = np.minimum(np.arange(count) * size, units - size)
+    first = (np.arange(parts)[:, None] * units + first).ravel()
     return first[:, None] + np.arange(size)
 
 
@@ -179,6 +185,7 @@ def windows(plan: Plan, index: Int[np.ndarray, "block unit"]) -> tuple[np.ndarra
         return np.zeros(len(index), np.int32), count
     reach = cutoff(scale) / EARTH_RADIUS_KM + 1e-3 if plan.taper.sphere else cutoff(scale)
     seen, own = plan.along
+    index = np.minimum(index, len(own) - 1)
     laps = (-1, 0, 1) if ring else (0,)
     seen = np.concatenate([seen + lap * ring for lap in laps])
     first = np.searchsorted(seen, own[index].min((1, 2)) - reach)
@@ -209,6 +216,7 @@ def combine(
     start: Int[np.ndarray, "block"],
     weigh: Weigh,
     own: PyTree = (),
+    given: PyTree = (),
     finish: Finish = add,
     basis: Float[Array, "m state"] | None = None,
 ) -> tuple[Float[Array, "n state"], PyTree]:
@@ -218,35 +226,56 @@ def combine(
 
     Arguments:
         index, start: From `blocks` and `windows`.
-        own: Arrays with a row for each unit, for `weigh`.
+        own, given: For `weigh`: arrays with a row for each unit, and what it is given.
         finish: From x and its increment to what is returned; sees all members at some points.
         basis: None: the anomalies of x.
     """
-    units, points = plan.position.shape[:2]
-    frames, channels, _ = plan.shape
-    size = index.shape[1]
-    fields = None if basis is None else basis.reshape(-1, frames, channels, units, points)
+    size, units = index.shape[1], len(plan.position)
+    first, fresh = _within_part(index, units)
+    whole = bool(fresh.all())
 
-    def move(x: Array, args: tuple[Block, Array, Array]) -> tuple[Array, PyTree]:
-        block, first, fresh = args
-        tile = jax.lax.dynamic_slice_in_dim(x, first, size, 3)
-        if fields is None:
-            rows = plan.rows(anomalies(tile))
-        else:
-            rows = plan.rows(jax.lax.dynamic_slice_in_dim(fields, first, size, 3))
-        moved, result = weigh(block, rows)
-        moved = finish(tile, plan.tile(moved.astype(x.dtype)))
-        if units % size:
-            moved = jnp.where(fresh[None, None, None, :, None], moved, tile)
-        return jax.lax.dynamic_update_slice_in_dim(x, moved, first, 3), result
+    def work(states: PyTree, each: PyTree, given: PyTree) -> tuple[Array, PyTree]:
+        fields = states[1]
 
+        def move(x: Array, args: tuple[Block, Array, Array]) -> tuple[Array, PyTree]:
+            block, first, fresh = args
+            tile = jax.lax.dynamic_slice_in_dim(x, first, size, 3)
+            if fields is None:
+                rows = plan.rows(anomalies(tile))
+            else:
+                rows = plan.rows(jax.lax.dynamic_slice_in_dim(fields, first, size, 3))
+            moved, result = weigh(block, rows, given)
+            moved = finish(tile, plan.tile(moved.astype(x.dtype)))
+            if not whole:
+                moved = jnp.where(fresh[None, None, None, :, None], moved, tile)
+            return jax.lax.dynamic_update_slice_in_dim(x, moved, first, 3), result
+
+        return jax.lax.scan(move, states[0], each)
+
+    unit = np.minimum(index, units - 1)
     block = Block(
-        jnp.asarray(plan.position[index], plan.dtype),
+        jnp.asarray(plan.position[unit], plan.dtype),
         jnp.asarray(start),
-        jax.tree.map(lambda a: a[index], own),
+        jax.tree.map(lambda a: a[unit], own),
     )
-    fresh = index >= np.arange(len(index))[:, None] * size
-    each = block, jnp.asarray(index[:, 0]), jnp.asarray(fresh)
-    moved, result = jax.lax.scan(move, x.reshape(-1, frames, channels, units, points), each)
+    states = _tiles(plan, x), None if basis is None else _tiles(plan, basis)
+    each = block, jnp.asarray(first), jnp.asarray(fresh)
+    moved, result = devices.share_points(work, states, each, given)
     result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[fresh.ravel()], result)
-    return moved.reshape(x.shape), result
+    return moved[:, :, :, :units].reshape(x.shape), result
+
+
+def _within_part(index: Int[np.ndarray, "block unit"], units: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first unit of each block, counted in its part; which units no block had before."""
+    parts = devices.parts()
+    part, number = np.divmod(np.arange(len(index)), len(index) // parts)
+    own = index - part[:, None] * -(-units // parts)
+    return own[:, 0], (own >= number[:, None] * index.shape[1]) & (index < units)
+
+
+def _tiles(plan: Plan, x: Float[Array, "n state"]) -> Float[Array, "n frame channel unit point"]:
+    """With as many units for each part; what is past those of the plan is zero."""
+    frames, channels, _ = plan.shape
+    x = x.reshape(len(x), frames, channels, *plan.position.shape[:2])
+    more = -x.shape[3] % devices.parts()
+    return jnp.pad(x, ((0, 0),) * 3 + ((0, more), (0, 0))) if more else x

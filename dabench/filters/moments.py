@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dabench.observe import Network
-from dabench.systems.base import Members
 
 
 def wide() -> jnp.dtype:
@@ -32,19 +31,16 @@ class Scaled(NamedTuple):
     Arguments:
         S: Departures of h(x) from their mean.
         d: Departure of y from that mean.
-        hx: h(x), not scaled.
         scale: 1 / (error_std √(n - 1)).
     """
 
     S: Float[Array, "member obs"]
     d: Float[Array, "obs"]
-    hx: Float[Array, "member obs"]
     scale: Float[Array, "obs"]
 
 
-def scaled(x: Members, y: Float[Array, "obs"], network: Network) -> Scaled:
-    """An ensemble seen by a network; a single member has no departures."""
-    hx = jax.vmap(network.h)(x).astype(wide())
+def scaled(hx: Float[Array, "member obs"], y: Float[Array, "obs"], network: Network) -> Scaled:
+    """An ensemble seen by a network, h(x) in float64; a single member has no departures."""
     centre = hx.mean(0)
-    scale = jnp.asarray(1 / (network.error_std * np.sqrt(max(len(x) - 1, 1))), wide())
-    return Scaled((hx - centre[None]) * scale[None], (y - centre) * scale, hx, scale)
+    scale = jnp.asarray(1 / (network.error_std * np.sqrt(max(len(hx) - 1, 1))), wide())
+    return Scaled((hx - centre[None]) * scale[None], (y - centre) * scale, scale)

@@ -13,7 +13,7 @@ from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.climatology import draw, states
 from dabench.filters.enkf import perturbations
 from dabench.filters.forecast import background as diagnostics
-from dabench.filters.forecast import forecast
+from dabench.filters.forecast import forecast, observed
 from dabench.filters.gramian import product
 from dabench.filters.inflate import Consistency
 from dabench.filters.local import make_plan
@@ -60,7 +60,8 @@ def climate_departures(
     """
     chosen = np.linspace(0, len(climate) - 1, min(draws, len(climate))).astype(int)
     x = jnp.asarray(climate)[chosen]
-    seen = scaled(x, jnp.zeros(network.size, x.dtype), network)
+    hx = jax.vmap(network.h)(x).astype(wide())
+    seen = scaled(hx, jnp.zeros(network.size, x.dtype), network)
     return math.sqrt(scale) * anomalies(x), math.sqrt(scale) * seen.S
 
 
@@ -110,7 +111,7 @@ def oi(
         else:
             prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
-        hx = jax.vmap(network.h)(prior).astype(wide())
+        hx = observed(network, prior)
         e = perturbations(key_noise, n, network.size) * jnp.asarray(network.error_std)[None]
         d = (obs.y.astype(e.dtype)[None] + e - hx) * unit[None]
         A, SA = jax.lax.optimization_barrier((basis, S))

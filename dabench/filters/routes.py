@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from dabench import devices
 from dabench.filters.gramian import product
 from dabench.filters.inflate import Consistency
 from dabench.filters.local import (
@@ -85,8 +86,7 @@ def analyse(
     """
     ways = {"pairs": by_pairs, "rows": by_rows, "levels": by_levels}
     way = ways[cheapest(plan, len(local.S)) if route == "auto" else route]
-    index, start, weigh, own = way(plan, local, solver)
-    return combine(plan, x, index, start, weigh, own, finish, basis)
+    return combine(plan, x, *way(plan, local, solver), finish, basis)
 
 
 def cheapest(plan: Plan, members: int) -> Route:
@@ -96,8 +96,9 @@ def cheapest(plan: Plan, members: int) -> Route:
     return "pairs" if members <= MOST_PAIRS else "levels"
 
 
-Way = tuple[np.ndarray, np.ndarray, Weigh, PyTree]
-"""Blocks, the starts of their windows, how to weigh them, and what that wants for each unit."""
+Way = tuple[np.ndarray, np.ndarray, Weigh, PyTree, PyTree]
+"""Blocks, the starts of their windows, how to weigh them, what that has for each unit and for all.
+"""
 
 
 def by_pairs(plan: Plan, local: Local, solver: Solver) -> Way:
@@ -106,7 +107,7 @@ def by_pairs(plan: Plan, local: Local, solver: Solver) -> Way:
     a, b = np.triu_indices(m)
     unpack = np.zeros((m, m), int)
     unpack[a, b] = unpack[b, a] = np.arange(len(a))
-    index = blocks(plan, m * m)
+    index = blocks(plan, m * m, devices.parts())
     start, window = windows(plan, index)
     S, d = (jnp.moveaxis(spread_out(plan, v.T), 2, 0) for v in (local.S, local.d))
     seen = jnp.moveaxis(jnp.asarray(plan.index < len(plan.place), S.dtype), 2, 0)[..., None]
@@ -118,8 +119,8 @@ def by_pairs(plan: Plan, local: Local, solver: Solver) -> Way:
         made = jnp.concatenate([S[..., a] * S[..., b], cross, squares, seen], -1)
         return made.sum(1).astype(plan.dtype).reshape(len(S), -1)
 
-    def weigh(block: Block, A: Array) -> tuple[Array, PyTree]:
-        near, *cells = (look(v, block.start, window) for v in (location, S, d, seen))
+    def weigh(block: Block, A: Array, given: PyTree) -> tuple[Array, PyTree]:
+        near, *cells = (look(v, block.start, window) for v in given)
         sums = tapered(plan, block, near, columns(*cells)).astype(wide())
         G, g, last = jnp.split(sums, (len(a), len(a) + m * r), axis=-1)
         G = G[..., unpack]
@@ -127,33 +128,33 @@ def by_pairs(plan: Plan, local: Local, solver: Solver) -> Way:
         fit = Consistency((m - 1) * last[..., 0] / r, spread, last[..., 1])
         return solver.moments(A, G, g.reshape(*g.shape[:-1], m, r), block.own, fit)
 
-    return index, start, weigh, local.own
+    return index, start, weigh, local.own, (location, S, d, seen)
 
 
 def by_rows(plan: Plan, local: Local, solver: Solver) -> Way:
     """Each unit gathers its observations."""
     table = reach(plan, plan.location[plan.place])
     assert table is not None
-    S, d = local.S, local.d
-    index = blocks(plan, len(S) * table.shape[1])
+    m, r = len(local.S), len(local.d)
+    index = blocks(plan, m * table.shape[1], devices.parts())
     start = np.zeros(len(index), np.int32)
-    rows = [jnp.concatenate([v, jnp.zeros_like(v[:, :1])], 1).T for v in (S, d)]
+    rows = [jnp.concatenate([v, jnp.zeros_like(v[:, :1])], 1).T for v in (local.S, local.d)]
     location = jnp.asarray(np.append(plan.location[plan.place], plan.location[:1], 0), plan.dtype)
     vertical = jnp.concatenate(
         [plan.vertical[:, plan.level], jnp.zeros_like(plan.vertical[:, :1])], 1
     )
 
-    def weigh(block: Block, A: Array) -> tuple[Array, PyTree]:
-        near, kept = block.own
+    def weigh(block: Block, A: Array, given: PyTree) -> tuple[Array, PyTree]:
+        (near, kept), (rows, location) = block.own, given
         across = jax.vmap(lambda u, o: plan.taper.horizontal(u[None], location[o])[0])
         rho = across(block.position, near)[:, None] * jnp.moveaxis(vertical[:, near], 0, 1)
-        root = jnp.sqrt(rho.astype(S.dtype))[..., None]
+        root = jnp.sqrt(rho.astype(rows[0].dtype))[..., None]
         S_near, d_near = (root * v[near][:, None] for v in rows)
-        innovation = (len(S) - 1) * (d_near**2).sum((-2, -1)) / len(d)
-        fit = Consistency(innovation, (S_near**2).sum((-2, -1)), rho.sum(-1, dtype=S.dtype))
+        innovation = (m - 1) * (d_near**2).sum((-2, -1)) / r
+        fit = Consistency(innovation, (S_near**2).sum((-2, -1)), rho.sum(-1, dtype=S_near.dtype))
         return solver.rows(A, S_near, d_near, kept, fit)
 
-    return index, start, weigh, (jnp.asarray(table), local.own)
+    return index, start, weigh, (jnp.asarray(table), local.own), (rows, location)
 
 
 def by_levels(plan: Plan, local: Local, solver: Solver) -> Way:
@@ -165,7 +166,7 @@ def by_levels(plan: Plan, local: Local, solver: Solver) -> Way:
     table = np.pad(
         table, ((0, 0), (0, -table.shape[1] % CHUNK)), constant_values=len(plan.location)
     )
-    index = blocks(plan, max(m * m, CHUNK * (m + r)))
+    index = blocks(plan, max(m * m, CHUNK * (m + r)), devices.parts())
     layer, vertical = layers(plan)
     values = jnp.concatenate([local.S, local.d, jnp.ones_like(local.S[:1])]).T
     cells = spread_out(plan, values).reshape(-1, len(plan.location), m + r + 1)[layer]
@@ -173,19 +174,19 @@ def by_levels(plan: Plan, local: Local, solver: Solver) -> Way:
     cells = jnp.concatenate([cells, jnp.zeros_like(cells[:1])])
     location = jnp.asarray(np.append(plan.location, plan.location[:1], 0), plan.dtype)
 
-    def squares(position: Array, near: Array) -> Array:
+    def squares(position: Array, near: Array, cells: Array) -> Array:
         """Of the columns of `values`, (unit, layer, column, column), at some near locations."""
         across = jax.vmap(lambda u, o: plan.taper.horizontal(u[None], location[o])[0])
         root = jnp.sqrt(across(position, near)).astype(plan.dtype)[..., None, None]
         rows = jnp.swapaxes(root * cells[near], 1, 2)
         return product(rows.mT, rows)
 
-    def weigh(block: Block, A: Array) -> tuple[Array, PyTree]:
+    def weigh(block: Block, A: Array, cells: Array) -> tuple[Array, PyTree]:
         table, near, kept = block.own
         table = table.reshape(len(table), -1, CHUNK)
 
         def more(k: Array, sums: Array) -> Array:
-            return sums + squares(block.position, table[:, k])
+            return sums + squares(block.position, table[:, k], cells)
 
         sums = jnp.zeros((len(table), *cells.shape[1:], cells.shape[2]), plan.dtype)
         sums = jax.lax.fori_loop(0, -(-near.max() // CHUNK), more, sums)
@@ -197,7 +198,7 @@ def by_levels(plan: Plan, local: Local, solver: Solver) -> Way:
         return solver.moments(A, G, g, kept, Consistency(innovation, spread, squared[..., r, r]))
 
     own = jnp.asarray(table), jnp.asarray(near), local.own
-    return index, np.zeros(len(index), np.int32), weigh, own
+    return index, np.zeros(len(index), np.int32), weigh, own, cells
 
 
 def layers(plan: Plan) -> tuple[Int[np.ndarray, "layer"], Float[Array, "level layer"]]:

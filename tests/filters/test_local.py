@@ -74,7 +74,7 @@ def test_combining_sums_the_basis_with_weights_of_its_point_and_level(key):
     own = jnp.arange(SPHERE.points * 3.0).reshape(SPHERE.points, 3)
     index = blocks(plan, 2**17)
 
-    def weigh(block, A):
+    def weigh(block, A, given):
         return block.own[..., None, None] * A, block.own
 
     start = np.zeros(len(index), np.int32)

@@ -1,5 +1,6 @@
 """Both routes against each other, and what is in reach against a search of all pairs."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from dabench.filters.routes import Local, analyse, reach
 def test_routes_agree(solver, members, count):
     problem, x, obs = sphere(members, count)
     plan = make_plan(SPHERE, problem.network.table, localisation(SPHERE, 1500.0, None, 0.5))
-    seen = scaled(x, obs.y, problem.network)
+    seen = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
     own = jnp.full((len(plan.position), len(plan.levels)), 1.2)
     by = {
         route: analyse(plan, x, Local(seen.S, seen.d[None], own), solver, route=route)
@@ -37,7 +38,7 @@ def test_float32_sums_are_close_to_float64_rows(route):
     plan = make_plan(
         problem.model.layout, problem.network.table, localisation(SPHERE, 3000.0, None, 2.0)
     )
-    seen = scaled(x, obs.y, problem.network)
+    seen = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
     own = jnp.ones((len(plan.position), len(plan.levels)))
     args = plan, x, Local(seen.S, seen.d[None], own), SquareRoot(False)
     found, rows = (np.asarray(analyse(*args, route=r)[0] - x) for r in (route, "rows"))
