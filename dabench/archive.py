@@ -2,7 +2,8 @@
 
 A run's folder holds
 
-    archive.zarr    groups truth, mean, spread, members (optional), observations, diagnostics, and
+    archive.zarr    groups truth, mean, spread, members or what scores need of them (skill,
+                    distance, below, ties; see `summary.Ranked`), observations, diagnostics, and
                     withheld, where the scenario withholds observations from methods
     restart.npz     the filter's carry after the last completed cycle; gone once the run has ended
 
@@ -36,7 +37,11 @@ if TYPE_CHECKING:
     from dabench.systems.base import Layout
 
 SCHEMA = 1
-GROUPS = ("truth", "mean", "spread", "members", "observations", "withheld", "diagnostics")
+RANKED = ("skill", "distance", "below", "ties")
+GROUPS = (
+    *("truth", "mean", "spread", "members", *RANKED),
+    *("observations", "withheld", "diagnostics"),
+)
 CHUNK_BYTES = 2**18  # small states share a chunk between cycles, up to this size
 
 DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
@@ -73,6 +78,7 @@ class Record(NamedTuple):
         y: (cycle, observation).
         info: Diagnostics by name.
         withheld: (cycle, observation) each, by names of `WITHHELD`; None where nothing is.
+        ranked: (cycle, channel, point) each, by names of `RANKED`; None where members are kept.
     """
 
     cycle: np.ndarray
@@ -84,6 +90,7 @@ class Record(NamedTuple):
     y: np.ndarray
     info: Mapping[str, Any]
     withheld: Mapping[str, Any] | None = None
+    ranked: Mapping[str, Any] | None = None
 
 
 def label(
@@ -106,6 +113,8 @@ def label(
         groups[name] = layout.to_dataset(getattr(record, name), ("cycle",))
     if record.members is not None:
         groups["members"] = layout.to_dataset(record.members, ("cycle", "member"))
+    for name, values in (record.ranked or {}).items():
+        groups[name] = layout.to_dataset(values, ("cycle",))
     groups["observations"] = _observed(table, {"y": record.y})
     if withheld is not None and record.withheld is not None:
         groups["withheld"] = _observed(withheld, record.withheld, WITHHELD)

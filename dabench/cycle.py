@@ -164,12 +164,13 @@ class _Loop:
         self.summarise = devices.jit(
             lambda x, truth, k: self._kept(summarise(x, truth[k], self.layout, weights)),
             self.members,
-            self._kept(Summary._make((whole, whole, whole, devices.BY_MEMBER, whole, whole))),
+            self._kept(Summary._make((*(whole,) * 3, devices.BY_MEMBER, *(whole,) * 3))),
         )
         self.see = devices.jit(lambda x: withheld.at(twin.withheld, x, "analysis"), self.members)
 
     def _kept(self, summary: Any) -> Any:
-        return summary if self.keep else summary._replace(members=None)
+        """With all members, or with what scores need of them."""
+        return summary._replace(**{"ranked" if self.keep else "members": None})
 
     def run(self, attrs: dict[str, Any], report: Report) -> str:
         if self.writes:
@@ -209,7 +210,8 @@ class _Loop:
         fields = (s.truth, s.mean, s.spread, devices.fetch(s.members) if self.keep else None)
         info = {**info, **clocks}
         verified = self._verify(k, info.pop("withheld", None))
-        record = Record(np.asarray(k), self.twin.times[k], *fields, y, info, verified)
+        ranked = None if s.ranked is None else s.ranked._asdict()
+        record = Record(np.asarray(k), self.twin.times[k], *fields, y, info, verified, ranked)
         self.pending.append(jax.tree.map(lambda a: np.asarray(a)[None], record))
         return s._replace(members=None)  # which would take memory during the next step
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from dabench.archive import RANKED
 from dabench.metrics import area_weights, deterministic, ensemble, rank, spatial_mean
 
 REGIONS = ("global", "tropics", "northern-hemisphere", "southern-hemisphere")
@@ -25,8 +26,8 @@ def weights_of(truth: xr.Dataset) -> xr.DataArray:
 def fields(tree: xr.DataTree, weights: xr.DataArray) -> dict[str, xr.Dataset]:
     """Per variable: mse, variance, bias, mae, valid_fraction (region, cycle[, level]), and
 
-    crps, crps_plain, pit (cycle[, level], bins) where the archive holds members. Toy systems with
-    several variables get "all", the mean over them.
+    crps, crps_plain, pit (cycle[, level], bins) where the archive holds members, or what these need
+    of them. Toy systems with several variables get "all", the mean over them.
     """
     names = sorted(map(str, tree["truth"].data_vars))
     found = {name: _variable(tree, name, weights) for name in names}
@@ -46,10 +47,11 @@ def field(tree: xr.DataTree, group: str, name: str) -> xr.DataArray:
 
 
 def _variable(tree: xr.DataTree, name: str, weights: xr.DataArray) -> xr.Dataset:
-    wanted = ("truth", "mean", "spread", "members")
+    wanted = ("truth", "mean", "spread", "members", *RANKED)
     groups = {g: field(tree, g, name) for g in wanted if g in tree}
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    parts = [_block(block, weights, rng) for block in _blocks(groups)]
+    size = tree["members"].sizes["member"] if "members" in tree else tree.attrs.get("members", 1)
+    parts = [_block(block, size, weights, rng) for block in _blocks(groups)]
     return xr.concat(parts, "cycle")
 
 
@@ -66,7 +68,7 @@ def _blocks(groups: dict[str, xr.DataArray]) -> Iterator[dict[str, xr.DataArray]
 
 
 def _block(
-    block: dict[str, xr.DataArray], weights: xr.DataArray, rng: np.random.Generator
+    block: dict[str, xr.DataArray], size: int, weights: xr.DataArray, rng: np.random.Generator
 ) -> xr.Dataset:
     """Points where the truth is missing do not count; elsewhere NaN means divergence, and shows."""
     truth, mean = block["truth"], block["mean"]
@@ -74,10 +76,9 @@ def _block(
     error = deterministic.error(mean, truth)
     maps = {"mse": error**2, "variance": block["spread"].astype(np.float64) ** 2}
     maps |= {"bias": error, "mae": abs(error)}
-    if "members" in block:
-        skill = ensemble.crps_skill(block["members"], truth)
-        spread = ensemble.crps_spread(block["members"])
-        size = block["members"].sizes["member"]
+    parts = _parts(block, rng)
+    if parts:
+        skill, spread, ranks = parts
         maps["crps"] = skill - 0.5 * spread
         maps["crps_plain"] = skill - 0.5 * spread * (size - 1) / size
     scores = {}
@@ -86,17 +87,34 @@ def _block(
         known = values if complete else values.where(seen)
         scores[name] = spatial_mean(known, weights, skipna=True).where(sound)
     scores["valid_fraction"] = spatial_mean(seen, weights)
-    if "members" in block:
-        scores["pit"] = pit(block["members"], truth, weights[0].drop_vars("region"), rng)
+    if parts:
+        scores["pit"] = pit(ranks, size, truth, weights[0].drop_vars("region"), rng)
     return xr.Dataset({k: v.drop_vars("time", errors="ignore") for k, v in scores.items()})
 
 
+def _parts(
+    block: dict[str, xr.DataArray], rng: np.random.Generator
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray] | None:
+    """CRPS's two parts and the truth's rank; None where neither members nor these were archived."""
+    if "members" in block:
+        members, truth = block["members"], block["truth"]
+        both = ensemble.crps_skill(members, truth), ensemble.crps_spread(members)
+        return *both, rank.rank(members, truth, rng=rng)
+    if "skill" not in block:
+        return None
+    skill, spread = (block[name].astype(np.float64) for name in ("skill", "distance"))
+    return skill, spread, block["below"] + rng.integers(0, block["ties"].values, endpoint=True)
+
+
 def pit(
-    members: xr.DataArray, truth: xr.DataArray, weights: xr.DataArray, rng: np.random.Generator
+    ranks: xr.DataArray,
+    members: int,
+    truth: xr.DataArray,
+    weights: xr.DataArray,
+    rng: np.random.Generator,
 ) -> xr.DataArray:
     """Area-weighted histogram of the randomised PIT of every cycle: (cycle[, level], bins)."""
-    ranks = rank.rank(members, truth, rng=rng)
-    index = (rank.pit(ranks, members.sizes["member"], rng) * BINS).astype(int)
+    index = (rank.pit(ranks, members, rng) * BINS).astype(int)
     space = weights.dims
     index, weight = xr.broadcast(index, weights * truth.notnull())
     cells = [d for d in index.dims if d not in space]

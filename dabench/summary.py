@@ -1,4 +1,4 @@
-"""A cycle in short: mean, spread and error of the last frame, and whether all is finite."""
+"""A cycle in short: what scores need of the last frame, and whether all is finite."""
 
 from typing import NamedTuple
 
@@ -11,6 +11,22 @@ from dabench.metrics.regions import cell_area
 from dabench.systems.base import Layout, Members
 
 
+class Ranked(NamedTuple):
+    """What CRPS and rank histograms need of members X and the truth Y, at every point.
+
+    Arguments:
+        skill: Mean of |X - Y|.
+        distance: Mean of |X_k - X_l| over pairs of different members; zero for a single member.
+        below, ties: How many members are below the truth and equal to it; NaN is above all numbers.
+    Source: As `metrics.ensemble.crps_skill` and `crps_spread`, and `metrics.rank.rank`.
+    """
+
+    skill: Float[Array, "channel point"]
+    distance: Float[Array, "channel point"]
+    below: Float[Array, "channel point"]
+    ties: Float[Array, "channel point"]
+
+
 class Summary(NamedTuple):
     """One cycle for the archive: the last frame alone; mean and spread in double precision."""
 
@@ -18,6 +34,7 @@ class Summary(NamedTuple):
     mean: Float[Array, "channel point"]
     spread: Float[Array, "channel point"]
     members: Float[Array, "member channel point"]
+    ranked: Ranked
     rmse: Float[Array, ""]
     diverged: Bool[Array, ""]
 
@@ -37,7 +54,26 @@ def summarise(
     error = jnp.where(weights > 0, mean - true.astype(precise), 0)
     rmse = jnp.sqrt(jnp.sum(weights.astype(precise) * error**2))
     diverged = jnp.any(~jnp.isfinite(x) & jnp.isfinite(truth)[None])
-    return Summary(true, mean, spread, members, rmse, diverged)
+    return Summary(true, mean, spread, members, ranked(members, true), rmse, diverged)
+
+
+def ranked(
+    members: Float[Array, "member channel point"], truth: Float[Array, "channel point"]
+) -> Ranked:
+    """Channel by channel: sorted, a whole ensemble would be held twice."""
+    precise, n = jax.dtypes.canonicalize_dtype(np.float64), len(members)
+    place = (2 * np.arange(n) + 1 - n) * 2 / (n * max(1, n - 1))
+
+    def channel(each: tuple[Array, Array]) -> Ranked:
+        x, y = each[0], each[1][None]
+        skill = jnp.abs(x.astype(precise) - y.astype(precise)).mean(0)
+        distance = (jnp.sort(x, 0).astype(precise) * place[:, None]).sum(0)
+        gone, unknown = jnp.isnan(x), jnp.isnan(y)
+        below, ties = (x < y) | (unknown & ~gone), (x == y) | (unknown & gone)
+        found = skill, distance, below.sum(0), ties.sum(0)
+        return Ranked(*(a.astype(x.dtype) for a in found))
+
+    return jax.lax.map(channel, (jnp.moveaxis(members, 1, 0), truth))
 
 
 def headline(layout: Layout) -> Float[np.ndarray, "channel point"]:

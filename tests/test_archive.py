@@ -52,7 +52,7 @@ def write(folder, cycles=5, done=3):
 def test_names_dimensions_and_units_are_those_of_the_layout_and_the_network(tmp_path):
     write(tmp_path)
     run = archive.open_run(tmp_path)
-    assert set(run.children) == set(archive.GROUPS) - {"withheld"}
+    assert set(run.children) == set(archive.GROUPS) - {"withheld", *archive.RANKED}
     assert run["members/t"].dims == ("cycle", "member", "level", "latitude", "longitude")
     assert run["mean/msl"].dims == ("cycle", "latitude", "longitude")
     assert run["truth/t"].attrs["units"] == "K"
