@@ -29,9 +29,10 @@ GENCAST = Path(__file__).parent / "data" / "gencast"
 MEMBERS, BATCH = 7, 2
 FIELD = 6, 1, 19 * 36
 """Points of a field of the ring, of the share of guarded solves, of GenCast."""
-RUNS = {"ensemble": 8, "guided": 8, "fa_apf": 8, "bootstrap": 6, "letkf": 8, "enkf": 8, "oi": 6}
+RUNS = {"ensemble": 8, "guided": 8, "fa_apf": 8, "bootstrap": 6, "enkf": 8, "oi": 6}
+RUNS |= {"letkf": 8, "letkf/between": 8}
 NEAR = ["length_scale_sites=2"]
-CHANGES = {"letkf": NEAR, "oi": NEAR}
+CHANGES = {"letkf": NEAR, "letkf/between": [*NEAR, "weight_stride=3"], "oi": NEAR}
 """The EnKF analyses all points as one unit, at which one of the devices works."""
 STATE, OBSERVED, CYCLES = 16, 4, 3
 ANCESTORS = {8: [7, 7, 7, 0, 1, 7, 2, 2], 6: [5, 0, 0, 5, 5, 5]}
@@ -87,8 +88,8 @@ def go(method, folder, **options):
     """A run of linear_gaussian: what crosses devices in a step, and members held at its end."""
     members, steps = RUNS[method], []
     given: dict = {"members": members, "cycles": CYCLES, "changes": CHANGES.get(method, ())}
-    (job,) = run.plan("linear_gaussian", methods=[method], **given)
-    folder.mkdir(exist_ok=True)
+    (job,) = run.plan("linear_gaussian", methods=[method.split("/")[0]], **given)
+    folder.mkdir(exist_ok=True, parents=True)
 
     def compiled(*args, make=cycle.compile_step, **options):
         steps.append(make(*args, **options))
@@ -184,17 +185,17 @@ def test_between_cycles_a_device_holds_its_members_alone(method, four):
     assert held == [RUNS[method] // math.gcd(RUNS[method], 4), STATE]
 
 
-@pytest.mark.parametrize("method", ["ensemble", "guided", "fa_apf", "letkf", "enkf"])
+@pytest.mark.parametrize("method", [m for m in RUNS if m not in ("bootstrap", "oi")])
 def test_states_cross_only_where_members_are_chosen_or_combined(method, four):
     """Resampling and an analysis take two exchanges of what a device holds.
 
     All else is smaller than a state, or is h of all members and the inflation at each point.
     """
     n, found = RUNS[method], json.loads((four / "found.json").read_text())[method]["crossing"]
-    moved = {"fa_apf": n // 4 * STATE, "letkf": n // 4 * STATE, "enkf": n * STATE}
-    exchanges = [["all-to-all", moved[method]]] * 2 if method in moved else []
+    kalman = method.startswith(("letkf", "enkf"))
+    moved = {"fa_apf": n // 4 * STATE, "enkf": n * STATE}.get(method, n // 4 * STATE * kalman)
+    exchanges = [["all-to-all", moved]] * 2 if moved else []
     assert found
-    kalman = method in ("letkf", "enkf")
     known = [["all-gather", size] for size in (n * OBSERVED, STATE) if kalman]
     assert [each for each in found if each[1] >= STATE and each not in known] == exchanges
 

@@ -10,10 +10,11 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from dabench import devices
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
+from dabench.filters.combine import combine
 from dabench.filters.forecast import background, forecast, observed
 from dabench.filters.gramian import product
 from dabench.filters.inflate import multiply, relax_to_prior_spread
-from dabench.filters.local import Block, Plan, blocks, combine, make_plan, observation_plan
+from dabench.filters.local import Block, Plan, blocks, make_plan, observation_plan
 from dabench.filters.localise import localisation
 from dabench.filters.moments import scaled, wide
 from dabench.filters.routes import spread_out, tapered

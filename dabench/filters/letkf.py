@@ -99,6 +99,7 @@ def letkf(
     vertical_scale: Positive | None = 0.5,
     truncation: Annotated[float, Ge(0)] = 0.0,
     batch: Annotated[int, Ge(1)] = 1,
+    weight_stride: Annotated[int, Ge(1)] = 1,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0)] = 0.5,
     adaptive: bool = False,
@@ -114,6 +115,8 @@ def letkf(
         vertical_scale: The same in ln p; what has no level counts as 1000 hPa.
         truncation: Tapers below it count as zero.
         batch: Neighbouring points that are analysed as one, at their mean distance.
+        weight_stride: Analyse every so many-th point each way, and interpolate the weights of the
+            others; see `nodes.make_nodes`.
         inflation: Factor on the anomalies of the analysis.
         rtps: Share of the way back to the prior's spread; see `inflate.relax_to_prior_spread`.
         adaptive: Whether to estimate an inflation of the prior from the innovations, at each point.
@@ -125,7 +128,7 @@ def letkf(
     taper = localisation(
         problem.model.layout, length_scale_km, length_scale_sites, vertical_scale, truncation
     )
-    plan = make_plan(problem.model.layout, problem.network.table, taper, batch)
+    plan = make_plan(problem.model.layout, problem.network.table, taper, batch, weight_stride)
     solver = SquareRoot(adaptive)
 
     def init(x: Members) -> Carry:

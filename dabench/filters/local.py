@@ -1,6 +1,5 @@
 """Many small analyses, each from the observations near it, a block of them at a time."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -11,10 +10,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int, PyTree
 
-from dabench import devices
 from dabench.errors import UserError
 from dabench.filters.localise import EARTH_RADIUS_KM, Localisation, cutoff, log_pressure, places
-from dabench.filters.moments import anomalies
+from dabench.filters.nodes import Nodes, make_nodes
 from dabench.systems.base import Layout
 
 BLOCK_UNITS = 128
@@ -36,16 +34,6 @@ class Block(NamedTuple):
     own: PyTree
 
 
-Weigh = Callable[[Block, Float[Array, "unit level row m"], PyTree], tuple[Array, PyTree]]
-"""Rows times the weights T of a block, (unit, level, row, n), and what to keep for each unit.
-
-The last argument is what all blocks are given.
-"""
-
-Finish = Callable[[Float[Array, "n *tile"], Float[Array, "n *tile"]], Float[Array, "n *tile"]]
-"""What a tile of states becomes, from what it was and its increment."""
-
-
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Which unit uses which observations; a unit is some neighbouring points, analysed together.
@@ -60,6 +48,7 @@ class Plan:
         observed_levels: In ln p.
         place, level: The location and the level of each observation.
         dtype: Of the state.
+        nodes: Where units are points among others, which interpolate their weights.
     """
 
     taper: Localisation
@@ -72,6 +61,7 @@ class Plan:
     place: Int[np.ndarray, "obs"]
     level: Int[np.ndarray, "obs"]
     dtype: jnp.dtype
+    nodes: Nodes | None = None
 
     @property
     def vertical(self) -> Float[Array, "level observed_level"]:
@@ -95,8 +85,8 @@ class Plan:
 
     def tile(self, rows: Float[Array, "unit level row n"]) -> Float[Array, "n *tile"]:
         """The inverse of `rows`."""
-        shape = self.slots.shape[1], self.shape[0], self.position.shape[1]
-        tile = jnp.transpose(rows.reshape(*rows.shape[:2], *shape, -1), (5, 3, 1, 2, 0, 4))
+        shape = self.slots.shape[1], self.shape[0], -1, rows.shape[-1]
+        tile = jnp.transpose(rows.reshape(*rows.shape[:2], *shape), (5, 3, 1, 2, 0, 4))
         channel = np.argsort(self.slots.ravel())[: self.shape[1]]
         return tile.reshape(*tile.shape[:2], -1, *tile.shape[4:])[:, :, channel]
 
@@ -120,15 +110,26 @@ class Plan:
         return np.arcsin(next(z)), np.arcsin(next(z))
 
 
-def make_plan(layout: Layout, table: pd.DataFrame, taper: Localisation, batch: int = 1) -> Plan:
+def make_plan(
+    layout: Layout, table: pd.DataFrame, taper: Localisation, batch: int = 1, stride: int = 1
+) -> Plan:
     """Of the points of a layout, `batch` neighbours at a time, and of a network's table.
 
     Without a horizontal taper all points are one unit.
+
+    Arguments:
+        stride: Above 1, the units are points this far apart; the others interpolate their weights.
     """
-    position = places(layout.positions)
-    batch = len(position) if taper.length_scale is None else batch
+    position, nodes = places(layout.positions), None
+    if taper.length_scale is None:
+        batch, stride = len(position), 1
     if len(position) % batch:
         raise UserError(f"batch: {batch} does not divide the number of points, {len(position)}")
+    if stride > 1 and batch > 1:
+        raise UserError(f"weight_stride: {stride} needs batch 1, not {batch}: both group points")
+    if stride > 1:
+        nodes = make_nodes(layout, stride)
+        position = position[nodes.point]
     keep = taper.vertical_scale is not None
     own, seen = log_pressure([c.level for c in layout.channels]), log_pressure(table["level"])
     levels, channel_level = np.unique(own * keep, return_inverse=True)
@@ -146,6 +147,7 @@ def make_plan(layout: Layout, table: pd.DataFrame, taper: Localisation, batch: i
         place.ravel(),
         level,
         jax.dtypes.canonicalize_dtype(layout.dtype),
+        nodes,
     )
 
 
@@ -163,16 +165,33 @@ def observation_plan(plan: Plan) -> Plan:
 def blocks(plan: Plan, weights: int, parts: int = 1) -> Int[np.ndarray, "block unit"]:
     """Units by block, neighbours all, so many that this many numbers a level and unit fit.
 
-    Each part has as many units and blocks; there may be more units than those of the plan. The last
-    block of a part begins early enough to be full.
+    Each part has as many units and blocks, those that its points want; what is not below the number
+    of units stands for none. Where units are not shared, the last block of a part begins early
+    enough to be full.
     """
-    size = min(BLOCK_UNITS, max(1, BLOCK_WEIGHTS // (weights * len(plan.levels))))
+    most = min(BLOCK_UNITS, max(1, BLOCK_WEIGHTS // (weights * len(plan.levels))))
+    if plan.nodes is not None:
+        return _nodes_by_block(plan.nodes, plan.shape[-1], most, parts)
     units = -(-len(plan.position) // parts)
-    count = -(-units // size)
+    count = -(-units // most)
     size = -(-units // count)
     first = np.minimum(np.arange(count) * size, units - size)
     first = (np.arange(parts)[:, None] * units + first).ravel()
     return first[:, None] + np.arange(size)
+
+
+def _nodes_by_block(
+    nodes: Nodes, points: int, most: int, parts: int
+) -> Int[np.ndarray, "block unit"]:
+    """Those that some point of a part takes weights from; parts may have some in common."""
+    part = np.where(nodes.share > 0, nodes.near // -(-points // parts), -1)
+    wanted = [np.flatnonzero((part == p).any(1)) for p in range(parts)]
+    count = -(-max(map(len, wanted)) // most)
+    size = -(-max(map(len, wanted)) // count)
+    index = np.full((parts, count * size), len(nodes.point))
+    for row, own in zip(index, wanted, strict=True):
+        row[: len(own)] = own
+    return index.reshape(-1, size)
 
 
 def windows(plan: Plan, index: Int[np.ndarray, "block unit"]) -> tuple[np.ndarray, int]:
@@ -202,80 +221,3 @@ def look(values: Float[Array, "location *rest"], start: Array, size: int) -> Arr
     if size == len(values):
         return values
     return values[(start + jnp.arange(size)) % len(values)]
-
-
-def add(x: Float[Array, "n *tile"], increment: Float[Array, "n *tile"]) -> Float[Array, "n *tile"]:
-    """The plainest `Finish`."""
-    return x + increment
-
-
-def combine(
-    plan: Plan,
-    x: Float[Array, "n state"],
-    index: Int[np.ndarray, "block unit"],
-    start: Int[np.ndarray, "block"],
-    weigh: Weigh,
-    own: PyTree = (),
-    given: PyTree = (),
-    finish: Finish = add,
-    basis: Float[Array, "m state"] | None = None,
-) -> tuple[Float[Array, "n state"], PyTree]:
-    """x with Σ_m basis_m T[m, n] at every point, T from `weigh`; and what it keeps for each unit.
-
-    States are read and written tile by tile, and what is written takes the place of what was read.
-
-    Arguments:
-        index, start: From `blocks` and `windows`.
-        own, given: For `weigh`: arrays with a row for each unit, and what it is given.
-        finish: From x and its increment to what is returned; sees all members at some points.
-        basis: None: the anomalies of x.
-    """
-    size, units = index.shape[1], len(plan.position)
-    first, fresh = _within_part(index, units)
-    whole = bool(fresh.all())
-
-    def work(states: PyTree, each: PyTree, given: PyTree) -> tuple[Array, PyTree]:
-        fields = states[1]
-
-        def move(x: Array, args: tuple[Block, Array, Array]) -> tuple[Array, PyTree]:
-            block, first, fresh = args
-            tile = jax.lax.dynamic_slice_in_dim(x, first, size, 3)
-            if fields is None:
-                rows = plan.rows(anomalies(tile))
-            else:
-                rows = plan.rows(jax.lax.dynamic_slice_in_dim(fields, first, size, 3))
-            moved, result = weigh(block, rows, given)
-            moved = finish(tile, plan.tile(moved.astype(x.dtype)))
-            if not whole:
-                moved = jnp.where(fresh[None, None, None, :, None], moved, tile)
-            return jax.lax.dynamic_update_slice_in_dim(x, moved, first, 3), result
-
-        return jax.lax.scan(move, states[0], each)
-
-    unit = np.minimum(index, units - 1)
-    block = Block(
-        jnp.asarray(plan.position[unit], plan.dtype),
-        jnp.asarray(start),
-        jax.tree.map(lambda a: a[unit], own),
-    )
-    states = _tiles(plan, x), None if basis is None else _tiles(plan, basis)
-    each = block, jnp.asarray(first), jnp.asarray(fresh)
-    moved, result = devices.share_points(work, states, each, given)
-    result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[fresh.ravel()], result)
-    return moved[:, :, :, :units].reshape(x.shape), result
-
-
-def _within_part(index: Int[np.ndarray, "block unit"], units: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first unit of each block, counted in its part; which units no block had before."""
-    parts = devices.parts()
-    part, number = np.divmod(np.arange(len(index)), len(index) // parts)
-    own = index - part[:, None] * -(-units // parts)
-    return own[:, 0], (own >= number[:, None] * index.shape[1]) & (index < units)
-
-
-def _tiles(plan: Plan, x: Float[Array, "n state"]) -> Float[Array, "n frame channel unit point"]:
-    """With as many units for each part; what is past those of the plan is zero."""
-    frames, channels, _ = plan.shape
-    x = x.reshape(len(x), frames, channels, *plan.position.shape[:2])
-    more = -x.shape[3] % devices.parts()
-    return jnp.pad(x, ((0, 0),) * 3 + ((0, more), (0, 0))) if more else x

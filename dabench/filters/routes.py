@@ -17,20 +17,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from dabench import devices
+from dabench.filters.combine import Finish, Weigh, add, combine
 from dabench.filters.gramian import product
 from dabench.filters.inflate import Consistency
-from dabench.filters.local import (
-    HIGHEST,
-    Block,
-    Finish,
-    Plan,
-    Weigh,
-    add,
-    blocks,
-    combine,
-    look,
-    windows,
-)
+from dabench.filters.local import HIGHEST, Block, Plan, blocks, look, windows
 from dabench.filters.moments import wide
 
 Route = Literal["auto", "pairs", "rows", "levels"]
@@ -229,7 +219,7 @@ def reach(
     plan: Plan, location: Float[np.ndarray, "place axis"], limit: int | None = None
 ) -> Int[np.ndarray, "unit near"] | None:
     """Places within reach of each unit, filled up with their number; None above a limit."""
-    index, lists = blocks(plan, 1), []
+    index, lists = np.minimum(blocks(plan, 1), len(plan.position) - 1), []
     with jax.ensure_compile_time_eval():
         places = jnp.asarray(location)
         near = jax.jit(lambda position: plan.taper.horizontal(position, places) > 0)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.interpolate import RegularGridInterpolator
 from twins import Still, channels, distances, free, sites, sphere
 
 from dabench.filters.base import Problem
@@ -82,23 +83,28 @@ def test_the_square_root_maps_ones_to_ones(key):
 
 
 def by_points(x, obs, network, layout, scale, vertical):
-    """Hunt's equations one point and level after the other."""
-    n = len(x)
+    """Hunt's equations: weights (channel, point, m, n) one point and level after the other."""
+    n, channels, points = len(x), len(layout.channels), layout.points
     near, apart = distances(layout, network.table)
     rho = np.asarray(gaspari_cohn(near, half_width(scale)))
     rho_v = np.asarray(gaspari_cohn(apart, half_width(vertical)))
-    fields = np.array(layout.unflatten(x))
     hx = np.asarray(jax.vmap(network.h)(x))
     Y, d = (hx - hx.mean(0)).T, np.asarray(obs.y) - hx.mean(0)
-    for c in range(fields.shape[2]):
-        for p in range(fields.shape[3]):
+    W = np.empty((channels, points, n, n))
+    for c in range(channels):
+        for p in range(points):
             C = Y.T * (rho[p] * rho_v[c] / network.var)
             P = np.linalg.inv((n - 1) * np.eye(n) + C @ Y)
             lam, U = np.linalg.eigh((n - 1) * P)
-            W = (U * np.sqrt(lam)) @ U.T + (P @ C @ d)[:, None]
-            field = fields[..., c, p]
-            fields[..., c, p] = field.mean(0) + W.T @ (field - field.mean(0))
-    return fields.reshape(n, -1)
+            W[c, p] = (U * np.sqrt(lam)) @ U.T + (P @ C @ d)[:, None]
+    return W
+
+
+def weighted(layout, x, W):
+    """Members as sums of departures, by weights of their point and channel."""
+    fields = np.asarray(layout.unflatten(x))
+    mean = fields.mean(0)
+    return (mean + np.einsum("mfcp,cpmn->nfcp", fields - mean, W)).reshape(len(x), -1)
 
 
 @pytest.mark.parametrize("route", ["pairs", "rows"])
@@ -108,9 +114,30 @@ def test_on_the_sphere_it_is_a_loop_over_points_and_levels(route):
     method = letkf(problem, route=route, **settings)
     carry, _ = jax.jit(method.step)(jax.random.key(0), method.init(x), obs)
     layout = problem.model.layout
-    expected = by_points(x, obs, problem.network, layout, 1500.0, 0.5)
+    expected = weighted(layout, x, by_points(x, obs, problem.network, layout, 1500.0, 0.5))
     np.testing.assert_allclose(carry.x, expected, atol=1e-6)  # cosines near 1 cost half the digits
     assert abs(carry.x - x).max() > 0.3
+
+
+@pytest.mark.parametrize("route", ["pairs", "rows", "levels"])
+@pytest.mark.parametrize(
+    ("stride", "lat", "lon"), [(2, [0, 2, 4, 6], range(0, 14, 2)), (5, [0, 5, 6], [0, 5, 10, 12])]
+)
+def test_weights_between_nodes_are_scipys_interpolation(route, stride, lat, lon):
+    """Bilinear, around the globe; both poles are nodes whatever the stride."""
+    problem, x, obs = sphere()
+    settings = {"length_scale_km": 1500.0, "vertical_scale": 0.5, "rtps": 0.0}
+    method = letkf(problem, route=route, weight_stride=stride, **settings)
+    carry, _ = jax.jit(method.step)(jax.random.key(0), method.init(x), obs)
+    layout = problem.model.layout
+    W = by_points(x, obs, problem.network, layout, 1500.0, 0.5)
+    W = np.moveaxis(W.reshape(len(W), 7, 12, *W.shape[2:]), 0, 2)
+    around = np.concatenate([W, W[:, :1]], 1)[np.ix_(lat, lon)]
+    points = np.stack(np.meshgrid(np.arange(7), np.arange(12), indexing="ij"), -1)
+    between = RegularGridInterpolator((lat, lon), around)(points)
+    between = np.moveaxis(between, 2, 0).reshape(len(layout.channels), 84, *W.shape[3:])
+    np.testing.assert_allclose(carry.x, weighted(layout, x, between), atol=1e-6)
+    assert carry.inflation.shape[0] == len(lat) * (len(lon) - 1)
 
 
 def test_what_is_out_of_reach_is_unchanged():

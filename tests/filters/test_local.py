@@ -6,7 +6,8 @@ import pytest
 from twins import SPHERE, sites, sphere
 
 from dabench.errors import UserError
-from dabench.filters.local import blocks, combine, look, make_plan, windows
+from dabench.filters.combine import combine
+from dabench.filters.local import blocks, look, make_plan, windows
 from dabench.filters.localise import Localisation, localisation
 from dabench.systems.base import Channel, Layout
 

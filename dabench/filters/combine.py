@@ -1,0 +1,148 @@
+"""The basis of an analysis times its weights, a block of units at a time, added to the members."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree
+
+from dabench import devices
+from dabench.filters.gramian import product
+from dabench.filters.local import Block, Plan
+from dabench.filters.moments import anomalies
+
+Weigh = Callable[[Block, Float[Array, "unit level row m"], PyTree], tuple[Array, PyTree]]
+"""Rows times the weights T of a block, (unit, level, row, n), and what to keep for each unit.
+
+The last argument is what all blocks are given.
+"""
+
+Finish = Callable[[Float[Array, "n *tile"], Float[Array, "n *tile"]], Float[Array, "n *tile"]]
+"""What a tile of states becomes, from what it was and its increment."""
+
+
+def add(x: Float[Array, "n *tile"], increment: Float[Array, "n *tile"]) -> Float[Array, "n *tile"]:
+    """The plainest `Finish`."""
+    return x + increment
+
+
+def combine(
+    plan: Plan,
+    x: Float[Array, "n state"],
+    index: Int[np.ndarray, "block unit"],
+    start: Int[np.ndarray, "block"],
+    weigh: Weigh,
+    own: PyTree = (),
+    given: PyTree = (),
+    finish: Finish = add,
+    basis: Float[Array, "m state"] | None = None,
+) -> tuple[Float[Array, "n state"], PyTree]:
+    """x with Σ_m basis_m T[m, n] at every point, T from `weigh`; and what it keeps for each unit.
+
+    Arguments:
+        index, start: From `blocks` and `windows`.
+        own, given: For `weigh`: arrays with a row for each unit, and what it is given.
+        finish: From x and its increment to what is returned; sees all members at some points.
+        basis: None: the anomalies of x.
+    """
+    units = len(plan.position)
+    way = _tile_by_tile if plan.nodes is None else _between_nodes
+    work, where = way(plan, index, weigh, finish)
+    unit = np.minimum(index, units - 1)
+    block = Block(
+        jnp.asarray(plan.position[unit], plan.dtype),
+        jnp.asarray(start),
+        jax.tree.map(lambda a: a[unit], own),
+    )
+    states = _tiles(plan, x), None if basis is None else _tiles(plan, basis)
+    each = block, jax.tree.map(jnp.asarray, where)
+    moved, result = devices.share_points(work, states, each, given)
+    first = np.unique(index, return_index=True)[1][:units]
+    result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[first], result)
+    points = plan.shape[-1] // moved.shape[-1]
+    return moved[:, :, :, :points].reshape(x.shape), result
+
+
+Work = Callable[[PyTree, PyTree, PyTree], tuple[Array, PyTree]]
+"""For `devices.share_points`: states are x and the basis, blocks those of `combine` and where."""
+
+
+def _tile_by_tile(
+    plan: Plan, index: Int[np.ndarray, "block unit"], weigh: Weigh, finish: Finish
+) -> tuple[Work, PyTree]:
+    """Units are neighbouring points; what is written takes the place of what was read."""
+    size = index.shape[1]
+    first, fresh = _within_part(index, len(plan.position))
+    whole = bool(fresh.all())
+
+    def work(states: PyTree, each: PyTree, given: PyTree) -> tuple[Array, PyTree]:
+        basis = states[1]
+
+        def move(x: Array, args: tuple[Block, PyTree]) -> tuple[Array, PyTree]:
+            block, (first, fresh) = args
+            tile = jax.lax.dynamic_slice_in_dim(x, first, size, 3)
+            if basis is None:
+                rows = plan.rows(anomalies(tile))
+            else:
+                rows = plan.rows(jax.lax.dynamic_slice_in_dim(basis, first, size, 3))
+            moved, result = weigh(block, rows, given)
+            moved = finish(tile, plan.tile(moved.astype(x.dtype)))
+            if not whole:
+                moved = jnp.where(fresh[None, None, None, :, None], moved, tile)
+            return jax.lax.dynamic_update_slice_in_dim(x, moved, first, 3), result
+
+        return jax.lax.scan(move, states[0], each)
+
+    return work, (first, fresh)
+
+
+def _within_part(index: Int[np.ndarray, "block unit"], units: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first unit of each block, counted in its part; which units no block had before."""
+    parts = devices.parts()
+    part, number = np.divmod(np.arange(len(index)), len(index) // parts)
+    own = index - part[:, None] * -(-units // parts)
+    return own[:, 0], (own >= number[:, None] * index.shape[1]) & (index < units)
+
+
+def _between_nodes(
+    plan: Plan, index: Int[np.ndarray, "block unit"], weigh: Weigh, finish: Finish
+) -> tuple[Work, PyTree]:
+    """Units are nodes: the weights of each, times their shares, add to the points around it."""
+
+    def work(states: PyTree, each: PyTree, given: PyTree) -> tuple[Array, PyTree]:
+        x, basis = states
+        fields = (anomalies(x) if basis is None else basis)[..., 0]
+        one = jnp.eye(len(fields), dtype=x.dtype)
+
+        def move(increment: Array, args: tuple[Block, PyTree]) -> tuple[Array, PyTree]:
+            block, (near, share) = args
+            rows = plan.rows(fields[..., near])
+            T, result = weigh(block, jnp.broadcast_to(one, (*rows.shape[:2], *one.shape)), given)
+            moved = plan.tile(product(rows, T.astype(x.dtype))) * share[None, None, None]
+            return increment.at[..., near].add(moved), result
+
+        increment, result = jax.lax.scan(move, jnp.zeros_like(x[..., 0]), each)
+        return finish(x, increment[..., None]), result
+
+    return work, _around(plan, index)
+
+
+def _around(plan: Plan, index: Int[np.ndarray, "block unit"]) -> tuple[np.ndarray, np.ndarray]:
+    """The points around each unit, counted in the part of its block, and their shares of it."""
+    nodes, parts = plan.nodes, devices.parts()
+    assert nodes is not None
+    unit, points = np.minimum(index, len(nodes.point) - 1), -(-plan.shape[-1] // parts)
+    part = np.arange(len(index)) // (len(index) // parts)
+    near = nodes.near[unit] - part[:, None, None] * points
+    own = (near >= 0) & (near < points) & (index < len(nodes.point))[..., None]
+    return np.where(own, near, 0), np.where(own, nodes.share[unit], 0).astype(plan.dtype)
+
+
+def _tiles(plan: Plan, x: Float[Array, "n state"]) -> Float[Array, "n frame channel unit point"]:
+    """With as many units for each part, or points if they are shared; zero past the plan's end."""
+    frames, channels, points = plan.shape
+    each = plan.position.shape[1] if plan.nodes is None else 1
+    x = x.reshape(len(x), frames, channels, points // each, each)
+    more = -x.shape[3] % devices.parts()
+    return jnp.pad(x, ((0, 0),) * 3 + ((0, more), (0, 0))) if more else x

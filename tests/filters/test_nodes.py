@@ -1,0 +1,60 @@
+"""Shares of nodes: one in all at every point, linear between, around rings and up to open ends."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from twins import SPHERE, sites
+
+from dabench.errors import UserError
+from dabench.filters.local import make_plan
+from dabench.filters.localise import Localisation
+from dabench.filters.nodes import make_nodes
+from dabench.systems.base import Channel, Layout
+
+
+def dense(nodes, points):
+    """(node, point) shares."""
+    made = np.zeros((len(nodes.point), points))
+    np.add.at(made, (np.arange(len(made))[:, None], nodes.near), nodes.share)
+    return made
+
+
+def line(count, periodic=False):
+    return Layout((Channel("x"),), {"site": np.arange(count)}, periodic=periodic)
+
+
+def test_a_line_ends_with_a_node():
+    nodes = make_nodes(line(6), 4)
+    np.testing.assert_array_equal(nodes.point, [0, 4, 5])
+    expected = [[1, 0.75, 0.5, 0.25, 0, 0], [0, 0.25, 0.5, 0.75, 1, 0], [0, 0, 0, 0, 0, 1]]
+    np.testing.assert_allclose(dense(nodes, 6), expected)
+
+
+def test_a_ring_ends_where_it_begins():
+    nodes = make_nodes(line(6, periodic=True), 4)
+    np.testing.assert_array_equal(nodes.point, [0, 4])
+    expected = [[1, 0.75, 0.5, 0.25, 0, 0.5], [0, 0.25, 0.5, 0.75, 1, 0.5]]
+    np.testing.assert_allclose(dense(nodes, 6), expected)
+
+
+@pytest.mark.parametrize("stride", [2, 3, 5, 100])
+@pytest.mark.parametrize("longitudes", [np.arange(0, 360, 30.0), np.arange(0, 100, 10.0)])
+def test_shares_of_every_point_sum_to_one(stride, longitudes):
+    layout = replace(SPHERE, coords={**SPHERE.coords, "longitude": longitudes})
+    shares = dense(make_nodes(layout, stride), layout.points)
+    np.testing.assert_allclose(shares.sum(0), 1)
+    assert shares.min() >= 0
+    assert shares.max(1).min() == 1
+
+
+def test_a_region_does_not_wrap():
+    layout = replace(SPHERE, coords={**SPHERE.coords, "longitude": np.arange(0, 90, 10.0)})
+    nodes = make_nodes(layout, 3)
+    assert set(nodes.point[:4]) == {0, 3, 6, 8}
+
+
+def test_batches_have_no_nodes():
+    taper = Localisation(2.0, None)
+    with pytest.raises(UserError, match="weight_stride: 2 needs batch 1, not 3"):
+        make_plan(line(6), sites(6).table, taper, batch=3, stride=2)
