@@ -12,6 +12,8 @@ from dabench.filters.gramian import product
 from dabench.filters.local import Block, Plan
 from dabench.filters.moments import anomalies
 
+FINISH_POINTS = 512
+
 Weigh = Callable[[Block, Float[Array, "unit level row m"], PyTree], tuple[Array, PyTree]]
 """Rows times the weights T of a block, (unit, level, row, n), and what to keep for each unit.
 
@@ -111,21 +113,39 @@ def _between_nodes(
     """Units are nodes: the weights of each, times their shares, add to the points around it."""
 
     def work(states: PyTree, each: PyTree, given: PyTree) -> tuple[Array, PyTree]:
-        x, basis = states
-        fields = (anomalies(x) if basis is None else basis)[..., 0]
-        one = jnp.eye(len(fields), dtype=x.dtype)
+        x, basis = jax.tree.map(lambda a: a[..., 0], states)
+        one = jnp.eye(len(x if basis is None else basis), dtype=x.dtype)
 
         def move(increment: Array, args: tuple[Block, PyTree]) -> tuple[Array, PyTree]:
             block, (near, share) = args
-            rows = plan.rows(fields[..., near])
+            rows = plan.rows(anomalies(x[..., near]) if basis is None else basis[..., near])
             T, result = weigh(block, jnp.broadcast_to(one, (*rows.shape[:2], *one.shape)), given)
             moved = plan.tile(product(rows, T.astype(x.dtype))) * share[None, None, None]
             return increment.at[..., near].add(moved), result
 
-        increment, result = jax.lax.scan(move, jnp.zeros_like(x[..., 0]), each)
-        return finish(x, increment[..., None]), result
+        increment, result = jax.lax.scan(move, jnp.zeros_like(x), each)
+        return _finish_by_tile(finish, x, increment)[..., None], result
 
     return work, _around(plan, index)
+
+
+def _finish_by_tile(
+    finish: Finish,
+    x: Float[Array, "n frame channel point"],
+    increment: Float[Array, "n frame channel point"],
+) -> Float[Array, "n frame channel point"]:
+    """What is returned takes the place of the increment."""
+    points = x.shape[3]
+    size = min(FINISH_POINTS, points)
+
+    def one(k: Array, done: Array) -> Array:
+        first = jnp.minimum(k * size, points - size)
+        tile, moved = (jax.lax.dynamic_slice_in_dim(v, first, size, 3) for v in (x, done))
+        fresh = (first + jnp.arange(size) >= k * size)[None, None, None]
+        moved = jnp.where(fresh, finish(tile, moved), moved)
+        return jax.lax.dynamic_update_slice_in_dim(done, moved, first, 3)
+
+    return jax.lax.fori_loop(0, -(-points // size), one, increment)
 
 
 def _around(plan: Plan, index: Int[np.ndarray, "block unit"]) -> tuple[np.ndarray, np.ndarray]:

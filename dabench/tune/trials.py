@@ -1,10 +1,12 @@
 """The trials of a search: which there are, which were made, and what came of each."""
 
+import hashlib
 import json
 import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +14,7 @@ from rich.console import Console
 
 from dabench import yamlfile
 from dabench.errors import UserError
+from dabench.run import Job
 from dabench.sweep.spec import Point, Range, Search, Sweep, points
 from dabench.tune.objective import climate_std, objective
 
@@ -22,7 +25,7 @@ class Trial(NamedTuple):
     """What came of one choice of settings.
 
     Arguments:
-        digest: Of the run, as a sweep names it.
+        digest: Of all that the run was made with, which names its folder too.
         settings: Those that were searched; none of them: the baseline as it was.
         status: Of the run.
         objective: The smaller the better; None where the run diverged or was refused.
@@ -126,30 +129,42 @@ def run(
     begin, made, scale = time.monotonic(), log.read(), None
     trials = []
     for i, point in enumerate(found):
-        if point.digest not in made:
+        job, searched = _job(point, home), _searched(point)
+        digest = job.folder.parent.name
+        if digest not in made:
             if seconds is not None and time.monotonic() - begin > seconds:
                 say(f"{seconds:g} s are over after {i} of {len(found)} trials")
                 break
-            scale = scale or climate_std(point.job(home).experiment.system)
-            made[point.digest] = _try(point, home, metric, scale)
-            log.append(made[point.digest])
-        trials.append(made[point.digest])
+            scale = scale or climate_std(job.experiment.system)
+            made[digest] = Trial(digest, searched, *_try(job, metric, scale))
+            log.append(made[digest])
+        trials.append(made[digest]._replace(settings=searched))
         say(f"{i + 1}/{len(found)} {shown(trials[-1])}; best {shown(best(trials))}")
     return trials
 
 
-def _try(point: Point, home: Path, metric: str, scale: Mapping[Any, float]) -> Trial:
+def _job(point: Point, home: Path) -> Job:
+    """In a folder that is named by all its settings: the baseline may change between searches."""
+    job = point.job(home)
+    what = f"{job.experiment.scenario.digest} {job.baseline.digest}"
+    digest = hashlib.sha256(what.encode()).hexdigest()[:12]
+    folder = job.folder.parent.with_name(digest) / job.folder.name
+    return replace(job, folder=folder)
+
+
+def _searched(point: Point) -> dict[str, Any]:
+    return {k: v for k, v in point.values.items() if not k.startswith("scenario.")}
+
+
+def _try(job: Job, metric: str, scale: Mapping[Any, float]) -> tuple[str, float | None]:
+    """Status and objective."""
     from dabench.score import current_scores
 
-    settings = {k: v for k, v in point.values.items() if not k.startswith("scenario.")}
     try:
-        job = point.job(home)
         status = job.run(False, None, Console(quiet=True))
     except UserError as e:
-        return Trial(point.digest, settings, f"refused: {e}", None)
-    return Trial(
-        point.digest, settings, status, objective(current_scores(job.folder), scale, metric)
-    )
+        return f"refused: {e}", None
+    return status, objective(current_scores(job.folder), scale, metric)
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:

@@ -9,6 +9,7 @@ import pytest
 from scipy.interpolate import RegularGridInterpolator
 from twins import Still, channels, distances, free, sites, sphere
 
+from dabench.filters import combine
 from dabench.filters.base import Problem
 from dabench.filters.inflate import Consistency
 from dabench.filters.letkf import SquareRoot, letkf
@@ -123,8 +124,9 @@ def test_on_the_sphere_it_is_a_loop_over_points_and_levels(route):
 @pytest.mark.parametrize(
     ("stride", "lat", "lon"), [(2, [0, 2, 4, 6], range(0, 14, 2)), (5, [0, 5, 6], [0, 5, 10, 12])]
 )
-def test_weights_between_nodes_are_scipys_interpolation(route, stride, lat, lon):
+def test_weights_between_nodes_are_scipys_interpolation(route, stride, lat, lon, monkeypatch):
     """Bilinear, around the globe; both poles are nodes whatever the stride."""
+    monkeypatch.setattr(combine, "FINISH_POINTS", 13)
     problem, x, obs = sphere()
     settings = {"length_scale_km": 1500.0, "vertical_scale": 0.5, "rtps": 0.0}
     method = letkf(problem, route=route, weight_stride=stride, **settings)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dabench.baseline import load_baseline
+from dabench.baseline import Tuned, load_baseline
 from dabench.errors import UserError
 from dabench.scenario import load_scenario
 from dabench.score import load_scores
@@ -22,6 +22,12 @@ from dabench.tune.trials import Log, Trial
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def load_tuned(file: Path) -> Tuned:
+    found = load_baseline("oi", file.parent.name).tuned
+    assert found is not None
+    return found
 
 
 def go(**options) -> tuple[Path, list[str]]:
@@ -90,15 +96,28 @@ def test_a_search_that_was_stopped_makes_no_trial_twice(here, monkeypatch):
     log.write_bytes(log.read_bytes() + b'{"about": {"scen')  # as a kill may leave it
     made, real = [], trials._try
 
-    def watched(point, *rest):
-        made.append(point.values.get("filter.variance_scale"))
-        return real(point, *rest)
+    def watched(job, *rest):
+        made.append(job.baseline.settings["variance_scale"])
+        return real(job, *rest)
 
     monkeypatch.setattr(trials, "_try", watched)
-    file, _ = go()
-    assert made == [0.1, 1]
-    assert go()[0].read_bytes() == file.read_bytes()
-    assert made == [0.1, 1]
+    before, _ = go()
+    best = load_baseline("oi", "linear_gaussian").settings
+    assert made == [1]  # the baseline has 0.1
+    _, again = go()
+    assert made == [1]
+    assert load_baseline("oi", "linear_gaussian").settings == best
+    assert again[0].startswith(f"1/4 {load_tuned(before).best:.5g} (as it was)")
+
+
+def test_the_baseline_as_it_was_is_the_one_that_the_last_search_left(here):
+    file = Path("baselines/linear_gaussian/oi.yaml")
+    file.parent.mkdir(parents=True)
+    file.write_text("members: 1\nfilter: {name: oi, variance_scale: 1e-6}\n")
+    first = load_tuned(go(changes=["variance_scale=0.1"])[0])
+    second = load_tuned(go(changes=["variance_scale=1e-5"])[0])
+    assert first.best == second.best == second.trials[0].objective
+    assert first.best != first.trials[0].objective
 
 
 def test_trials_of_another_scenario_or_metric_are_passed_over(tmp_path):
