@@ -276,6 +276,12 @@ def stores_members(folder: Path) -> bool | None:
     return (store / "members").exists() if store.exists() else None
 
 
+def lacks_ranked(folder: Path) -> bool:
+    """Whether an older version began the archive, with neither members nor what stands for them."""
+    store = folder / "archive.zarr"
+    return store.exists() and not any((store / name).exists() for name in ("members", RANKED[0]))
+
+
 def ended(folder: Path) -> str | None:
     """The status of a run that has come to its end; None if there is still something to do."""
     status = (attributes(folder) or {"status": "running"})["status"]

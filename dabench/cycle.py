@@ -127,6 +127,8 @@ def run(
         raise UserError(f"{folder}: was begun {kept} members; go on so, or start with --fresh")
     if status := archive.ended(folder):
         return status
+    if archive.lacks_ranked(folder):
+        raise UserError(f"{folder}: an older version began it, without ranks; start with --fresh")
     small = members_bytes(twin.system.layout, members, twin.cycles) < STORE_BELOW
     store = next(choice for choice in (store_members, stored, small) if choice is not None)
     return _Loop(method, twin, members, folder, store).run(attrs, report)

@@ -1,5 +1,6 @@
 """The loop: what it hands to a filter, what it archives, when it stops and goes on."""
 
+import shutil
 from typing import NamedTuple
 
 import jax
@@ -216,3 +217,12 @@ def test_a_run_goes_on_with_or_without_members_as_it_began(tmp_path):
         go(tmp_path, store_members=True)
     assert go(tmp_path) == "complete"
     assert "members" not in archive.open_run(tmp_path)
+
+
+def test_what_an_older_version_began_without_ranks_is_refused(tmp_path):
+    with pytest.raises(Stop):
+        go(tmp_path, store_members=False, report=stop_at_3)
+    for name in archive.RANKED:
+        shutil.rmtree(tmp_path / "archive.zarr" / name)
+    with pytest.raises(UserError, match="older version began it, without ranks; start with --fres"):
+        go(tmp_path)
