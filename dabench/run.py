@@ -73,8 +73,8 @@ class Job:
             found = make(self.experiment.problem, **self.baseline.arguments)
             if self.baseline.members < found.least:
                 raise UserError(
-                    f"{self.label}: {self.baseline.members} members are too few with these "
-                    f"settings, {found.least} is the least"
+                    f"members: {self.baseline.members} is too few with these settings, "
+                    f"{found.least} is the least"
                 )
             return found
         except UserError as e:

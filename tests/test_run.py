@@ -131,10 +131,10 @@ def test_iso_times_are_seconds_since_1970_in_utc():
 def test_a_window_of_more_members_than_there_are_is_refused_before_anything_runs():
     changes = ["ess=[60,70]"]
     (job,) = running.plan("linear_gaussian", methods=["fa_apf"], changes=changes, members=16)
-    with pytest.raises(UserError, match="16 members are too few with these settings, 61 is"):
+    with pytest.raises(UserError, match="members: 16 is too few with these settings, 61 is"):
         job.filter()
     (job,) = running.plan("linear_gaussian", methods=["letkf"], members=1)
-    with pytest.raises(UserError, match="1 members are too few with these settings, 2 is"):
+    with pytest.raises(UserError, match="members: 1 is too few with these settings, 2 is"):
         job.filter()
 
 
