@@ -12,9 +12,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from dabench.errors import UserError
+from dabench.process import set_up_jax
 
 SLURM = ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID")
 """What JAX reads in a step of several tasks (jax/_src/clusters/slurm_cluster.py)."""
@@ -48,6 +49,7 @@ def join(coordinator: str | None, processes: int | None, process: int | None) ->
         _reach(coordinator, listening=process == 0)
     import jax
 
+    set_up_jax()
     try:
         jax.distributed.initialize(coordinator, processes, process, _devices_of_a_node())
     except (RuntimeError, ValueError) as e:
@@ -151,17 +153,31 @@ def told(value: bool) -> bool:
     return bool(multihost_utils.broadcast_one_to_all(np.bool_(value)))
 
 
+def anywhere(value: bool) -> bool:
+    """Whether it holds in some process."""
+    if not several():
+        return value
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.process_allgather(np.bool_(value)).any())
+
+
+def by_all(act: Callable[[], Result]) -> Result:
+    """What every process does; where it fails in one, it fails in all, and none waits for it."""
+    result = error = None
+    try:
+        result = act()
+    except Exception as e:  # told below
+        error = e
+    if anywhere(error is not None):
+        raise error or UserError("another process could not go on; it says why")
+    return cast(Result, result)
+
+
 def by_first(act: Callable[[], Result]) -> Result | None:
     """What the first process alone does; if it fails, all fail. None on others."""
-    result = error = None
-    if leads():
-        try:
-            result = act()
-        except Exception as e:  # told below
-            error = e
-    if told(error is not None):
-        raise error or UserError("the first process could not go on; it says why")
-    return result
+    return by_all(lambda: act() if leads() else None)
 
 
 @contextmanager
@@ -182,6 +198,8 @@ def together() -> Iterator[None]:
 
 def several() -> bool:
     """Whether there are processes that work together now."""
+    if "jax" not in sys.modules:
+        return False
     import jax
 
     return jax.distributed.is_initialized() and jax.process_count() > 1

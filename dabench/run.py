@@ -91,7 +91,7 @@ class Job:
             folder.check(self.folder, self.identity)
             if store_members is None and (status := archive.ended(self.folder)):
                 return status
-            return self._run(self.filter(), store_members, console)
+            return self._run(processes.by_all(self.filter), store_members, console)
 
     def _run(self, method: "Filter", store_members: bool | None, console: Console) -> str:
         from dabench import cycle
@@ -252,13 +252,9 @@ def execute(
             less than 1 GiB.
     """
     console = console or Console(stderr=True, quiet=not processes.leads())
-    if not fresh:
-        for job in jobs:
-            folder.check(job.folder, job.identity)
     outcome = Outcome([], [])
     with terminable(), processes.together():
-        if fresh or not all(archive.ended(job.folder) for job in jobs):
-            _ = jobs[0].experiment.twin  # what is wrong with it is wrong for all methods
+        processes.by_all(lambda: _check(jobs, fresh))
         for job in jobs:
             begin = time.perf_counter()
             try:
@@ -281,6 +277,15 @@ def execute(
                     soft_wrap=True,
                 )
     return outcome
+
+
+def _check(jobs: Sequence[Job], fresh: bool) -> None:
+    """UserError for what is wrong before any method begins."""
+    if not fresh:
+        for job in jobs:
+            folder.check(job.folder, job.identity)
+    if fresh or not all(archive.ended(job.folder) for job in jobs):
+        _ = jobs[0].experiment.twin  # what is wrong with it is wrong for all methods
 
 
 def seconds(start: str | None) -> float:

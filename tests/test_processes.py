@@ -139,6 +139,26 @@ def test_a_full_disk_of_one_process_ends_all(tmp_path):
     assert "No space left on device" in texts[0]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        (("--members", "8"), ("--members", "1"), "members: 1 is too few"),
+        (("--set", "rtps=1"), ("--set", "rtsp=1"), "rtsp"),
+    ],
+)
+def test_a_mistake_of_one_process_ends_all(tmp_path, right, wrong, says):
+    """The other would wait for it in the first cycle, for ever."""
+    command = ("-m", "dabench", "run", "linear_gaussian", "-m", "letkf")
+    meet = ("--coordinator", address(), "--processes", "2", "--process")
+    both = [start(tmp_path, *command, *own, *meet, str(i)) for i, own in enumerate((right, wrong))]
+    leader, follower = (p.communicate(timeout=120)[0] for p in both)
+    assert [p.returncode for p in both] == [2, 2]
+    assert "another process could not go on; it says why" in leader
+    assert says in follower
+    assert "Traceback" not in leader + follower
+
+
 def part():
     processes.part()
     if processes.leads():

@@ -62,20 +62,17 @@ def run(
     if seed is not None and seeds is not None:
         raise UserError("--seed and --seeds: give one of the two")
     processes.join(coordinator, count, process)
-    plans = [
-        running.plan(
-            scenario,
-            methods=method or (),
-            changes=change or (),
-            members=members,
-            cycles=cycles,
-            seed=one,
-            out=out,
-            system=system,
-            profile=profile,
-        )
-        for one in ([seed] if seeds is None else seed_list(seeds))
-    ]
+    given = {
+        "methods": method or (),
+        "changes": change or (),
+        "members": members,
+        "cycles": cycles,
+        "out": out,
+        "system": system,
+        "profile": profile,
+    }
+    every = [seed] if seeds is None else seed_list(seeds)
+    plans = processes.by_all(lambda: [running.plan(scenario, seed=s, **given) for s in every])
     if dry_run:
         estimate.show(plans[0], store_members)
         return
