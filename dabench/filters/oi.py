@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Gt
+from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float, Key, PyTree
 
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
@@ -45,9 +46,15 @@ class Gain(NamedTuple):
 
 
 def solve(A: Float[Array, "*unit n n"], b: Float[Array, "*unit n r"]) -> Float[Array, "*unit n r"]:
-    """(I + A)⁻¹ b, A positive semi-definite; faster than Cholesky's way for many small ones."""
-    lam, U = jnp.linalg.eigh(A)
-    return (U / (1 + lam)[..., None, :]) @ (U.mT @ b)
+    """(I + A)⁻¹ b, A positive semi-definite; by eigenvectors where rounding has made it another."""
+
+    def by_eigenvectors() -> Array:
+        lam, U = jnp.linalg.eigh(A)
+        return product(U / (1 + jnp.maximum(lam, 0))[..., None, :], product(U.mT, b))
+
+    L = jnp.linalg.cholesky(A + jnp.eye(A.shape[-1], dtype=A.dtype))
+    whole = jnp.isfinite(L).all()
+    return jax.lax.cond(whole, lambda: cho_solve((L, True), b), by_eigenvectors)
 
 
 def climate_departures(

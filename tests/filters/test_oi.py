@@ -7,7 +7,7 @@ import pytest
 from twins import Still, free, sites, sphere
 
 from dabench.filters.base import Problem
-from dabench.filters.oi import climate_departures, oi
+from dabench.filters.oi import climate_departures, oi, solve
 from dabench.observe import Observation
 from dabench.systems.base import Channel, Layout
 
@@ -86,3 +86,16 @@ def test_single_precision_stays_what_it_is(key, background):
     y = Observation(jnp.zeros(()), jnp.ones(3, jnp.float32))
     after, _ = jax.eval_shape(method.step, key, method.init(jnp.asarray(climate[:4])), y)
     assert after.x.dtype == jnp.float32
+
+
+def test_what_rounding_made_indefinite_is_solved_by_eigenvectors():
+    """Of I + A one eigenvalue is -3, which an exact A could not have: it counts as 1."""
+    U = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
+    b = RNG.normal(size=(2, 4, 3))
+    A = np.stack([(U * [5.0, 1.0, 0.5, low]) @ U.T for low in (2.0, -4.0)])
+    right = np.stack(
+        [(U / [6.0, 2.0, 1.5, low]) @ U.T @ v for low, v in zip((3, 1), b, strict=True)]
+    )
+    np.testing.assert_allclose(solve(jnp.asarray(A), jnp.asarray(b)), right, rtol=1e-12)
+    sound = solve(jnp.asarray(A[:1]), jnp.asarray(b[:1]))
+    np.testing.assert_allclose(sound, np.linalg.solve(np.eye(4) + A[:1], b[:1]), rtol=1e-12)
