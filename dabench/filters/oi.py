@@ -52,7 +52,8 @@ def solve(A: Float[Array, "*unit n n"], b: Float[Array, "*unit n r"]) -> Float[A
         lam, U = jnp.linalg.eigh(A)
         return product(U / (1 + jnp.maximum(lam, 0))[..., None, :], product(U.mT, b))
 
-    L = jnp.linalg.cholesky(A + jnp.eye(A.shape[-1], dtype=A.dtype))
+    one = jnp.broadcast_to(jnp.eye(A.shape[-1], dtype=A.dtype), A.shape)
+    L = jnp.linalg.cholesky(A + one)
     whole = jnp.isfinite(L).all()
     return jax.lax.cond(whole, lambda: cho_solve((L, True), b), by_eigenvectors)
 
