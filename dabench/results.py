@@ -31,6 +31,9 @@ MANY = 100
 WITH_SERIES = ("series", "rank", "spectra", "observations", "withheld", "ensemble")
 """Parts of a run that hold numbers cycle by cycle, bin by bin, or wavenumber by wavenumber."""
 
+MADE_WITH = ("scenario", "settings")
+"""Parts from which a run can be made again, to the last digit."""
+
 TESTED = ("rmse", "crps")
 """Metrics whose series are kept for all variables and levels, so that pages can test them."""
 
@@ -48,7 +51,8 @@ def of_run(folder: str | Path) -> dict[str, Any]:
     curves = list({(r["variable"], r["level"], r["metric"]): r for r in kept}.values())
     slim = {"series": curves, "rank": shown(scores["rank"]), "spectra": shown(scores["spectra"])}
     seen = {"pictures": pictures.of_run(folder, scores["variables"])}
-    return Run.model_validate(rounded(scores | slim | seen)).model_dump(mode="json")
+    made_with = {name: scores[name] for name in MADE_WITH}
+    return Run.model_validate(rounded(scores | slim | seen) | made_with).model_dump(mode="json")
 
 
 def rounded(value: Any) -> Any:

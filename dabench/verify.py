@@ -1,6 +1,7 @@
 """Whether a result is what its archives, or a new run of its scenario, say it is."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,7 +90,10 @@ def _rerun(runs: list[dict[str, Any]], home: Path) -> Iterator[tuple[int, Path]]
 
 
 def _job(run: Row, home: Path) -> "Job":
-    """What was run, from the result alone; UserError if it cannot be made again."""
+    """What was run, from the result alone; UserError if it cannot be made again.
+
+    Settings that methods have got since are at their defaults, and are not part of what was run.
+    """
     from dabench.baseline import from_settings
     from dabench.run import Experiment, Job
     from dabench.scenario import Scenario
@@ -101,6 +105,7 @@ def _job(run: Row, home: Path) -> "Job":
     except ValidationError as e:
         raise UserError(f"{what}: its scenario is none: {e.errors()[0]['msg']}") from None
     baseline = from_settings(run["method"], run["filter"], run["settings"], run["members"])
+    baseline = replace(baseline, settings=_those_of(run["settings"], baseline.settings))
     folder = home / scenario.name / scenario.system.name / run["method"]
     folder /= f"seed{scenario.seed}.verify"  # a run of its own, which nothing else takes for one
     job = Job(Experiment(scenario), run["method"], baseline, folder)
@@ -112,6 +117,13 @@ def _job(run: Row, home: Path) -> "Job":
             "changed since; this dabench cannot make the same run"
         )
     return job
+
+
+def _those_of(old: Any, new: Any) -> Any:
+    """What stands in the new data under the names that the old have."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {name: _those_of(value, new[name]) for name, value in old.items()}
+    return new
 
 
 def _held(run: Row, folder: Path, rerun: bool) -> Verdict:

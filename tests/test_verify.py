@@ -1,5 +1,6 @@
 """Verification: what is true passes, one changed number is found, and a run can be made again."""
 
+import hashlib
 import json
 import shutil
 
@@ -8,7 +9,7 @@ import pytest
 from toy import toys  # noqa: F401
 
 from dabench import results
-from dabench.archive import find_runs
+from dabench.archive import attributes, find_runs
 from dabench.errors import UserError
 from dabench.run import run
 from dabench.verify import report, verify
@@ -116,7 +117,7 @@ def test_without_its_archive_a_result_is_not_verified(result, tmp_path):
 
 @pytest.mark.usefixtures("toys")
 def test_a_result_is_verified_by_running_its_scenario_again(tmp_path):
-    folders = run("toy", methods=["forecast"], changes=["gain=0.3"], cycles=40)
+    folders = run("toy", methods=["forecast"], changes=["gain=0.3123456789012345"], cycles=40)
     (file,) = results.add(folders, tmp_path / "results")
     (verdict,) = verify(file, "runs", rerun=True)  # not the run that is there
     assert verdict.against.endswith("seed3.verify")
@@ -140,3 +141,19 @@ def test_a_result_is_verified_by_running_its_scenario_again(tmp_path):
     forge(file, swap)
     with pytest.raises(UserError, match="cannot make the same run"):
         verify(file, tmp_path / "again", rerun=True)
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_result_from_before_a_setting_is_run_again_with_its_default(tmp_path):
+    folders = run("toy", methods=["forecast"], cycles=40)
+    (file,) = results.add(folders, tmp_path / "results")
+    identity = (attributes(folders[0]) or {})["identity"]
+    assert "gain" in identity["settings"]
+    text = json.dumps({**identity, "settings": {}}, sort_keys=True)
+
+    def older(runs):
+        runs[0] |= {"settings": {}, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+    forge(file, older)
+    (verdict,) = verify(file, tmp_path / "again", rerun=True)
+    assert not verdict.wrong
