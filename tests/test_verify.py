@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import mock_run
 import pytest
@@ -12,6 +13,7 @@ from dabench import results
 from dabench.archive import attributes, find_runs
 from dabench.errors import UserError
 from dabench.run import run
+from dabench.verify import _job as again
 from dabench.verify import report, verify
 
 
@@ -157,3 +159,13 @@ def test_a_result_from_before_a_setting_is_run_again_with_its_default(tmp_path):
     forge(file, older)
     (verdict,) = verify(file, tmp_path / "again", rerun=True)
     assert not verdict.wrong
+
+
+COMMITTED = sorted(Path(__file__).parents[1].glob("leaderboard/results/*/*/*.json"))
+
+
+@pytest.mark.parametrize("file", COMMITTED, ids=lambda file: f"{file.parts[-3]}-{file.stem}")
+def test_what_is_published_can_be_made_again(file, tmp_path):
+    """Scenario, system and settings of this dabench have the digests of the result."""
+    for one in json.loads(file.read_text())["runs"]:
+        assert again(one, tmp_path).attrs()["digest"] == one["digest"]
