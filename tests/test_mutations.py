@@ -28,6 +28,8 @@ POSITIVE = {"size", "resolution", "grid", "every", "error_std", "cycles", "ampli
             "tau", "sigma_guide", "prior_variance"}  # fmt: skip
 NOT_NEGATIVE = {"spinup", "seed", "rtps", "jitter", "noise_std", "truncation"}
 FREE = {"title", "source", "reference"}
+OPTIONAL = {"sampler", "tuned"}
+"""Mappings that may be null."""
 RECORDS = {"period", "settings"}
 """Of `tuned`: what a search tried, refused settings among them; nothing is made of it."""
 
@@ -102,7 +104,7 @@ def edits(path: Keys, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         yield "list for a mapping", set_to([value])
         yield "text for a mapping", set_to("all of it")
-        if key != "sampler":
+        if key not in OPTIONAL:
             yield "null for a mapping", set_to(None)
     if isinstance(value, list):
         yield "mapping for a list", set_to({"first": 1})
