@@ -13,6 +13,7 @@ from dabench.filters.local import Block, Plan
 from dabench.filters.moments import anomalies
 
 FINISH_POINTS = 512
+"""So many at a time, for the memory of `Finish`."""
 
 Weigh = Callable[[Block, Float[Array, "unit level row m"], PyTree], tuple[Array, PyTree]]
 """Rows times the weights T of a block, (unit, level, row, n), and what to keep for each unit.
