@@ -14,7 +14,8 @@ COSTS = ("evaluations", "products", "seconds", "wall_seconds")
 def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None:
     """How the background fits the observations before it sees them; None where it is not archived.
 
-    With d = y - mean h(x), a mean d^2 of spread^2 + R is expected, and their ratio chi2 is one.
+    With d = y - mean h(x), a mean d^2 of spread^2 + R is expected, and their ratio chi2 is one;
+    both are None where a method does not say how far its background spreads, or has one member.
     `background_error` is the root of mean d^2 - R, what the error of the background must be.
     `desroziers` is mean d (y - h(analysis)) / R, one where the analysis weighs background and
     observations as it should; None where h is more than a look at a grid point (Desroziers, Berre,
@@ -26,7 +27,7 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None
     diagnostics, seen = tree["diagnostics"].to_dataset(), tree["observations"].to_dataset()
     if "background_obs" not in diagnostics or not seen.sizes["observation"]:
         return None
-    d, variance = _departures(seen, diagnostics, "background")
+    d, variance = _departures(seen, diagnostics, "background", int(tree.attrs["members"]))
     left = seen["y"].values.astype(np.float64) - _at_grid_points(tree["mean"].to_dataset(), seen)
     rows = []
     for about, of_kind in _kinds(seen):
@@ -53,8 +54,8 @@ def withheld(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None:
     """
     if "withheld" not in tree:
         return None
-    kept = tree["withheld"].to_dataset()
-    found = {s: _departures(kept, kept, s) for s in STAGES if f"{s}_obs" in kept}
+    kept, members = tree["withheld"].to_dataset(), int(tree.attrs["members"])
+    found = {s: _departures(kept, kept, s, members) for s in STAGES if f"{s}_obs" in kept}
     rows = [
         {"stage": stage}
         | about
@@ -66,12 +67,15 @@ def withheld(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None:
     return {"groups": rows, "chi2": chi2}
 
 
-def _departures(seen: xr.Dataset, members: xr.Dataset, of: str) -> tuple[np.ndarray, np.ndarray]:
-    """d = y - mean h(x) and the variance that it should have, (cycle, observation)."""
-    d = (seen["y"].astype(np.float64) - members[f"{of}_obs"]).values
-    variance = np.broadcast_to(seen["error_std"].values ** 2, d.shape)
-    spread = f"{of}_var"
-    return d, variance + members[spread].values if spread in members else variance
+def _departures(
+    seen: xr.Dataset, told: xr.Dataset, of: str, members: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """d = y - mean h(x) and the variance that it should have, (cycle, observation); NaN: unknown."""
+    d = (seen["y"].astype(np.float64) - told[f"{of}_obs"]).values
+    spread = told[f"{of}_var"].values if f"{of}_var" in told else np.full(d.shape, np.nan)
+    if members == 1:
+        spread = np.where(spread > 0, spread, np.nan)
+    return d, spread + seen["error_std"].values ** 2
 
 
 def _kinds(seen: xr.Dataset) -> Iterator[tuple[dict[str, Any], np.ndarray]]:

@@ -25,7 +25,7 @@ from dabench.errors import UserError
 from dabench.metrics.ensemble import spread_skill_ratio
 from dabench.series import fields, plain, seconds, spectra, weights_of
 
-SCHEMA = 3
+SCHEMA = 4
 FILE, TABLE = "scores.json", "scores.parquet"
 
 MEANS = ("crps", "crps_plain", "bias", "mae")

@@ -184,6 +184,20 @@ def test_innovations_are_compared_with_what_spread_and_error_predict(run):
     assert row["desroziers"] == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("members", [4, 1])
+def test_nothing_is_expected_of_innovations_where_no_spread_is_told(run, members):
+    rec = mock_run.record(mock_run.SPHERE, members=members)
+    if members > 1:
+        del rec.info["background_var"]
+    mock_run.write(run, rec=rec)
+    found = score.score_run(run)["observations"]
+    (row,) = found["groups"]
+    d = (rec.y - rec.info["background_obs"])[SCORED]
+    assert row["rms"] == pytest.approx(np.sqrt((d**2).mean()))
+    assert row["expected_rms"] is row["chi2"] is None
+    assert set(found["chi2"]) == {None}
+
+
 def test_diagnostics_and_cost_are_summed_up(run):
     rec = mock_run.write(run)
     scores = score.score_run(run)

@@ -185,7 +185,8 @@ def weights(runs: Sequence[Scores]) -> Figure | None:
     for key, (heading, get) in WEIGHTS.items():
         rows = [(run, get(run)) for run in runs]
         name = "chi2" if key == "chi2" else "values"
-        if series := _by_method((run, row[name]) for run, row in rows if row):
+        told = [(run, row[name]) for run, row in rows if row]
+        if series := _by_method(pair for pair in told if any(v is not None for v in pair[1])):
             found[heading, ""] = series
     if not found:
         return None
