@@ -70,7 +70,7 @@ def withheld(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None:
 def _departures(
     seen: xr.Dataset, told: xr.Dataset, of: str, members: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """d = y - mean h(x) and the variance that it should have, (cycle, observation); NaN: unknown."""
+    """d = y - mean h(x) and the variance that it should have (NaN: not known), (cycle, obs)."""
     d = (seen["y"].astype(np.float64) - told[f"{of}_obs"]).values
     spread = told[f"{of}_var"].values if f"{of}_var" in told else np.full(d.shape, np.nan)
     if members == 1:

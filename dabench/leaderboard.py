@@ -180,7 +180,7 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
 
 
 def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, Any]:
-    """Draw a board; names of its figures by section."""
+    """Draw a board; names of its figures by section, and their sizes."""
     shown = [run for entry in board.entries for run in entry.runs]
     drawn = draw_scores(shown, folder, earlier, key)
     names = [file.stem for file in drawn if file.suffix == ".svg"]
@@ -191,7 +191,15 @@ def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, A
             maps.setdefault(what, []).append(name)
     sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
     chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
-    return {**chosen, "maps": maps}
+    sizes = {name: _size(folder / f"{name}.svg") for name in names}
+    return {**chosen, "maps": maps, "sizes": sizes}
+
+
+def _size(file: Path) -> list[int]:
+    """Width and height, so that a page can keep its place free."""
+    with file.open(encoding="utf-8") as f:
+        found = re.findall(r'(?:width|height)="([\d.]+)pt"', f.read(1000))
+    return [round(float(length)) for length in found[:2]]
 
 
 def _downloads(board: Board, folder: Path) -> str:

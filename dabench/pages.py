@@ -38,6 +38,9 @@ from dabench.results import problem, settings_digest
 from dabench.scenario import load_scenario
 from dabench.systems import DIGESTS as SYSTEM_DIGESTS
 
+FIRST = "temp_4deg"
+"""The scenario that the paper is about."""
+
 MARKS = {"better": "*", "worse": "*", "same": ""}
 """Of ratios by verdict; ? where there is too little to tell."""
 
@@ -58,6 +61,12 @@ class Board:
         self.entries = [Entry(by_method[m], **shown) for m in in_order(by_method)]
         self.cells = headlines(self.first["variables"])
         self.reference = next((e for e in self.entries if e.method == REFERENCE), None)
+        self.entries.sort(key=self._rank)
+
+    def _rank(self, entry: Entry) -> tuple[bool, float]:
+        """The best first; after them, in their usual order, those without a ratio."""
+        ratio = self.mean_ratio(entry).sort
+        return ratio is None, ratio or 0.0
 
     @property
     def missing(self) -> list[str]:
@@ -285,7 +294,7 @@ def _system_now(given: str) -> str | None:
 def boards(runs: Iterable[Run]) -> list[Board]:
     """Runs by problem: other digests or versions of the metrics never share a board.
 
-    Atmospheres come before toy systems.
+    The paper's problem comes first, then other atmospheres, then toy systems.
     """
     groups: dict[tuple, list[Run]] = {}
     for run in runs:
@@ -296,7 +305,7 @@ def boards(runs: Iterable[Run]) -> list[Board]:
         for slug, key in zip(plain, groups, strict=True)
     ]
     found = [Board(group, slug) for slug, group in zip(slugs, groups.values(), strict=True)]
-    return sorted(found, key=lambda board: (not board.sphere, board.slug))
+    return sorted(found, key=lambda b: (not b.sphere, b.name != FIRST, b.slug))
 
 
 def methods(shown: Iterable[Board]) -> dict[str, list[tuple[Board, Entry]]]:

@@ -4,7 +4,7 @@ import mock_run
 import pytest
 
 from dabench import results
-from dabench.pages import Board
+from dabench.pages import Board, boards
 
 CELL = ("2m_temperature", None)
 
@@ -40,6 +40,24 @@ def test_ratios_are_of_the_seeds_that_both_have(board, runs):
     assert board.ratio(entry_of(board, "one"), CELL, "rmse") == pytest.approx(wanted)
     alone = Board([runs["ensemble", 1], runs["one", 0]], "mock")
     assert alone.ratio(entry_of(alone, "one"), CELL, "rmse") is None
+
+
+def test_the_best_comes_first_and_last_come_those_without_a_ratio(board, runs):
+    assert [entry.method for entry in board.entries] == ["one", "ensemble"]
+    worst = runs["ensemble", 2] | {"method": "another"}
+    unlike = runs["one", 0] | {"method": "fa_apf", "scores": runs["one", 0]["scores"][:1]}
+    longer = Board([*runs.values(), worst, unlike], "mock")
+    assert [e.method for e in longer.entries] == ["one", "ensemble", "another", "fa_apf"]
+    alone = Board([runs["one", 0], worst | {"method": "letkf"}], "mock")
+    assert [entry.method for entry in alone.entries] == ["letkf", "one"]
+
+
+def test_the_problem_of_the_paper_comes_first(runs):
+    def called(name):
+        return runs["one", 0] | {"scenario": {"name": name, "digest": name}}
+
+    found = boards([called("another"), called("temp_4deg")])
+    assert [board.name for board in found] == ["temp_4deg", "another"]
 
 
 @pytest.mark.parametrize(

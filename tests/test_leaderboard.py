@@ -127,6 +127,16 @@ def test_divergence_is_shown_and_images_have_alternatives(site):
         assert all(attrs["alt"] for tag, attrs in page.tags if tag == "img")
 
 
+def test_a_page_keeps_the_place_of_a_figure_free(site):
+    images = [(f.parent, a) for f, page in pages(site).items() for t, a in page.tags if t == "img"]
+    assert images
+    for folder, attrs in images:
+        text = (folder / attrs["src"]).read_text()
+        _, _, width, height = re.search(r'viewBox="([^"]+)"', text)[1].split()
+        shown = [int(attrs["width"]), int(attrs["height"])]
+        assert shown == pytest.approx([float(width), float(height)], abs=0.51)
+
+
 def test_downloads_hold_every_number(site, runs):
     board = site / "mock-noise"
     lines = (board / "scores.csv").read_text().splitlines()
