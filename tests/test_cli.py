@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -106,6 +107,10 @@ def test_every_command_has_help(dabench, verb):
     code, out, _ = dabench(verb, "--help")
     assert code == 0
     assert "Options:" in out
+
+
+def test_the_version_is_that_of_the_package(dabench):
+    assert dabench("--version")[:2] == (0, f"dabench {metadata.version('dabench')}\n")
 
 
 def test_help_and_lists_import_no_jax():

@@ -5,21 +5,40 @@ instant. What is longer than parsing and printing lies in the module that it bel
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
-from dabench import site
+from dabench import __version__, site
 from dabench.cli import checks, runs, scores, searches, stores
 from dabench.errors import UserError, show_cautions
 
 app = typer.Typer(
     name="dabench",
-    help="A benchmark of data assimilation with diffusion forecast models.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dabench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def dabench(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """A benchmark of data assimilation with diffusion forecast models."""
+
 
 app.command()(runs.run)
 app.command()(scores.plot)
