@@ -11,6 +11,7 @@ from dabench import devices
 from dabench.filters.gramian import product
 from dabench.filters.local import Block, Plan
 from dabench.filters.moments import anomalies
+from dabench.filters.nodes import around
 
 FINISH_POINTS = 512
 """So many at a time, for the memory of `Finish`."""
@@ -111,53 +112,74 @@ def _within_part(index: Int[np.ndarray, "block unit"], units: int) -> tuple[np.n
 def _between_nodes(
     plan: Plan, index: Int[np.ndarray, "block unit"], weigh: Weigh, finish: Finish
 ) -> tuple[Work, PyTree]:
-    """Units are nodes: the weights of each, times their shares, add to the points around it."""
+    """Units are nodes: the weights of each, times their shares, add to the points around it.
+
+    Increments are held for a window of points alone: it goes on, a band of nodes at a time, and
+    what it leaves behind is finished and takes the place of what was read.
+    """
+    assert plan.nodes is not None
+    found, window = around(plan.nodes, index, plan.shape[-1], devices.parts())
+    found = *found[:3], found[3].astype(plan.dtype)
 
     def work(states: PyTree, each: PyTree, given: PyTree) -> tuple[Array, PyTree]:
         x, basis = jax.tree.map(lambda a: a[..., 0], states)
         one = jnp.eye(len(x if basis is None else basis), dtype=x.dtype)
+        blocks, (first, step, near, share) = each
+        banded = _banded((blocks, near, share), len(first))
 
-        def move(increment: Array, args: tuple[Block, PyTree]) -> tuple[Array, PyTree]:
-            block, (near, share) = args
-            rows = plan.rows(anomalies(x[..., near]) if basis is None else basis[..., near])
-            T, result = weigh(block, jnp.broadcast_to(one, (*rows.shape[:2], *one.shape)), given)
-            moved = plan.tile(product(rows, T.astype(x.dtype))) * share[None, None, None]
-            return increment.at[..., near].add(moved), result
+        def band(carry: PyTree, args: PyTree) -> tuple[PyTree, PyTree]:
+            x, increment = carry
+            (first, step), blocks = args
 
-        increment, result = jax.lax.scan(move, jnp.zeros_like(x), each)
-        return _finish_by_tile(finish, x, increment)[..., None], result
+            def move(increment: Array, args: PyTree) -> tuple[Array, PyTree]:
+                block, near, share = args
+                read = (
+                    anomalies(x[..., first + near]) if basis is None else basis[..., first + near]
+                )
+                rows = plan.rows(read)
+                T, result = weigh(
+                    block, jnp.broadcast_to(one, (*rows.shape[:2], *one.shape)), given
+                )
+                moved = plan.tile(product(rows, T.astype(x.dtype))) * share[None, None, None]
+                return increment.at[..., near].add(moved), result
 
-    return work, _around(plan, index)
+            increment, result = jax.lax.scan(move, increment, blocks)
+            x = _finish_by_tile(finish, x, increment, first, step)
+            ahead = jnp.arange(window) + step
+            return (x, jnp.take(increment, ahead, 3, mode="fill", fill_value=0)), result
+
+        increment = jnp.zeros((*x.shape[:3], window), x.dtype)
+        (x, _), result = jax.lax.scan(band, (x, increment), ((first, step), banded))
+        return x[..., None], jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), result)
+
+    return work, found
+
+
+def _banded(blocks: PyTree, bands: int) -> PyTree:
+    return jax.tree.map(lambda a: a.reshape(bands, -1, *a.shape[1:]), blocks)
 
 
 def _finish_by_tile(
     finish: Finish,
     x: Float[Array, "n frame channel point"],
-    increment: Float[Array, "n frame channel point"],
+    increment: Float[Array, "n frame channel window"],
+    first: Int[Array, ""],
+    step: Int[Array, ""],
 ) -> Float[Array, "n frame channel point"]:
-    """What is returned takes the place of the increment."""
-    points = x.shape[3]
-    size = min(FINISH_POINTS, points)
+    """The first so many points of a window."""
+    window = increment.shape[3]
+    size = min(FINISH_POINTS, window)
 
-    def one(k: Array, done: Array) -> Array:
-        first = jnp.minimum(k * size, points - size)
-        tile, moved = (jax.lax.dynamic_slice_in_dim(v, first, size, 3) for v in (x, done))
-        fresh = (first + jnp.arange(size) >= k * size)[None, None, None]
-        moved = jnp.where(fresh, finish(tile, moved), moved)
-        return jax.lax.dynamic_update_slice_in_dim(done, moved, first, 3)
+    def one(k: Array, x: Array) -> Array:
+        begin = jnp.minimum(k * size, window - size)
+        tile = jax.lax.dynamic_slice_in_dim(x, first + begin, size, 3)
+        moved = finish(tile, jax.lax.dynamic_slice_in_dim(increment, begin, size, 3))
+        point = begin + jnp.arange(size)
+        fresh = (point >= k * size) & (point < step)
+        moved = jnp.where(fresh[None, None, None], moved, tile)
+        return jax.lax.dynamic_update_slice_in_dim(x, moved, first + begin, 3)
 
-    return jax.lax.fori_loop(0, -(-points // size), one, increment)
-
-
-def _around(plan: Plan, index: Int[np.ndarray, "block unit"]) -> tuple[np.ndarray, np.ndarray]:
-    """The points around each unit, counted in the part of its block, and their shares of it."""
-    nodes, parts = plan.nodes, devices.parts()
-    assert nodes is not None
-    unit, points = np.minimum(index, len(nodes.point) - 1), -(-plan.shape[-1] // parts)
-    part = np.arange(len(index)) // (len(index) // parts)
-    near = nodes.near[unit] - part[:, None, None] * points
-    own = (near >= 0) & (near < points) & (index < len(nodes.point))[..., None]
-    return np.where(own, near, 0), np.where(own, nodes.share[unit], 0).astype(plan.dtype)
+    return jax.lax.fori_loop(0, -(-step // size), one, x)
 
 
 def _tiles(plan: Plan, x: Float[Array, "n state"]) -> Float[Array, "n frame channel unit point"]:

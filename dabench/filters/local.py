@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from dabench.errors import UserError
 from dabench.filters.localise import EARTH_RADIUS_KM, Localisation, cutoff, log_pressure, places
-from dabench.filters.nodes import Nodes, make_nodes
+from dabench.filters.nodes import BANDS, Nodes, make_nodes
 from dabench.systems.base import Layout
 
 BLOCK_UNITS = 128
@@ -183,10 +183,15 @@ def blocks(plan: Plan, weights: int, parts: int = 1) -> Int[np.ndarray, "block u
 def _nodes_by_block(
     nodes: Nodes, points: int, most: int, parts: int
 ) -> Int[np.ndarray, "block unit"]:
-    """Those that some point of a part takes weights from; parts may have some in common."""
+    """Those that some point of a part takes weights from; parts may have some in common.
+
+    More blocks than `BANDS` are a multiple of them.
+    """
     part = np.where(nodes.share > 0, nodes.near // -(-points // parts), -1)
     wanted = [np.flatnonzero((part == p).any(1)) for p in range(parts)]
     count = -(-max(map(len, wanted)) // most)
+    if count > BANDS:
+        count = -(-count // BANDS) * BANDS
     size = -(-max(map(len, wanted)) // count)
     index = np.full((parts, count * size), len(nodes.point))
     for row, own in zip(index, wanted, strict=True):

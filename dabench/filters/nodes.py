@@ -8,6 +8,9 @@ from scipy import sparse
 
 from dabench.systems.base import Layout
 
+BANDS = 32
+"""Into so many the nodes fall, in their order; fewer if there are fewer blocks of them."""
+
 
 class Nodes(NamedTuple):
     """Every so many-th point each way.
@@ -66,3 +69,48 @@ def hats(
 ) -> Float[np.ndarray, "node place"]:
     """One at their node and zero at all others."""
     return np.stack([np.interp(values, nodes, row) for row in np.eye(len(nodes))])
+
+
+Around = tuple[
+    Int[np.ndarray, "band"],
+    Int[np.ndarray, "band"],
+    Int[np.ndarray, "block unit around"],
+    Float[np.ndarray, "block unit around"],
+]
+"""First point of the window of a band, and how far the next one's is; near and share of a block.
+
+Bands and blocks are those of all parts, one part after the other.
+"""
+
+
+def around(
+    nodes: Nodes, index: Int[np.ndarray, "block unit"], points: int, parts: int
+) -> tuple[Around, int]:
+    """The points around each unit of a block, counted in the window of its band; a window's length.
+
+    Arguments:
+        index: From `local.blocks`.
+        points: In all; each part has as many of them.
+    """
+    unit, own_points = np.minimum(index, len(nodes.point) - 1), -(-points // parts)
+    part = np.arange(len(index)) // (len(index) // parts)
+    near = nodes.near[unit] - part[:, None, None] * own_points
+    own = (near >= 0) & (near < own_points) & (index < len(nodes.point))[..., None]
+    own &= nodes.share[unit] > 0
+    bands = min(BANDS, len(index) // parts)
+    first, step, window = windows(np.where(own, near, -1).reshape(parts, bands, -1), own_points)
+    near = near - np.repeat(first, len(near) // len(first))[:, None, None]
+    return (first, step, np.where(own, near, 0), np.where(own, nodes.share[unit], 0)), window
+
+
+def windows(
+    near: Int[np.ndarray, "part band around"], points: int
+) -> tuple[Int[np.ndarray, "band"], Int[np.ndarray, "band"], int]:
+    """As short as they can be if they only go on; negative: no point."""
+    least = np.where(near < 0, points, near).min(2)
+    first = np.minimum.accumulate(least[:, ::-1], 1)[:, ::-1]
+    first[:, 0] = 0
+    window = int((near.max(2) + 1 - first).max())
+    first = np.minimum(first, points - window)
+    step = np.diff(first, append=first[:, -1:] + window)
+    return first.ravel(), step.ravel(), window

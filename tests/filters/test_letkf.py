@@ -1,5 +1,6 @@
 """The LETKF against DAPPER's arrays, Kalman's equations and a point-by-point loop in NumPy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -7,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.interpolate import RegularGridInterpolator
-from twins import Still, channels, distances, free, sites, sphere
+from twins import SPHERE, Still, channels, distances, free, sites, sphere, stations
 
-from dabench.filters import combine
+from dabench.filters import combine, local, nodes
 from dabench.filters.base import Problem
 from dabench.filters.inflate import Consistency
 from dabench.filters.letkf import SquareRoot, letkf
@@ -124,9 +125,15 @@ def test_on_the_sphere_it_is_a_loop_over_points_and_levels(route):
 @pytest.mark.parametrize(
     ("stride", "lat", "lon"), [(2, [0, 2, 4, 6], range(0, 14, 2)), (5, [0, 5, 6], [0, 5, 10, 12])]
 )
-def test_weights_between_nodes_are_scipys_interpolation(route, stride, lat, lon, monkeypatch):
+@pytest.mark.parametrize("units", [128, 5])
+def test_weights_between_nodes_are_scipys_interpolation(
+    route, stride, lat, lon, units, monkeypatch
+):
     """Bilinear, around the globe; both poles are nodes whatever the stride."""
     monkeypatch.setattr(combine, "FINISH_POINTS", 13)
+    monkeypatch.setattr(local, "BLOCK_UNITS", units)
+    for module in (nodes, local):
+        monkeypatch.setattr(module, "BANDS", 3)
     problem, x, obs = sphere()
     settings = {"length_scale_km": 1500.0, "vertical_scale": 0.5, "rtps": 0.0}
     method = letkf(problem, route=route, weight_stride=stride, **settings)
@@ -140,6 +147,19 @@ def test_weights_between_nodes_are_scipys_interpolation(route, stride, lat, lon,
     between = np.moveaxis(between, 2, 0).reshape(len(layout.channels), 84, *W.shape[3:])
     np.testing.assert_allclose(carry.x, weighted(layout, x, between), atol=1e-6)
     assert carry.inflation.shape[0] == len(lat) * (len(lon) - 1)
+
+
+def test_between_nodes_little_is_held_beside_the_members(monkeypatch):
+    monkeypatch.setattr(local, "BLOCK_UNITS", 4)
+    axes = {"latitude": np.linspace(-90, 90, 91), "longitude": np.arange(0.0, 360, 2)}
+    globe = replace(SPHERE, coords=axes, dtype="float32")
+    network = stations(globe, 50, np.random.default_rng(0))
+    method = letkf(Problem(Still(globe), network, jnp.zeros((1, 1))), weight_stride=3)
+    obs = Observation(jnp.asarray(0.0), jnp.zeros(network.size))
+    carry = jax.eval_shape(method.init, jax.ShapeDtypeStruct((8, globe.size), jnp.float32))
+    step = jax.jit(lambda c: method.step(jax.random.key(0), c, obs)[0], donate_argnums=0)
+    held = step.lower(carry).compile().memory_analysis().temp_size_in_bytes
+    assert held < 0.5 * 4 * 8 * globe.size
 
 
 def test_what_is_out_of_reach_is_unchanged():

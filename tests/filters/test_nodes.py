@@ -9,7 +9,7 @@ from twins import SPHERE, sites
 from dabench.errors import UserError
 from dabench.filters.local import make_plan
 from dabench.filters.localise import Localisation
-from dabench.filters.nodes import make_nodes
+from dabench.filters.nodes import around, make_nodes, windows
 from dabench.systems.base import Channel, Layout
 
 
@@ -58,3 +58,34 @@ def test_batches_have_no_nodes():
     taper = Localisation(2.0, None)
     with pytest.raises(UserError, match="weight_stride: 2 needs batch 1, not 3"):
         make_plan(line(6), sites(6).table, taper, batch=3, stride=2)
+
+
+def test_windows_only_go_on_and_end_with_the_last_point():
+    near = np.array([[[2, 0], [1, 4], [-1, -1], [6, 7]], [[7, 0], [3, 4], [5, 5], [6, 6]]])
+    first, step, window = windows(near[:1], 8)
+    assert (first.tolist(), step.tolist(), window) == ([0, 1, 4, 4], [1, 3, 0, 4], 4)
+    first, step, window = windows(near[1:], 8)  # of a ring
+    assert (first.tolist(), step.tolist(), window) == ([0, 0, 0, 0], [0, 0, 0, 8], 8)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("layout", [SPHERE, line(83, periodic=True), line(83)])
+def test_windows_hold_all_that_a_unit_is_shared_with(layout, parts):
+    nodes = make_nodes(layout, 2)
+    points = -(-layout.points // parts)
+    index = np.pad(np.arange(len(nodes.point)), (0, -len(nodes.point) % 8), constant_values=999)
+    index = np.tile(index.reshape(8, -1), (parts, 1))
+    (first, step, near, share), window = around(nodes, index, layout.points, parts)
+    found = np.zeros((len(nodes.point), parts * points))
+    for block, units in enumerate(index):
+        begin = first[block] + block // 8 * points
+        for u, unit in enumerate(units):
+            for p, s in zip(near[block, u], share[block, u], strict=True):
+                assert 0 <= p < window
+                if unit < 999:
+                    found[unit, begin + p] += s
+    np.testing.assert_allclose(found[:, : layout.points], dense(nodes, layout.points))
+    assert not found[:, layout.points :].any()
+    ends = first.reshape(parts, 8)[:, -1] + window
+    assert (ends >= np.minimum(points, layout.points - points * np.arange(parts))).all()
+    assert (step.reshape(parts, 8).sum(1) == ends - first.reshape(parts, 8)[:, 0]).all()
