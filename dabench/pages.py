@@ -44,7 +44,7 @@ FIRST = "temp_4deg"
 MARKS = {"better": "*", "worse": "*", "same": ""}
 """Of ratios by verdict; ? where there is too little to tell."""
 
-SEVERAL = ("commit", "created", "device", "processor", "packages")
+SEVERAL = ("commit", "created", "device", "processor", "cores", "packages")
 """Of which each seed has its own."""
 
 
@@ -233,6 +233,7 @@ class Board:
             "made": made["created"],
             "device": made["device"],
             "processor": made["processor"],
+            "cores": made["cores"],
             "packages": made["packages"],
             "settings' digest": str(run["digest"])[:16],
         }

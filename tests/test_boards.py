@@ -78,10 +78,12 @@ def test_what_cannot_be_told_is_marked_and_regions_are_not_tested(board, verdict
 def test_provenance_is_of_all_seeds(runs):
     made = [runs["ensemble", seed]["provenance"] for seed in range(3)]
     made = [made[0] | {"commit": "a"}, made[1] | {"commit": None}, made[2] | {"commit": "a"}]
+    made = [made[0] | {"cores": 1}, *(one | {"cores": 8} for one in made[1:])]
     changed = [runs["ensemble", seed] | {"provenance": made[seed]} for seed in range(3)]
     board = Board(changed, "mock")
     told = board.provenance(board.entries[0])
     assert told["commit"] == "a; not known"
+    assert told["cores"] == "1; 8"
     assert told["device"] == mock_run.IDENTITY["provenance"]["device"]
     assert "processor" not in told
 
