@@ -125,31 +125,32 @@ def _between_nodes(
         x, basis = jax.tree.map(lambda a: a[..., 0], states)
         one = jnp.eye(len(x if basis is None else basis), dtype=x.dtype)
         blocks, (first, step, near, share) = each
-        banded = _banded((blocks, near, share), len(first))
+
+        def move(read: Array, increment: Array, args: PyTree) -> tuple[Array, PyTree]:
+            block, near, share = args
+            rows = plan.rows(read)
+            ones = jnp.broadcast_to(one, (*rows.shape[:2], *one.shape))
+            T, result = weigh(block, ones, given)
+            moved = plan.tile(product(rows, T.astype(x.dtype))) * share[None, None, None]
+            return increment.at[..., near].add(moved), result
 
         def band(carry: PyTree, args: PyTree) -> tuple[PyTree, PyTree]:
             x, increment = carry
             (first, step), blocks = args
 
-            def move(increment: Array, args: PyTree) -> tuple[Array, PyTree]:
-                block, near, share = args
-                read = (
-                    anomalies(x[..., first + near]) if basis is None else basis[..., first + near]
-                )
-                rows = plan.rows(read)
-                T, result = weigh(
-                    block, jnp.broadcast_to(one, (*rows.shape[:2], *one.shape)), given
-                )
-                moved = plan.tile(product(rows, T.astype(x.dtype))) * share[None, None, None]
-                return increment.at[..., near].add(moved), result
+            def of_block(increment: Array, args: PyTree) -> tuple[Array, PyTree]:
+                at = first + args[1]
+                read = anomalies(x[..., at]) if basis is None else basis[..., at]
+                return move(read, increment, args)
 
-            increment, result = jax.lax.scan(move, increment, blocks)
+            increment, result = jax.lax.scan(of_block, increment, blocks)
             x = _finish_by_tile(finish, x, increment, first, step)
             ahead = jnp.arange(window) + step
             return (x, jnp.take(increment, ahead, 3, mode="fill", fill_value=0)), result
 
         increment = jnp.zeros((*x.shape[:3], window), x.dtype)
-        (x, _), result = jax.lax.scan(band, (x, increment), ((first, step), banded))
+        bands = (first, step), _banded((blocks, near, share), len(first))
+        (x, _), result = jax.lax.scan(band, (x, increment), bands)
         return x[..., None], jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), result)
 
     return work, found
