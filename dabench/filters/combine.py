@@ -1,11 +1,12 @@
 """The basis of an analysis times its weights, a block of units at a time, added to the members."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dabench import devices
 from dabench.filters.gramian import product
@@ -21,6 +22,9 @@ Weigh = Callable[[Block, Float[Array, "unit level row m"], PyTree], tuple[Array,
 
 The last argument is what all blocks are given.
 """
+
+Touched = Callable[[Block, PyTree], Bool[Array, ""]]
+"""Whether a block changes at all; the arguments are those of `Weigh`, but for the rows."""
 
 Finish = Callable[[Float[Array, "n *tile"], Float[Array, "n *tile"]], Float[Array, "n *tile"]]
 """What a tile of states becomes, from what it was and its increment."""
@@ -41,6 +45,7 @@ def combine(
     given: PyTree = (),
     finish: Finish = add,
     basis: Float[Array, "m state"] | None = None,
+    touched: Touched | None = None,
 ) -> tuple[Float[Array, "n state"], PyTree]:
     """x with Σ_m basis_m T[m, n] at every point, T from `weigh`; and what it keeps for each unit.
 
@@ -49,9 +54,10 @@ def combine(
         own, given: For `weigh`: arrays with a row for each unit, and what it is given.
         finish: From x and its increment to what is returned; sees all members at some points.
         basis: None: the anomalies of x.
+        touched: Other blocks are passed over, and nothing is kept. Where units are not nodes.
     """
     units = len(plan.position)
-    way = _tile_by_tile if plan.nodes is None else _between_nodes
+    way = partial(_tile_by_tile, touched) if plan.nodes is None else _between_nodes
     work, where = way(plan, index, weigh, finish)
     unit = np.minimum(index, units - 1)
     block = Block(
@@ -73,7 +79,11 @@ Work = Callable[[PyTree, PyTree, PyTree], tuple[Array, PyTree]]
 
 
 def _tile_by_tile(
-    plan: Plan, index: Int[np.ndarray, "block unit"], weigh: Weigh, finish: Finish
+    touched: Touched | None,
+    plan: Plan,
+    index: Int[np.ndarray, "block unit"],
+    weigh: Weigh,
+    finish: Finish,
 ) -> tuple[Work, PyTree]:
     """Units are neighbouring points; what is written takes the place of what was read."""
     size = index.shape[1]
@@ -96,7 +106,15 @@ def _tile_by_tile(
                 moved = jnp.where(fresh[None, None, None, :, None], moved, tile)
             return jax.lax.dynamic_update_slice_in_dim(x, moved, first, 3), result
 
-        return jax.lax.scan(move, states[0], each)
+        if touched is None:
+            return jax.lax.scan(move, states[0], each)
+        which = jax.lax.map(lambda block: touched(block, given), each[0])
+        order = jnp.argsort(~which)
+
+        def one(k: Array, x: Array) -> Array:
+            return move(x, jax.tree.map(lambda a: a[order[k]], each))[0]
+
+        return jax.lax.fori_loop(0, which.sum(), one, states[0]), ()
 
     return work, (first, fresh)
 

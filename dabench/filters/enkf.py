@@ -67,15 +67,14 @@ def move(plan: Plan, x: Members, location: Array, summands: Array) -> Members:
     index = blocks(plan, n * n, devices.parts())
 
     def weigh(block: Block, A: Array, given: PyTree) -> tuple[Array, tuple[()]]:
-        def moved() -> Array:
-            T = tapered(plan, block, *given)
-            return product(A, T.reshape(*T.shape[:2], n, n)).astype(A.dtype)
+        T = tapered(plan, block, *given)
+        return product(A, T.reshape(*T.shape[:2], n, n)), ()
 
-        near = (plan.taper.horizontal(block.position, given[0]) > 0).any()
-        return jax.lax.cond(near, moved, lambda: jnp.zeros_like(A)), ()
+    def touched(block: Block, given: PyTree) -> Array:
+        return (plan.taper.horizontal(block.position, given[0]) > 0).any()
 
-    start = np.zeros(len(index), np.int32)
-    return combine(plan, x, index, start, weigh, (), (location, summands))[0]
+    start, given = np.zeros(len(index), np.int32), (location, summands)
+    return combine(plan, x, index, start, weigh, given=given, touched=touched)[0]
 
 
 def analyse(
