@@ -20,7 +20,7 @@ def provenance() -> dict[str, Any]:
     device, config = jax.devices()[0], cast(Any, jax.config)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command(),
         "packages": {"python": platform.python_version(), **packages()},
         "commit": commit(),
         "platform": platform.platform(),
@@ -33,6 +33,12 @@ def provenance() -> dict[str, Any]:
         "x64": config.jax_enable_x64,
         "matmul_precision": config.jax_default_matmul_precision or "default",
     }
+
+
+def command() -> str:
+    """That made this process; `python -m dabench` is dabench."""
+    name = Path(sys.argv[0]).name.replace("__main__.py", "dabench")
+    return shlex.join([name, *sys.argv[1:]])
 
 
 def packages() -> dict[str, str]:

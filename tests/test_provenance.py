@@ -3,8 +3,10 @@
 import json
 import shutil
 import subprocess
+import sys
 
 import jax
+import pytest
 
 from dabench import provenance
 
@@ -14,6 +16,12 @@ def test_provenance_is_plain_data_about_this_process():
     assert found["packages"]["jax"] == jax.__version__
     assert found["x64"] is True
     assert "cpu" in found["device"] or "gpu" in found["device"]
+
+
+@pytest.mark.parametrize("started", ["/venv/bin/dabench", "/site-packages/dabench/__main__.py"])
+def test_the_command_can_be_given_again_however_it_was_started(started, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [started, "run", "a b"])
+    assert provenance.command() == "dabench run 'a b'"
 
 
 def test_the_commit_is_that_of_the_checkout_and_tells_changes(tmp_path, monkeypatch):
