@@ -106,9 +106,9 @@ def _tile_by_tile(
                 moved = jnp.where(fresh[None, None, None, :, None], moved, tile)
             return jax.lax.dynamic_update_slice_in_dim(x, moved, first, 3), result
 
-        if touched is None:
+        if (changes := touched) is None:
             return jax.lax.scan(move, states[0], each)
-        which = jax.lax.map(lambda block: touched(block, given), each[0])
+        which = jax.lax.map(lambda block: changes(block, given), each[0])
         order = jnp.argsort(~which)
 
         def one(k: Array, x: Array) -> Array:
