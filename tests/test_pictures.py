@@ -110,6 +110,7 @@ def test_withheld_stations_are_on_the_map_and_their_fit_on_the_diagnostics_page(
     tree = xr.DataTree.from_dict(groups)
     network = pictures.network(tree)
     assert [group["withheld"] for group in network] == [False, True]
+    tree.attrs["members"] = 4
     run = kept[2] | {"withheld": diagnose.withheld(tree, slice(1, None))}
     run["pictures"] = run["pictures"] | {"network": network}
     (tmp_path / "x.json").write_bytes(results.content([run]))
