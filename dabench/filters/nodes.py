@@ -90,7 +90,7 @@ def around(
 
     Arguments:
         index: From `local.blocks`.
-        points: In all; each part has as many of them.
+        points: In all; the parts share them, the last one may have fewer.
     """
     unit, own_points = np.minimum(index, len(nodes.point) - 1), -(-points // parts)
     part = np.arange(len(index)) // (len(index) // parts)
