@@ -1,0 +1,1 @@
+"""What `dabench train speedy` does: nature run, channels, network, files to ship, report."""

@@ -1,0 +1,129 @@
+"""The nature run's bookkeeping, with a chaotic map for an atmosphere, and SPEEDY itself if there."""
+
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dabench.systems.speedy.training import nature
+
+SETTINGS = nature.NatureSettings(
+    members=(nature.Member("first", 7), nature.Member("second", 4)),
+    spinup_days=50,
+    branch_days=2,
+    segment_frames=3,
+)
+
+
+class Logistic:
+    """x -> 3.9 x (1 - x): states that differ in the last bit part within 60 frames."""
+
+    frames = 0
+
+    def start(self):
+        return {"x": jnp.array([0.3, 0.6]), "step": jnp.int32(0)}
+
+    def branch(self, state, key):
+        return state | {"x": state["x"] + 1e-3 * jax.random.uniform(key, (2,))}
+
+    def frame(self, state):
+        self.frames += 1
+        return {"x": 3.9 * state["x"] * (1 - state["x"]), "step": state["step"] + 1}
+
+    def view(self, state):
+        return {"x": np.asarray(state["x"])}
+
+    def ground(self):
+        return {"height": np.zeros(2)}
+
+
+class Interrupted(Logistic):
+    """The same, stopped before the frame number `last`."""
+
+    def __init__(self, last):
+        self.last = last
+
+    def frame(self, state):
+        if self.frames == self.last:
+            raise KeyboardInterrupt
+        return super().frame(state)
+
+
+def stored(out):
+    """Every array of every file of a run, by file and name."""
+    files = sorted(out.rglob("*.npz"))
+    return {
+        (str(path.relative_to(out)), name): array
+        for path in files
+        for name, array in np.load(path).items()
+    }
+
+
+@pytest.mark.parametrize("last", [0, 45, 101, 104, 109, 112])
+def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, last):
+    """Stopped in the spin-up, in a branch, or in the middle of a segment."""
+    nature.run(tmp_path / "whole", SETTINGS, atmosphere=Logistic())
+    with pytest.raises(KeyboardInterrupt):
+        nature.run(tmp_path / "parts", SETTINGS, atmosphere=Interrupted(last))
+    nature.run(tmp_path / "parts", SETTINGS, atmosphere=Logistic())
+    whole, parts = stored(tmp_path / "whole"), stored(tmp_path / "parts")
+    assert list(whole) == list(parts)
+    for key, array in whole.items():
+        np.testing.assert_array_equal(parts[key], array, err_msg=str(key))
+
+
+def test_a_run_that_is_there_costs_no_frame(tmp_path):
+    nature.run(tmp_path, SETTINGS, atmosphere=Logistic())
+    again = Logistic()
+    nature.run(tmp_path, SETTINGS, atmosphere=again)
+    assert again.frames == 0
+
+
+def test_frames_follow_each_other_and_members_part(tmp_path):
+    nature.run(tmp_path, SETTINGS, atmosphere=Logistic())
+    first = [np.load(nature.segment_path(tmp_path, "first", i))["x"] for i in (1, 2, 3)]
+    assert [len(x) for x in first] == [3, 3, 3]  # whole segments, at least the frames asked for
+    x = np.concatenate(first)
+    expected = np.float32(3.9) * x[:-1] * (1 - x[:-1])
+    np.testing.assert_allclose(x[1:], expected, rtol=1e-6)
+    second = np.load(nature.segment_path(tmp_path, "second", 1))["x"]
+    assert np.abs(second - first[0]).max() > 1e-4
+
+
+def test_a_member_depends_on_its_name_alone(tmp_path):
+    """Members may be added, left out, or run by another process."""
+    nature.run(tmp_path / "all", SETTINGS, atmosphere=Logistic())
+    nature.run(tmp_path / "one", SETTINGS, ["second"], atmosphere=Logistic())
+    path = nature.segment_path(tmp_path / "one", "second", 2)
+    other = nature.segment_path(tmp_path / "all", "second", 2)
+    np.testing.assert_array_equal(np.load(path)["x"], np.load(other)["x"])
+    assert not (tmp_path / "one" / "first").exists()
+
+
+def test_a_state_that_blows_up_is_reported(tmp_path):
+    class Exploding(Logistic):
+        def view(self, state):
+            return {"x": np.full(2, np.nan)}
+
+    with pytest.raises(FloatingPointError, match="first blew up in segment 1"):
+        nature.run(tmp_path, SETTINGS, atmosphere=Exploding())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jcm") is None, reason="needs the extra speedy")
+def test_speedy_keeps_its_air_and_starts_like_the_earth():
+    with jax.enable_x64(False):
+        model = nature.Speedy()
+        state = model.start()
+        frames = [state := model.frame(state) for _ in range(2)]
+        first, second = (model.view(frame) for frame in frames)
+    assert first["coefficients"].shape == (41, 1024)
+    assert first["surface"].shape == (3, 48, 96)
+    weight = np.repeat(np.polynomial.legendre.leggauss(48)[1][:, None] / 2 / 96, 96, 1)
+    land = (model.ground()["land"] * weight).sum()
+    assert 0.25 < land < 0.35  # the Earth's share is 0.29
+    # ln ps keeps its mean exactly, so the mass of air is kept to the variance of ln ps
+    means = [v["coefficients"][40, 0] for v in (first, second)]
+    assert means[0] == means[1]
+    assert 0.96 < np.exp(means[0] / np.sqrt(4 * np.pi)) < 1.0  # the Earth's is 0.985
