@@ -97,7 +97,6 @@ class Atmosphere(Protocol):
         """The arrays of a frame to store."""
         ...
 
-
     def ground(self) -> Mapping[str, NDArray]:
         """Maps that do not change."""
         ...
