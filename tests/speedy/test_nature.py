@@ -1,4 +1,4 @@
-"""The nature run's bookkeeping, with a chaotic map for an atmosphere, and SPEEDY itself if there."""
+"""The nature run, with a chaotic map for an atmosphere; and SPEEDY itself where jcm is there."""
 
 import importlib.util
 
