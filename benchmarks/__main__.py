@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
 def measure(names: Any, quick: bool, rounds: int, file: Path) -> list[str]:
     """Run, print, and keep what is known in the file after every row; returns failures."""
     from benchmarks.floor import machine
-    from dabench.process import set_up_jax
+    from dabench.core.jax_setup import set_up_jax
 
     set_up_jax()
     found: dict[str, Any] = {"date": datetime.now(UTC).isoformat(timespec="seconds")}

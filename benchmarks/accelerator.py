@@ -16,16 +16,17 @@ import xarray as xr
 from jaxtyping import Array
 
 from benchmarks.race import Row, race
-from dabench.footprint import used_by
-from dabench.guidance import Guidance, Guide, posterior_mean
-from dabench.hoist import Program, hoist
-from dabench.memory import EXHAUSTED
-from dabench.observe import Network as Observations
-from dabench.scenario import load_scenario
-from dabench.systems.gencast import official, parameters
+from dabench.diffusion.guidance import Condition, GuidanceSettings, posterior_mean
+from dabench.observe.network import Network as Observations
+from dabench.observe.network import networks
+from dabench.runs.memory import EXHAUSTED, used_by
+from dabench.runs.step import Program, hoist
+from dabench.scenario.load import load_scenario
+from dabench.systems.gencast import official
 from dabench.systems.gencast.checkpoint import Checkpoint, Config, DenoiserConfig, TransformerConfig
 from dabench.systems.gencast.model import GenCast
-from dabench.systems.gencast.network import Network
+from dabench.systems.gencast.network import parameters
+from dabench.systems.gencast.network.denoiser import Network
 from dabench.systems.gencast.normalise import Statistics
 
 SIDE, MOST = 8192, 64
@@ -51,7 +52,7 @@ SIZES = {
     "mesh 5, 16 hops": Size(5, 16, 2.38e12),
     "mesh 5, 32 hops": Size(5, 32, 3.08e12),
 }
-GUIDE = Guide()
+GUIDE = GuidanceSettings()
 PASSES = {"forward": 1, "VJP": 2, "JVP": 2, "guided": 1 + GUIDE.products}
 """Forward passes that the arithmetic of each is worth; derivatives in the weights are not made.
 
@@ -74,7 +75,7 @@ def run(quick: bool, rounds: int) -> Iterator[Row]:
         config = Config(official.TASK, DenoiserConfig(transformer, mesh_size=size.mesh))
         for precision in PRECISIONS:
             model = one_degree(config, precision)
-            network = load_scenario("era5/temp_4deg").network(model.layout)
+            network = networks(load_scenario("era5/temp_4deg"), model.layout).assimilated
             yield from measure(f"{name}, {precision}", model, network, size.flops, rounds)
             if not quick or precision == PRECISIONS[0]:
                 yield from crowded(f"{name}, {precision}", model, network, rounds)
@@ -157,7 +158,7 @@ def gibibytes(step: Any) -> float:
 
 def functions(model: GenCast, network: Observations) -> dict[str, Function]:
     """Of (sigma, z, condition, x): D, its products with z, and the paper's guided evaluation."""
-    given = Guidance(network, jnp.zeros(network.size, jnp.float32), GUIDE)
+    given = Condition(network.h, network.error_std, jnp.zeros(network.size, jnp.float32), GUIDE)
 
     def forward(sigma: Array, z: Array, known: Array, x: Array) -> Array:
         return model.denoiser(sigma)(z, known)

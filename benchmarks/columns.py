@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.race import Row, race, temporary_bytes
-from dabench.filters import gramian
+from dabench.core.layout import Layout
 from dabench.filters.letkf import SquareRoot
-from dabench.filters.local import Plan, make_plan
-from dabench.filters.localise import Localisation
-from dabench.filters.nodes import Nodes
-from dabench.filters.routes import Local, Route, analyse
-from dabench.scenario import load_scenario
-from dabench.systems.base import Layout
+from dabench.filters.local import gramian
+from dabench.filters.local.nodes import Nodes
+from dabench.filters.local.plan import Plan, make_plan
+from dabench.filters.local.routes import Local, Route, analyse
+from dabench.filters.local.taper import Localisation
+from dabench.observe.network import networks
+from dabench.scenario.load import load_scenario
 from dabench.systems.gencast.system import layout as one_degree
 
 MEMBERS, QUICK_MEMBERS = 256, 64
@@ -35,7 +36,7 @@ def run(quick: bool, rounds: int) -> Iterator[Row]:
     """Columns drawn at random; `hours` is for all 65 160 of them, by columns over seconds."""
     members = QUICK_MEMBERS if quick else MEMBERS
     layout = one_degree()
-    table = load_scenario("era5/temp_4deg").network(layout).table
+    table = networks(load_scenario("era5/temp_4deg"), layout).assimilated.table
     plan, local = problem(layout, table, members)
     x = jax.random.normal(jax.random.key(1), (members, math.prod(plan.shape)), plan.dtype)
     candidates, notes, results = {}, {}, {}

@@ -9,14 +9,11 @@ import numpy as np
 
 from benchmarks.literal import Literal
 from benchmarks.race import Row, race, temporary_bytes
-from dabench import memory
-from dabench.systems.gencast import channels, official, parameters
-from dabench.systems.gencast.checkpoint import (
-    Config,
-    DenoiserConfig,
-    TransformerConfig,
-)
-from dabench.systems.gencast.network import Network
+from dabench.core.memory import free_bytes
+from dabench.systems.gencast import channels, official
+from dabench.systems.gencast.checkpoint import Config, DenoiserConfig, TransformerConfig
+from dabench.systems.gencast.network import parameters
+from dabench.systems.gencast.network.denoiser import Network
 
 FULL_LATENT, NARROW_LATENT = 512, 128
 SIGMA = 1.0
@@ -115,7 +112,7 @@ def compare(name: str, case: Case, rounds: int, timed: bool = True) -> list[Row]
             saved = notes["literal"]["MiB"] / notes[candidate]["MiB"]
             notes[candidate]["memory ratio"] = round(saved, 2)
         comparison, most = f"{name}, {what}", max(note["MiB"] for note in notes.values())
-        if timed and most * 2**20 < SHARE * memory.free_bytes():
+        if timed and most * 2**20 < SHARE * free_bytes():
             notes["ours"]["difference"] = _difference(compiled)
             found += race(comparison, compiled, rounds, notes)
         else:

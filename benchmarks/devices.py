@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.race import ROUNDS, Row, race, rows
-from dabench import archive, diffusion
-from dabench import devices as sharing
+from dabench.core import devices as sharing
+from dabench.diffusion import draw
+from dabench.runs.archive import read
 
 BATCH = 2
 LEVELS = 4
@@ -51,7 +52,7 @@ def compare(rounds: int) -> list[Row]:
 
 def _draw(members: int, devices: int) -> Callable[[], jax.Array]:
     """Compiled, with as many devices as are asked for."""
-    from dabench.systems.base import DiffusionModel, Sampler
+    from dabench.diffusion.model import DiffusionModel, Sampler
     from dabench.systems.held_suarez.system import held_suarez
 
     system = held_suarez()
@@ -59,7 +60,7 @@ def _draw(members: int, devices: int) -> Callable[[], jax.Array]:
     keys, time = jax.random.split(jax.random.key(0), members), jnp.zeros(())
     sampler, model = Sampler("dpmpp_2m", LEVELS), cast(DiffusionModel, system.model)
     with mock.patch.object(sharing, "available", return_value=jax.devices()[:devices]):
-        run = jax.jit(lambda k, x: diffusion.draw(k, model, x, time, sampler, BATCH)[0])
+        run = jax.jit(lambda k, x: draw.draw(k, model, x, time, sampler, BATCH)[0])
         compiled = run.lower(keys, x).compile()
     return lambda: compiled(keys, x)
 
@@ -87,7 +88,7 @@ def cycles(scenario: str, members: int, count: int, rounds: int) -> list[float]:
         if any(codes):
             raise RuntimeError(f"{count} processes of {scenario} failed")
         (stored,) = Path(out).glob("**/archive.zarr")
-        seconds = archive.open_run(stored.parent)["diagnostics"].to_dataset()["seconds"]
+        seconds = read.open_run(stored.parent)["diagnostics"].to_dataset()["seconds"]
         return seconds.values[-rounds:].tolist()
 
 
@@ -99,7 +100,7 @@ def address() -> str:
 
 
 if __name__ == "__main__":
-    from dabench.process import set_up_jax
+    from dabench.core.jax_setup import set_up_jax
 
     set_up_jax()
     given = int(sys.argv[1]) if sys.argv[1:] else ROUNDS

@@ -8,22 +8,28 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from benchmarks.race import Row, race, temporary_bytes
-from dabench import diffusion, guidance
-from dabench.guidance import Guidance, Guide, posterior_mean
-from dabench.run import Experiment
-from dabench.scenario import load_scenario
+from dabench.diffusion import draw, guidance
+from dabench.diffusion.guidance import Condition, GuidanceSettings, posterior_mean
+from dabench.runs.experiment import Experiment
+from dabench.scenario.load import change, load_scenario
 
 MEMBERS = 4
 SIGMAS = (1.5, 0.1)
 PRIOR = 0.25
 
 SETTINGS = {
-    **{f"vjp, {n} CG preconditioned": Guide("cg", n, prior_variance=PRIOR) for n in (1, 2, 4)},
-    **{f"jvp, {n} CG preconditioned": Guide("cg", n, "jvp", prior_variance=PRIOR) for n in (2,)},
-    **{f"vjp, {n} CG": Guide("cg", n) for n in (2, 4, 8)},
-    **{f"jvp, {n} CG": Guide("cg", n, "jvp") for n in (2, 8)},
-    "vjp, 2 BiCGStab": Guide("bicgstab", 2),
-    "vjp, 1 BiCGStab preconditioned": Guide("bicgstab", 1, prior_variance=PRIOR),
+    **{
+        f"vjp, {n} CG preconditioned": GuidanceSettings("cg", n, prior_variance=PRIOR)
+        for n in (1, 2, 4)
+    },
+    **{
+        f"jvp, {n} CG preconditioned": GuidanceSettings("cg", n, "jvp", prior_variance=PRIOR)
+        for n in (2,)
+    },
+    **{f"vjp, {n} CG": GuidanceSettings("cg", n) for n in (2, 4, 8)},
+    **{f"jvp, {n} CG": GuidanceSettings("cg", n, "jvp") for n in (2, 8)},
+    "vjp, 2 BiCGStab": GuidanceSettings("bicgstab", 2),
+    "vjp, 1 BiCGStab preconditioned": GuidanceSettings("bicgstab", 1, prior_variance=PRIOR),
 }
 
 
@@ -31,7 +37,7 @@ class Setting:
     """Some members of temp_4deg at one cycle."""
 
     def __init__(self) -> None:
-        experiment = Experiment(load_scenario("temp_4deg").change(cycles=1))
+        experiment = Experiment(change(load_scenario("temp_4deg"), cycles=1))
         problem, twin = experiment.problem, experiment.twin
         self.model: Any = problem.model
         self.network, self.x = problem.network, twin.initial(MEMBERS)
@@ -40,20 +46,23 @@ class Setting:
         keys = jax.random.split(jax.random.key(0), MEMBERS)
         self.noise = jax.jit(jax.vmap(self.model.noise))(keys)
         sampler = self.model.sampler
-        members = diffusion.Member(keys, self.x, self.condition)
-        self.target = diffusion.mean(members, self.model, time, sampler, MEMBERS)
+        members = draw.Member(keys, self.x, self.condition)
+        self.target = draw.mean(members, self.model, time, sampler, MEMBERS)
         first = self.x[0]
-        settings = Guide(prior_variance=PRIOR)
-        self.preconditioner = guidance.preconditioner(self.model, self.network, first, settings)
+        settings = GuidanceSettings(prior_variance=PRIOR)
+        network = self.network
+        self.preconditioner = guidance.preconditioner(
+            self.model, network.h, network.error_std, first, settings
+        )
 
     def z(self, sigma: float) -> Float[Array, "member target"]:
         """A forecast's target, as noisy as the level wants it."""
         return self.target + jnp.asarray(sigma, self.x.dtype) * self.noise
 
-    def guided(self, settings: Guide) -> Any:
+    def guided(self, settings: GuidanceSettings) -> Any:
         """(sigma, z) -> D_y."""
         M = self.preconditioner if settings.prior_variance else None
-        given = Guidance(self.network, self.y, settings, M)
+        given = Condition(self.network.h, self.network.error_std, self.y, settings, M)
 
         def evaluate(sigma: Array, z: Array) -> Array:
             denoise = self.model.denoiser(sigma)

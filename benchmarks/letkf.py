@@ -11,12 +11,12 @@ import pandas as pd
 
 from benchmarks import columns
 from benchmarks.race import Row, race
+from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
 from dabench.filters.letkf import Carry, letkf
-from dabench.observe import Network, Observation
-from dabench.systems.base import Channel, Layout
-from dabench.systems.lorenz96 import tendency
-from dabench.systems.ode import Deterministic, rk4
+from dabench.observe.network import Network, Observation
+from dabench.systems.toys.lorenz96 import tendency
+from dabench.systems.toys.ode import Deterministic, rk4
 
 Step = Callable[[Carry, Any], Carry]
 

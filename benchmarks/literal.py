@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dabench.systems.gencast.checkpoint import Config
-from dabench.systems.gencast.graph import Graph, within_hops
+from dabench.systems.gencast.network.graph import Graph, within_hops
 
 Params = Mapping[str, Mapping[str, Array]]
 ENCODER, DECODER = "grid2mesh_gnn/~_networks_builder", "mesh2grid_gnn/~_networks_builder"

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from benchmarks.race import Row
-from dabench.samplers import noise_levels, steps
-from dabench.solve import solve
-from dabench.systems.base import Sampler
-from dabench.systems.gaussian import ring_correlation
+from dabench.diffusion.krylov import solve
+from dabench.diffusion.model import Sampler
+from dabench.diffusion.samplers import noise_levels, steps
+from dabench.systems.toys.additive_gaussian import ring_correlation
 
 SIZE, STD = 64, 0.1
 P = ring_correlation(SIZE, 3.0)

@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from benchmarks.race import Row, race
-from dabench import diffusion
-from dabench.run import Experiment
-from dabench.scenario import load_scenario
-from dabench.systems.gencast.network import Network
+from dabench.diffusion import draw
+from dabench.runs.experiment import Experiment
+from dabench.scenario.load import change, load_scenario
+from dabench.systems.gencast.network.denoiser import Network
 
 MEMBERS = 4
 SIGMAS = (0.05, 0.5, 2.0, 11.0)
@@ -28,13 +28,13 @@ Function = Callable[..., Array]
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:
     """Forward passes at every level, and one 12-hour draw, of the same noise in every precision."""
-    experiment = Experiment(load_scenario("temp_4deg").change(cycles=1))
+    experiment = Experiment(change(load_scenario("temp_4deg"), cycles=1))
     model: Any = experiment.system.model
     keys = jax.random.split(jax.random.key(0), MEMBERS)
     x, time = experiment.twin.initial(MEMBERS), jnp.asarray(experiment.twin.times[1])
     condition = jax.jit(model.condition)(x, time)
-    members = diffusion.Member(keys, x, condition)
-    target = diffusion.mean(members, model, time, model.sampler, MEMBERS)
+    members = draw.Member(keys, x, condition)
+    target = draw.mean(members, model, time, model.sampler, MEMBERS)
     noise = jax.jit(jax.vmap(model.noise))(keys)
 
     def denoise(sigma: Array, z: Array, condition: Array) -> Array:

@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from benchmarks.race import Row, race
-from dabench import archive, series
-from dabench.metrics.ensemble import crps as our_crps
+from dabench.runs.archive import read
+from dabench.scores import cycles as series
+from dabench.scores.metrics.ensemble import crps as our_crps
 
 FULL = (64, 181, 360)
 QUICK = (64, 61, 120)
@@ -44,13 +45,13 @@ def crps(shape: tuple[int, ...], rounds: int) -> list[Row]:
 
 def whole(cycles: int, rounds: int) -> list[Row]:
     """Area means in four regions of every variable and level of a run's members, cycle by cycle."""
-    from dabench.run import run as run_methods
+    from dabench.runs.execute import run as run_methods
 
     with tempfile.TemporaryDirectory() as out:
         (folder,) = run_methods(
             "temp_4deg", methods=["climatology"], members=16, cycles=cycles, out=Path(out)
         )
-        tree = archive.open_run(folder).load()
+        tree = read.open_run(folder).load()
     weights = series.weights_of(tree["truth"].to_dataset())
     candidates = {
         "xskillscore": lambda: theirs(tree, weights),

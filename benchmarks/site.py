@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.race import Row, race
-from dabench import leaderboard, results
-from dabench.headlines import METHODS
+from dabench.leaderboard import results
+from dabench.leaderboard import site as leaderboard
+from dabench.scores.headlines import METHODS
 
 RESULTS = Path(__file__).parents[1] / "leaderboard/results/temp_4deg/held_suarez"
 

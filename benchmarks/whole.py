@@ -10,8 +10,9 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.race import Row
-from dabench import archive, score
-from dabench.run import Job, plan
+from dabench.runs.archive import read
+from dabench.runs.execute import Job, plan
+from dabench.scores import score
 
 METHODS = ("ensemble", "letkf", "fa_apf")
 MEMBERS = 16
@@ -51,9 +52,7 @@ def split(job: Job, forecast: float) -> tuple[dict[str, float], int]:
     ran = time.perf_counter()
     score.score_run(job.folder)
     scored = time.perf_counter() - ran
-    diagnostics = (
-        archive.open_run(job.folder)["diagnostics"].to_dataset().isel(cycle=slice(1, None))
-    )
+    diagnostics = read.open_run(job.folder)["diagnostics"].to_dataset().isel(cycle=slice(1, None))
     step, wall = (diagnostics[name].values for name in ("seconds", "wall_seconds"))
     cycle, cycles = median(step), len(step)
     propagate = min(forecast or cycle, cycle) * cycles

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dabench.archive import Archive, Record, label
-from dabench.systems.base import Channel, Layout
+from dabench.core.layout import Channel, Layout
+from dabench.runs.archive.layout import Record, label
+from dabench.runs.archive.store import Archive
 
 SPHERE = Layout(
     (

@@ -2,12 +2,12 @@
 
 import pytest
 
-from dabench import library
-from dabench.baseline import DEFAULT_METHODS, load_baseline, methods
 from dabench.filters import FILTERS
-from dabench.yamlfile import read
+from dabench.scenario import catalogue
+from dabench.scenario.baseline import DEFAULT_METHODS, load_baseline, methods
+from dabench.scenario.yamlfile import read
 
-FILES = library.names("baselines")
+FILES = catalogue.names("baselines")
 PROFILES = [
     (name, profile)
     for name, path in FILES.items()
@@ -33,7 +33,7 @@ def test_every_filter_has_a_baseline():
 
 def test_every_folder_is_of_scenarios():
     folders = {name.rpartition("/")[0] for name in FILES} - {""}
-    scenarios = library.names("scenarios")
+    scenarios = catalogue.names("scenarios")
     assert folders <= {*scenarios, *(name.rpartition("/")[0] for name in scenarios)}
 
 

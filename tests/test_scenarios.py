@@ -2,9 +2,12 @@
 
 import pytest
 
-from dabench import library
-from dabench.scenario import Scenario, load_scenario
-from dabench.systems.base import Layout
+from dabench.core.layout import Layout
+from dabench.observe.network import networks
+from dabench.scenario import catalogue
+from dabench.scenario.load import load_scenario
+from dabench.scenario.scenario import Scenario
+from dabench.systems import make
 
 LAYOUTS: dict[str, Layout] = {}
 
@@ -12,18 +15,18 @@ LAYOUTS: dict[str, Layout] = {}
 def layout_of(scenario: Scenario) -> Layout:
     """The layout of a scenario's system, which is made once."""
     key = str(scenario.system)
-    return LAYOUTS.get(key) or LAYOUTS.setdefault(key, scenario.layout())
+    return LAYOUTS.get(key) or LAYOUTS.setdefault(key, make.layout(scenario))
 
 
-@pytest.mark.parametrize("name", library.names("scenarios"))
+@pytest.mark.parametrize("name", catalogue.names("scenarios"))
 def test_a_scenario_suits_its_system(name):
     scenario = load_scenario(name)
     assert scenario.title
     assert scenario.source
-    network = scenario.network(layout_of(scenario))
+    network = networks(scenario, layout_of(scenario)).assimilated
     assert network.size == len(network.table)
 
 
 def test_problems_have_digests_of_their_own():
-    digests = {load_scenario(name).digest for name in library.names("scenarios")}
-    assert len(digests) == len(library.names("scenarios"))
+    digests = {load_scenario(name).digest for name in catalogue.names("scenarios")}
+    assert len(digests) == len(catalogue.names("scenarios"))

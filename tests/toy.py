@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dabench.errors import UserError
+from dabench.core.errors import UserError
+from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Ensemble, Filter, Problem, split_key
-from dabench.systems.base import Channel, Layout, System
+from dabench.systems.base import System
 
 LAYOUT = Layout((Channel("x", "m"),), {"site": np.arange(4)}, dtype="float64")
 TRACED: list[str] = []
@@ -116,7 +117,7 @@ METHODS = ("forecast", "diverging", "broken", "unfit")
 def install() -> None:
     """Make `toy` and its filters known to this process, as plug-ins would be."""
     from dabench.filters import FILTERS
-    from dabench.settings import registry
+    from dabench.scenario.plugins import registry
     from dabench.systems import SYSTEMS
 
     SYSTEMS["toy"] = "toy:toy"
@@ -128,7 +129,7 @@ def install() -> None:
 def toys(tmp_path, monkeypatch):
     """A test in a folder with the toy's files, in a process that knows the toy."""
     from dabench.filters import FILTERS
-    from dabench.settings import registry
+    from dabench.scenario.plugins import registry
     from dabench.systems import SYSTEMS
 
     monkeypatch.setattr("dabench.filters.FILTERS", dict(FILTERS))
@@ -155,7 +156,9 @@ def processes() -> Any:
     """Processes that are quick to start: forked from one that has imported what they need."""
     context = multiprocessing.get_context("forkserver")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    context.set_forkserver_preload(["toy", "dabench.cycle", "dabench.run", "dabench.score"])
+    context.set_forkserver_preload(
+        ["toy", "dabench.runs.cycle", "dabench.runs.execute", "dabench.scores.score"]
+    )
     return context
 
 
@@ -180,8 +183,8 @@ def _command(
     log = os.open("log.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(log, stream)
-    from dabench import cycle
     from dabench.cli import main
+    from dabench.runs import cycle
 
     install()
     sys.argv = ["dabench", *args]

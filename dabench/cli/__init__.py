@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from dabench import __version__, site
-from dabench.cli import checks, runs, scores, searches, stores
-from dabench.errors import UserError, show_cautions
+from dabench import __version__
+from dabench.cli import check, leaderboard, run, score, searches, stores
+from dabench.core.errors import UserError, show_cautions
 
 app = typer.Typer(
     name="dabench",
@@ -40,23 +40,23 @@ def dabench(
     """A benchmark of data assimilation with diffusion forecast models."""
 
 
-app.command()(runs.run)
-app.command()(scores.plot)
-app.command()(scores.score)
-app.command()(scores.compare)
-app.add_typer(site.app, name="leaderboard")
-app.command()(scores.verify)
-app.command()(checks.conformance)
-app.command()(runs.train)
+app.command()(run.run)
+app.command()(score.plot)
+app.command()(score.score)
+app.command()(score.compare)
+app.add_typer(leaderboard.app, name="leaderboard")
+app.command()(score.verify)
+app.command()(check.conformance)
+app.command()(run.train)
 app.command()(stores.fetch)
 app.command()(stores.export)
 app.command("import")(stores.import_)
 app.command()(searches.sweep)
 app.command()(searches.tune)
-app.command("list")(checks.list_)
-app.command()(checks.check)
-app.command()(checks.schema)
-app.command()(checks.doctor)
+app.command("list")(check.list_)
+app.command()(check.check)
+app.command()(check.schema)
+app.command()(check.doctor)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all; run nothing.")] = False,
 ) -> None:
     """Run a grid or random search over settings on Dask; draw scores against settings."""
-    from dabench.sweep.command import sweep as run_sweep
+    from dabench.cli.sweep.command import sweep as run_sweep
 
     files = run_sweep(
         file,
@@ -64,7 +64,7 @@ def tune(
     ] = None,
 ) -> None:
     """Find a method's settings on a period that the scenario does not score; write its baseline."""
-    from dabench.tune.command import tune as find
+    from dabench.cli.tune.command import tune as find
 
     try:
         file = find(

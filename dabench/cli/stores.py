@@ -25,7 +25,7 @@ def fetch(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what and how much.")] = False,
 ) -> None:
     """Get GenCast's weights and statistics, or the frames of ERA5 that a scenario needs."""
-    from dabench.fetch.command import fetch as fetch_all
+    from dabench.cli.fetch import fetch as fetch_all
 
     fetch_all(
         what,
@@ -50,7 +50,7 @@ def export(
     ] = False,
 ) -> None:
     """Write a run as a forecast store that WeatherBench 2 reads, with its truth."""
-    from dabench.exchange.command import export as export_run
+    from dabench.cli.exchange import export as export_run
 
     typer.echo(f"forecast  {export_run(run, format, out, background)}")
 
@@ -63,7 +63,7 @@ def import_(
     out: Out = Path("runs"),
 ) -> None:
     """Make someone else's analyses a run, marked as external, to be scored beside ours."""
-    from dabench.exchange.external import import_store
+    from dabench.runs.exchange.import_ import import_store
 
     folder = import_store(store, scenario, name, out, cycles)
     typer.echo(f"run       {folder}")

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from dabench.observe import Network, Observation
-from dabench.systems.base import ForecastModel, Members
+from dabench.core.types import Members
+from dabench.diffusion.model import ForecastModel
+from dabench.observe.network import Network, Observation
 
 Info = dict[str, Array]
 """Diagnostics of one cycle by standard name; scalars, or one value a member or observation:

@@ -7,14 +7,15 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Int, Key
 
-from dabench import devices
+from dabench.core import devices
+from dabench.core.precision import wide
+from dabench.core.types import Members
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast
-from dabench.filters.moments import wide
-from dabench.filters.resample import Scheme, resample
-from dabench.filters.weights import ess, log_likelihood, normalise
-from dabench.observe import Observation
-from dabench.systems.base import Members, Sampler
+from dabench.filters.particles.resample import Scheme, resample
+from dabench.filters.particles.weights import ess, log_likelihood, normalise
+from dabench.observe.network import Observation
 
 
 class Particles(NamedTuple):

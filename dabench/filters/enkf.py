@@ -8,26 +8,21 @@ import numpy as np
 from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Key, PyTree
 
-from dabench import devices
+from dabench.core import devices
+from dabench.core.types import Members
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
-from dabench.filters.combine import combine
 from dabench.filters.forecast import background, forecast, observed
-from dabench.filters.gramian import product
-from dabench.filters.inflate import multiply, relax_to_prior_spread
-from dabench.filters.local import Block, Plan, blocks, make_plan, observation_plan
-from dabench.filters.localise import localisation
-from dabench.filters.moments import scaled, wide
-from dabench.filters.routes import spread_out, tapered
-from dabench.observe import Observation
-from dabench.systems.base import Members, Sampler
+from dabench.filters.local.combine import combine
+from dabench.filters.local.gramian import product
+from dabench.filters.local.inflation import multiply, relax_to_prior_spread
+from dabench.filters.local.moments import perturbations, scaled
+from dabench.filters.local.plan import Block, Plan, blocks, make_plan, observation_plan
+from dabench.filters.local.routes import spread_out, tapered
+from dabench.filters.local.taper import localisation
+from dabench.observe.network import Observation
 
 Positive = Annotated[float, Gt(0)]
-
-
-def perturbations(key: Key[Array, ""], n: int, size: int) -> Float[Array, "n size"]:
-    """Standard normal, float64, with the sample mean removed."""
-    white = jax.random.normal(key, (n, size), wide())
-    return white - white.mean(0, keepdims=True)
 
 
 class Batch(NamedTuple):

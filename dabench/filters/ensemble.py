@@ -3,10 +3,10 @@
 import jax
 from jaxtyping import Array, Key
 
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast
-from dabench.observe import Observation
-from dabench.systems.base import Sampler
+from dabench.observe.network import Observation
 
 
 def ensemble(problem: Problem, *, sampler: Sampler | None = None) -> Filter:

@@ -8,20 +8,27 @@ import jax.numpy as jnp
 from annotated_types import Gt
 from jaxtyping import Array, Float, Key
 
-from dabench import devices, diffusion
-from dabench.errors import UserError
+from dabench.core import devices
+from dabench.core.errors import UserError
+from dabench.core.precision import wide
+from dabench.diffusion import draw
+from dabench.diffusion.guidance import (
+    DENSE_LIMIT,
+    Condition,
+    GuidanceSettings,
+    log_evidence,
+    preconditioner,
+)
+from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import diffusion_model
-from dabench.filters.moments import wide
-from dabench.filters.resample import Scheme, resample
-from dabench.filters.weights import ess as effective_size
-from dabench.filters.weights import log_likelihood, normalise, temper
-from dabench.guidance import DENSE_LIMIT, Guidance, Guide, log_evidence, preconditioner
-from dabench.observe import Observation
-from dabench.systems.base import DiffusionModel, Sampler
+from dabench.filters.particles.resample import Scheme, resample
+from dabench.filters.particles.weights import ess as effective_size
+from dabench.filters.particles.weights import log_likelihood, normalise, temper
+from dabench.observe.network import Observation
 
 Size = Annotated[float, Gt(0)]
-DEFAULT = Guide()
+DEFAULT = GuidanceSettings()
 
 
 def fa_apf(
@@ -30,7 +37,7 @@ def fa_apf(
     ess: tuple[Size, Size] | None = (0.5, 0.9),
     weight: Literal["dirac", "gaussian"] = "dirac",
     resampling: Scheme = "systematic",
-    guidance: Guide = DEFAULT,
+    guidance: GuidanceSettings = DEFAULT,
     sampler: Sampler | None = None,
 ) -> Filter:
     """Weights w ~ p(y | x)^alpha, ancestors ~ w, then x' ~ p(x' | x, y): equally weighted draws.
@@ -48,7 +55,9 @@ def fa_apf(
     """
     model = diffusion_model(problem.model)
     sampler = sampler or model.sampler
-    M = preconditioner(model, problem.network, problem.climate[0], guidance)
+    M = preconditioner(
+        model, problem.network.h, problem.network.error_std, problem.climate[0], guidance
+    )
     look_ahead = {"dirac": dirac, "gaussian": gaussian}[weight](problem, model, sampler, guidance)
     looking = problem.network.size if weight == "gaussian" else 0  # products of `log_evidence`
     window = checked(ess)
@@ -57,9 +66,9 @@ def fa_apf(
         n = len(ens.x)
         keys, key = split_key(key, n)
         key_look, key_resample = jax.random.split(key)
-        condition = diffusion.conditions(model, ens.x, obs.time, problem.batch)
+        condition = draw.conditions(model, ens.x, obs.time, problem.batch)
 
-        looked = diffusion.Member(split_key(key_look, n)[0], ens.x, condition)
+        looked = draw.Member(split_key(key_look, n)[0], ens.x, condition)
         log_w, hx = devices.share(lambda members: look_ahead(members, obs), looked)
         log_w = devices.gather(log_w)
         alpha = temper(log_w, *window(n)) if window else jnp.ones((), wide())
@@ -67,14 +76,14 @@ def fa_apf(
         ancestor = resample(resampling, key_resample, jnp.exp(log_w))
         x, condition = devices.take((ens.x, condition), ancestor)
 
-        x_next, info = diffusion.draw(
+        x_next, info = draw.draw(
             keys,
             model,
             x,
             obs.time,
             sampler,
             problem.batch,
-            given=Guidance(problem.network, obs.y, guidance, M),
+            given=Condition(problem.network.h, problem.network.error_std, obs.y, guidance, M),
             condition=condition,
         )
         info |= {"ess": effective_size(log_w), "alpha": alpha, "log_weights": log_w}
@@ -86,17 +95,19 @@ def fa_apf(
 
 
 LookAhead = Callable[
-    [diffusion.Member, Observation],
+    [draw.Member, Observation],
     tuple[Float[Array, "member"], Float[Array, "member obs"]],
 ]
 """(members, y) -> (log p(y | x) up to a constant, h of the mean of x')."""
 
 
-def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: Guide) -> LookAhead:
+def dirac(
+    problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: GuidanceSettings
+) -> LookAhead:
     """p(y | x) ~ N(y; h(mu), R), as if the forecast had no spread (the paper's equation 7)."""
 
-    def look_ahead(members: diffusion.Member, obs: Observation):
-        z = diffusion.mean(members, model, obs.time, sampler, problem.batch)
+    def look_ahead(members: draw.Member, obs: Observation):
+        z = draw.mean(members, model, obs.time, sampler, problem.batch)
         hx = jax.vmap(problem.network.h)(model.next_state(z, members.x))
         return log_likelihood(hx, obs.y, problem.network), hx
 
@@ -104,7 +115,7 @@ def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: G
 
 
 def gaussian(
-    problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: Guide
+    problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: GuidanceSettings
 ) -> LookAhead:
     """p(y | x) ~ N(y; h(mu), R + H V Hᵀ), V = Cov[target | pure noise] by Tweedie's formula."""
     if problem.network.size > DENSE_LIMIT:
@@ -113,17 +124,17 @@ def gaussian(
             f"{problem.network.size}; use weight: dirac"
         )
 
-    def look_ahead(members: diffusion.Member, obs: Observation):
-        given = Guidance(problem.network, obs.y, guidance)
+    def look_ahead(members: draw.Member, obs: Observation):
+        given = Condition(problem.network.h, problem.network.error_std, obs.y, guidance)
         sigma = jnp.asarray(sampler.sigma_max, members.x.dtype)
         denoise = model.denoiser(sigma)
 
-        def one_batch(m: diffusion.Member):
-            z, condition = sigma * jax.vmap(model.noise)(m.key), diffusion.known(model, m, obs.time)
+        def one_batch(m: draw.Member):
+            z, condition = sigma * jax.vmap(model.noise)(m.key), draw.known(model, m, obs.time)
             log_w, D = log_evidence(model, given, lambda z: denoise(z, condition), sigma, z, m.x)
             return log_w, jax.vmap(problem.network.h)(model.next_state(D, m.x))
 
-        return diffusion.batch_by_batch(one_batch, members, problem.batch)
+        return draw.batch_by_batch(one_batch, members, problem.batch)
 
     return look_ahead
 

@@ -1,15 +1,17 @@
 """The forecast step that methods share: the model's own, or with another sampler."""
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dabench import devices, diffusion
-from dabench.errors import UserError
+from dabench.core import devices
+from dabench.core.errors import UserError
+from dabench.core.precision import wide
+from dabench.core.types import Keys, Members, Time
+from dabench.diffusion import draw
+from dabench.diffusion.model import DiffusionModel, ForecastModel, Sampler
 from dabench.filters.base import Info, Problem
-from dabench.filters.moments import wide
-from dabench.observe import Network
-from dabench.systems.base import DiffusionModel, ForecastModel, Keys, Members, Sampler, Time
+from dabench.observe.network import Network
+from dabench.observe.withheld import moments
 
 
 def forecast(
@@ -23,7 +25,7 @@ def forecast(
     if sampler is None:
         return devices.share(lambda m: problem.model.forecast(m[0], m[1], time), (keys, x)), {}
     model = diffusion_model(problem.model)
-    return diffusion.draw(keys, model, x, time, sampler, problem.batch)
+    return draw.draw(keys, model, x, time, sampler, problem.batch)
 
 
 def observed(network: Network, x: Members) -> Float[Array, "member obs"]:
@@ -44,12 +46,3 @@ def diffusion_model(model: ForecastModel) -> DiffusionModel:
 def background(hx: Float[Array, "member obs"], x: Members) -> Info:
     """The forecast, and its mean and variance in observation space, for the archive."""
     return {"background": x} | moments(hx, "background")
-
-
-def moments(hx: Float[Array, "member obs"], name: str) -> Info:
-    """Mean and variance of h(x), as `<name>_obs` and `<name>_var`."""
-    hx = hx.astype(wide())
-    return {
-        f"{name}_obs": hx.mean(0),
-        f"{name}_var": jnp.var(hx, 0, ddof=min(1, len(hx) - 1)),
-    }

@@ -2,18 +2,18 @@
 
 from jaxtyping import Array, Key
 
-from dabench import diffusion
+from dabench.diffusion import draw
+from dabench.diffusion.guidance import Condition, GuidanceSettings, preconditioner
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import diffusion_model
-from dabench.guidance import Guidance, Guide, preconditioner
-from dabench.observe import Observation
-from dabench.systems.base import Sampler
+from dabench.observe.network import Observation
 
-DEFAULT = Guide()
+DEFAULT = GuidanceSettings()
 
 
 def guided(
-    problem: Problem, *, sampler: Sampler | None = None, guidance: Guide = DEFAULT
+    problem: Problem, *, sampler: Sampler | None = None, guidance: GuidanceSettings = DEFAULT
 ) -> Filter:
     """x' ~ p(x' | x, y) for every member, unweighted: what the weights of FA-APF add shows here.
 
@@ -25,12 +25,14 @@ def guided(
     """
     model = diffusion_model(problem.model)
     sampler = sampler or model.sampler
-    M = preconditioner(model, problem.network, problem.climate[0], guidance)
+    M = preconditioner(
+        model, problem.network.h, problem.network.error_std, problem.climate[0], guidance
+    )
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         keys, _ = split_key(key, len(ens.x))
-        given = Guidance(problem.network, obs.y, guidance, M)
-        x_next, info = diffusion.draw(keys, model, ens.x, obs.time, sampler, problem.batch, given)
+        given = Condition(problem.network.h, problem.network.error_std, obs.y, guidance, M)
+        x_next, info = draw.draw(keys, model, ens.x, obs.time, sampler, problem.batch, given)
         return Ensemble(x_next), info
 
     return Filter(Ensemble, step)

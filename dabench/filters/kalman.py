@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from dabench.errors import UserError
+from dabench.core.errors import UserError
+from dabench.core.precision import wide
+from dabench.core.types import Members
 from dabench.filters.base import Filter, Info, Problem, split_key
-from dabench.filters.moments import wide
-from dabench.observe import Observation
-from dabench.systems.base import Members
-from dabench.systems.gaussian import AdditiveGaussian
+from dabench.observe.network import Observation
+from dabench.systems.toys.additive_gaussian import AdditiveGaussian
 
 
 class Gaussian(NamedTuple):

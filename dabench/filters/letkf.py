@@ -7,22 +7,24 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Key
 
+from dabench.core.precision import wide
+from dabench.core.types import Members
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast, observed
-from dabench.filters.gramian import Functions, product, times
-from dabench.filters.inflate import (
+from dabench.filters.local.gramian import Functions, product, times
+from dabench.filters.local.inflation import (
     Consistency,
     adapt,
     multiply,
     relax_to_prior_spread,
     rotate,
 )
-from dabench.filters.local import make_plan
-from dabench.filters.localise import localisation
-from dabench.filters.moments import scaled, wide
-from dabench.filters.routes import Local, Route, analyse
-from dabench.observe import Observation
-from dabench.systems.base import Members, Sampler
+from dabench.filters.local.moments import scaled
+from dabench.filters.local.plan import make_plan
+from dabench.filters.local.routes import Local, Route, analyse
+from dabench.filters.local.taper import localisation
+from dabench.observe.network import Observation
 
 Positive = Annotated[float, Gt(0)]
 

@@ -10,19 +10,20 @@ from annotated_types import Ge, Gt
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float, Key, PyTree
 
+from dabench.core.precision import wide
+from dabench.core.types import Members
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
-from dabench.filters.climatology import draw, states
-from dabench.filters.enkf import perturbations
+from dabench.filters.climate import draw, states
 from dabench.filters.forecast import background as diagnostics
 from dabench.filters.forecast import forecast, observed
-from dabench.filters.gramian import product
-from dabench.filters.inflate import Consistency
-from dabench.filters.local import make_plan
-from dabench.filters.localise import localisation
-from dabench.filters.moments import anomalies, mean, scaled, wide
-from dabench.filters.routes import Local, Route, analyse
-from dabench.observe import Network, Observation
-from dabench.systems.base import Members, Sampler
+from dabench.filters.local.gramian import product
+from dabench.filters.local.inflation import Consistency
+from dabench.filters.local.moments import anomalies, mean, perturbations, scaled
+from dabench.filters.local.plan import make_plan
+from dabench.filters.local.routes import Local, Route, analyse
+from dabench.filters.local.taper import localisation
+from dabench.observe.network import Network, Observation
 
 Positive = Annotated[float, Gt(0)]
 

@@ -5,7 +5,7 @@ from jaxtyping import Array, Key
 
 from dabench.filters.base import Ensemble, Filter, Info, Problem
 from dabench.filters.forecast import background
-from dabench.observe import Observation
+from dabench.observe.network import Observation
 
 
 def persistence(problem: Problem) -> Filter:

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from dabench.explain import suggest
-from dabench.observe.locations import Stations
-from dabench.scenario import Group
-from dabench.stations import Misfit
-from dabench.systems.base import Layout
+from dabench.core.layout import Layout
+from dabench.observe.stations import Stations
+from dabench.scenario.locations import Misfit
+from dabench.scenario.scenario import Group
+from dabench.scenario.validate import suggest
 
 SURFACE = {
     "temperature": "2m_temperature",

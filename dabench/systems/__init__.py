@@ -3,14 +3,14 @@
 SYSTEMS = {
     "gencast": "dabench.systems.gencast.system:gencast",
     "held_suarez": "dabench.systems.held_suarez.system:held_suarez",
-    "linear_gaussian": "dabench.systems.linear_gaussian:linear_gaussian",
-    "lorenz63": "dabench.systems.lorenz63:lorenz63",
-    "lorenz96": "dabench.systems.lorenz96:lorenz96",
+    "linear_gaussian": "dabench.systems.toys.linear_gaussian:linear_gaussian",
+    "lorenz63": "dabench.systems.toys.lorenz63:lorenz63",
+    "lorenz96": "dabench.systems.toys.lorenz96:lorenz96",
 }
 """Name: module and factory. A factory's keyword-only arguments are the system's settings."""
 
 LAYOUTS = {"gencast": "dabench.systems.gencast.system:layout"}
 """The layouts of systems whose files may not be there yet, for checks; the same arguments."""
 
-DIGESTS = {"held_suarez": "dabench.systems.held_suarez.shipped:digest_of"}
+DIGESTS = {"held_suarez": "dabench.systems.held_suarez.files:digest_of"}
 """The digests of systems that can be known without making them; the same arguments."""

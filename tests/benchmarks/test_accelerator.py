@@ -10,7 +10,8 @@ import pytest
 import benchmarks.__main__ as main
 from benchmarks import accelerator
 from benchmarks.race import Row
-from dabench.scenario import load_scenario
+from dabench.observe.network import networks
+from dabench.scenario.load import load_scenario
 from dabench.systems.gencast import official
 from dabench.systems.gencast.checkpoint import Config, DenoiserConfig, TransformerConfig
 
@@ -26,7 +27,7 @@ def test_every_kind_of_step_is_measured_and_the_experiment_is_projected(monkeypa
     monkeypatch.setattr(accelerator, "MOST", 2)
     with jax.numpy_rank_promotion("allow"):
         model = tiny("highest")
-        network = load_scenario("era5/temp_4deg").network(model.layout)
+        network = networks(load_scenario("era5/temp_4deg"), model.layout).assimilated
         rows = list(accelerator.measure("tiny", model, network, 1e6, 1))
         rows += accelerator.crowded("tiny", model, network, 1)
     assert [row.candidate for row in rows[:4]] == ["forward", "VJP", "JVP", "guided"]
@@ -73,7 +74,7 @@ def test_what_was_measured_before_a_failure_is_in_the_file(tmp_path, monkeypatch
 
     monkeypatch.setattr(accelerator, "run", run)
     monkeypatch.setattr("benchmarks.floor.machine", lambda rounds: {})
-    monkeypatch.setattr("dabench.process.set_up_jax", lambda: None)
+    monkeypatch.setattr("dabench.core.jax_setup.set_up_jax", lambda: None)
     assert main.measure(["accelerator"], True, 1, tmp_path / "out.json") == [
         "accelerator: MemoryError: "
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.literal import Literal
 from dabench.systems.gencast import checkpoint
-from dabench.systems.gencast.network import Network
+from dabench.systems.gencast.network.denoiser import Network
 
 GOLDEN = Path(__file__).parents[1] / "data" / "gencast"
 TOLERANCE = 3e-5  # absolute, six times what independent float32 implementations differ by

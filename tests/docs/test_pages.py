@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dabench.entry import STEPS
-from dabench.paired import TESTS
-from dabench.score import MEANS, ROOTS
+from dabench.leaderboard.row import STEPS
+from dabench.scores.paired import TESTS
+from dabench.scores.score import MEANS, ROOTS
 from docs.blocks import blocks, output, parse, run
 from docs.reference import reference
 from docs.refresh import HERE, pages, prepare

@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from dabench import schema, yamlfile
+from dabench.scenario import json_schema, yamlfile
 from docs.blocks import Block, blocks, output, parse
 from docs.refresh import HERE, pages
 
@@ -44,7 +44,7 @@ def test_a_file_that_is_shown_is_sound(block: Block, tmp_path, monkeypatch):
     Path("shown.yaml").write_text(block.text)
     data = json.loads(json.dumps(yamlfile.read(Path("shown.yaml")).data))
     kind = "baseline" if "filter" in data else "scenario"
-    jsonschema.validate(data, json.loads((schema.FOLDER / f"{kind}.json").read_text()))
+    jsonschema.validate(data, json.loads((json_schema.FOLDER / f"{kind}.json").read_text()))
     assert f"a sound {kind}" in output("dabench check shown.yaml")
 
 

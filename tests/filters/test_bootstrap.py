@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
 from dabench.filters.bootstrap import bootstrap, spread_duplicates
-from dabench.filters.weights import normalise
-from dabench.observe import Network, Observation
-from dabench.systems.base import Channel, Layout
-from dabench.systems.gaussian import AdditiveGaussian
+from dabench.filters.particles.weights import normalise
+from dabench.observe.network import Network, Observation
+from dabench.systems.toys.additive_gaussian import AdditiveGaussian
 
 
 def independent(size, std=1.0, move=lambda x: 0 * x):

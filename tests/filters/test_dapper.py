@@ -15,8 +15,8 @@ from dabench.filters.climatology import climatology
 from dabench.filters.enkf import enkf
 from dabench.filters.letkf import letkf
 from dabench.filters.oi import oi
-from dabench.systems.lorenz63 import lorenz63
-from dabench.systems.lorenz96 import lorenz96
+from dabench.systems.toys.lorenz63 import lorenz63
+from dabench.systems.toys.lorenz96 import lorenz96
 
 pytestmark = pytest.mark.slow
 

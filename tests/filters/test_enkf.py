@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from twins import Still, distances, free, sites, sphere
 
+from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem, split_key
-from dabench.filters.enkf import enkf, perturbations
+from dabench.filters.enkf import enkf
 from dabench.filters.letkf import letkf
-from dabench.filters.localise import gaspari_cohn, half_width
-from dabench.observe import Observation
-from dabench.systems.base import Channel, Layout
-from dabench.systems.linear_gaussian import linear_gaussian
+from dabench.filters.local.moments import perturbations
+from dabench.filters.local.taper import gaspari_cohn, half_width
+from dabench.observe.network import Observation
+from dabench.systems.toys.linear_gaussian import linear_gaussian
 
 LINE = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float64")
 

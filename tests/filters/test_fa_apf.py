@@ -6,20 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dabench import diffusion
-from dabench.errors import UserError
+from dabench.core.errors import UserError
+from dabench.diffusion import draw
+from dabench.diffusion.guidance import GuidanceSettings
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Problem
 from dabench.filters.bootstrap import bootstrap
 from dabench.filters.ensemble import ensemble
 from dabench.filters.fa_apf import checked, dirac, fa_apf, fewest, gaussian
 from dabench.filters.guided import guided
 from dabench.filters.kalman import kalman
-from dabench.guidance import Guide
-from dabench.observe import Network, Observation
-from dabench.systems.base import Sampler
-from dabench.systems.linear_gaussian import linear_gaussian
+from dabench.observe.network import Network, Observation
+from dabench.systems.toys.linear_gaussian import linear_gaussian
 
-SIZE, EXACT = 4, Guide("cg", 3)
+SIZE, EXACT = 4, GuidanceSettings("cg", 3)
 
 
 def problem(noise="identity", observed=(0, 2), std=0.5):
@@ -39,7 +39,7 @@ def log_evidence(system, network, x, y):
 
 def look(rule, p, x, y, key):
     model, sampler = p.model, Sampler(sigma_max=1e6)  # where D is the prior mean to six digits
-    members = diffusion.Member(jax.random.split(key, len(x)), x, condition=())
+    members = draw.Member(jax.random.split(key, len(x)), x, condition=())
     return rule(p, model, sampler, EXACT)(members, Observation(jnp.zeros(()), y))[0]
 
 

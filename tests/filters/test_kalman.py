@@ -8,11 +8,11 @@ import pytest
 from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal
 
-from dabench.errors import UserError
+from dabench.core.errors import UserError
 from dabench.filters.base import Problem
 from dabench.filters.kalman import kalman
-from dabench.observe import Network, Observation
-from dabench.systems.linear_gaussian import linear_gaussian
+from dabench.observe.network import Network, Observation
+from dabench.systems.toys.linear_gaussian import linear_gaussian
 
 SIZE, CYCLES, OBSERVED = 5, 4, np.array([0, 3])
 STD = np.array([0.5, 1.5])

@@ -10,14 +10,14 @@ import pytest
 from scipy.interpolate import RegularGridInterpolator
 from twins import SPHERE, Still, channels, distances, free, sites, sphere, stations
 
-from dabench.filters import combine, local, nodes
+from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
-from dabench.filters.inflate import Consistency
 from dabench.filters.letkf import SquareRoot, letkf
-from dabench.filters.localise import gaspari_cohn, half_width
-from dabench.observe import Observation
-from dabench.systems.base import Channel, Layout
-from dabench.systems.lorenz96 import lorenz96
+from dabench.filters.local import combine, nodes, plan
+from dabench.filters.local.inflation import Consistency
+from dabench.filters.local.taper import gaspari_cohn, half_width
+from dabench.observe.network import Observation
+from dabench.systems.toys.lorenz96 import lorenz96
 
 GOLDEN = np.load(Path(__file__).parents[1] / "data" / "l96_deterministic_golden.npz")
 RADIUS_4 = 1.82 * 4 / np.sqrt(10 / 3)
@@ -131,8 +131,8 @@ def test_weights_between_nodes_are_scipys_interpolation(
 ):
     """Bilinear, around the globe; both poles are nodes whatever the stride."""
     monkeypatch.setattr(combine, "FINISH_POINTS", 13)
-    monkeypatch.setattr(local, "BLOCK_UNITS", units)
-    for module in (nodes, local):
+    monkeypatch.setattr(plan, "BLOCK_UNITS", units)
+    for module in (nodes, plan):
         monkeypatch.setattr(module, "BANDS", 3)
     problem, x, obs = sphere()
     settings = {"length_scale_km": 1500.0, "vertical_scale": 0.5, "rtps": 0.0}
@@ -150,7 +150,7 @@ def test_weights_between_nodes_are_scipys_interpolation(
 
 
 def test_between_nodes_little_is_held_beside_the_members(monkeypatch):
-    monkeypatch.setattr(local, "BLOCK_UNITS", 4)
+    monkeypatch.setattr(plan, "BLOCK_UNITS", 4)
     axes = {"latitude": np.linspace(-90, 90, 91), "longitude": np.arange(0.0, 360, 2)}
     globe = replace(SPHERE, coords=axes, dtype="float32")
     network = stations(globe, 50, np.random.default_rng(0))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from twins import Still, free, sites, sphere
 
+from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
 from dabench.filters.oi import climate_departures, oi, solve
-from dabench.observe import Observation
-from dabench.systems.base import Channel, Layout
+from dabench.observe.network import Observation
 
 LINE = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float64")
 RNG = np.random.default_rng(0)

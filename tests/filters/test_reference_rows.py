@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from twins import sphere
 
-from dabench.filters.climatology import climatology, draw
+from dabench.filters.climate import draw
+from dabench.filters.climatology import climatology
 from dabench.filters.persistence import persistence
 
 

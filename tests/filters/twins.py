@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Ensemble, Filter, Problem, split_key
-from dabench.observe import Network, Observation
-from dabench.systems.base import Channel, Layout
+from dabench.observe.network import Network, Observation
 
 SPHERE = Layout(
     (

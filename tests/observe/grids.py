@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dabench.systems.base import Channel, Layout
+from dabench.core.layout import Channel, Layout
 
 WINDS = ("u_component_of_wind", "v_component_of_wind")
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from grids import WINDS, filled, sphere, state
 
-from dabench.observe import build
+from dabench.observe.network import build
 from dabench.observe.operators import resolve, speed
-from dabench.scenario import Group
-from dabench.stations import Misfit
+from dabench.scenario.locations import Misfit
+from dabench.scenario.scenario import Group
 
 
 def targets(**group) -> list[tuple]:

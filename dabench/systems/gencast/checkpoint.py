@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dabench.errors import UserError
+from dabench.core.errors import UserError
 
 Params = dict[str, dict[str, Any]]
 """Module path -> {"w": (in, out), "b": (out,)}."""

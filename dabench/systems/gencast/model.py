@@ -9,14 +9,16 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Key
 
-from dabench import diffusion
-from dabench.errors import UserError
-from dabench.systems.base import Channel, Keys, Layout, Members, NoiseFactor, Sampler, Time
-from dabench.systems.gencast import channels, checkpoint, clock, dataset
+from dabench.core.errors import UserError
+from dabench.core.layout import Channel, Layout
+from dabench.core.types import Keys, Members, Time
+from dabench.diffusion import draw
+from dabench.diffusion.model import NoiseFactor, Sampler
+from dabench.systems.gencast import batches, channels, checkpoint, clock
 from dabench.systems.gencast.checkpoint import Checkpoint, SamplerConfig
-from dabench.systems.gencast.network import Network
-from dabench.systems.gencast.noise import SphereNoise
+from dabench.systems.gencast.network.denoiser import Network
 from dabench.systems.gencast.normalise import SST, Normaliser, Statistics, load_statistics
+from dabench.systems.sphere.noise import SphereNoise
 
 Targets = Float[Array, "member target"]
 FRAME_SECONDS = 3600 * channels.FRAME_HOURS
@@ -56,7 +58,7 @@ class GenCast:
     ):
         self.task = checkpoint.config.task_config
         stacked = channels.targets(self.task)
-        units = [dataset.UNITS.get(field.name, "1") for field in stacked]
+        units = [batches.UNITS.get(field.name, "1") for field in stacked]
         self.no_sea = _where_no_sea(stacked, land, len(latitude) * len(longitude))
         self.layout = Layout(
             tuple(Channel(f.name, u, f.level) for f, u in zip(stacked, units, strict=True)),
@@ -147,7 +149,7 @@ class GenCast:
 
     def forecast(self, keys: Keys, x: Members, time: Time) -> Members:
         """One draw of x' for each member with the checkpoint's own sampler."""
-        return diffusion.draw(keys, self, x, time, self.sampler, self.batch)[0]
+        return draw.draw(keys, self, x, time, self.sampler, self.batch)[0]
 
     def _base(self, now: Float[Array, "member channel point"]) -> Array:
         residual = jnp.where(self.normaliser.residual[None], now, 0)
@@ -203,7 +205,7 @@ def open_model(
     loaded = checkpoint.load(checkpoint_path)
     task = loaded.config.task_config
     times = range(channels.frames(task))
-    frames = np.stack([dataset.frame(batch, task, time) for time in times])
+    frames = np.stack([batches.frame(batch, task, time) for time in times])
     index = [i for i, field in enumerate(channels.targets(task)) if field.name == SST]
     land = np.asarray(np.isnan(frames[:, index]).any(axis=(0, 1)))
     ordered = batch.sortby("lat")
@@ -212,9 +214,9 @@ def open_model(
         load_statistics(statistics_folder),
         ordered["lat"].values,
         ordered["lon"].values,
-        dataset.static(batch, task),
+        batches.static(batch, task),
         land,
         **settings,
     )
     state = np.asarray(model.fill(jnp.asarray(frames))).ravel()
-    return model, state, dataset.seconds(batch, times[-1]) + FRAME_SECONDS
+    return model, state, batches.seconds(batch, times[-1]) + FRAME_SECONDS

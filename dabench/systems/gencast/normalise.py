@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from dabench.errors import UserError
+from dabench.core.errors import UserError
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.channels import Field
 from dabench.systems.gencast.checkpoint import TaskConfig

@@ -11,15 +11,18 @@ import numpy as np
 from annotated_types import Ge, Gt
 from jaxtyping import Array, Bool, Float
 
-from dabench import memory
-from dabench.errors import Caution, UserError
-from dabench.fetch import cache
-from dabench.systems.base import Channel, Layout, System
-from dabench.systems.gencast import channels, checkpoint, dataset, era5, official, parameters
+from dabench.core.errors import Caution, UserError
+from dabench.core.layout import Channel, Layout
+from dabench.core.memory import free_bytes
+from dabench.systems.base import System
+from dabench.systems.gencast import batches, channels, checkpoint, official
+from dabench.systems.gencast import frames as era5
 from dabench.systems.gencast.checkpoint import Checkpoint, TaskConfig
-from dabench.systems.gencast.era5 import Frames
+from dabench.systems.gencast.fetch import cache
+from dabench.systems.gencast.frames import Frames
 from dabench.systems.gencast.model import FRAME_SECONDS, GenCast
-from dabench.systems.gencast.network import Network
+from dabench.systems.gencast.network import parameters
+from dabench.systems.gencast.network.denoiser import Network
 from dabench.systems.gencast.normalise import SST, Statistics, load_statistics, values
 
 SHARE, MOST = 0.25, 16
@@ -102,7 +105,7 @@ def layout(
     spacing = spacing_of(model, resolution)
     stacked = channels.targets(task)
     return Layout(
-        tuple(Channel(f.name, dataset.UNITS.get(f.name, "1"), f.level) for f in stacked),
+        tuple(Channel(f.name, batches.UNITS.get(f.name, "1"), f.level) for f in stacked),
         {"latitude": _latitudes(spacing), "longitude": np.arange(round(360 / spacing)) * spacing},
         frames=channels.frames(task),
         land=np.ones(round(180 / spacing + 1) * round(360 / spacing), bool),
@@ -179,7 +182,7 @@ def _open(
     """The model on the grid of the frames; land is where either has no sea-surface temperature."""
     task = loaded.config.task_config
     frame = frames.frame(times[-1])
-    static = dataset.static(frame, task)
+    static = batches.static(frame, task)
     opened = GenCast(
         loaded,
         load_statistics(statistics),
@@ -196,7 +199,7 @@ def _open(
 
 def members_at_once(network: Network) -> int:
     """As many members as `SHARE` of the free memory holds in a guided step, 1 to `MOST`."""
-    return int(np.clip(SHARE * memory.free_bytes() / member_bytes(network), 1, MOST))
+    return int(np.clip(SHARE * free_bytes() / member_bytes(network), 1, MOST))
 
 
 def member_bytes(network: Network) -> float:

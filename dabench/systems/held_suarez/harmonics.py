@@ -9,19 +9,19 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from dabench.systems.gencast import sphere
+from dabench.systems.sphere import harmonics
 
 LMAX = 31
 
 
 def degrees() -> Int[np.ndarray, "coefficient"]:
     """Degree l of every coefficient."""
-    return sphere.degrees(LMAX)
+    return harmonics.degrees(LMAX)
 
 
 def fourier(lon: NDArray) -> Float[np.ndarray, "coefficient longitude"]:
     """Longitude part of every harmonic at `lon` in degrees."""
-    m = sphere.orders(LMAX)[:, None]
+    m = harmonics.orders(LMAX)[:, None]
     angle = np.abs(m) * np.radians(lon)[None]
     wave = np.where(m < 0, np.sin(angle), np.cos(angle)) / np.sqrt(np.pi)
     return np.where(m == 0, np.sqrt(0.5 / np.pi), wave)
@@ -29,8 +29,8 @@ def fourier(lon: NDArray) -> Float[np.ndarray, "coefficient longitude"]:
 
 def basis(lat: NDArray, lon: NDArray) -> Float[np.ndarray, "coefficient point"]:
     """Every harmonic on the grid lat x lon (degrees), latitude-major."""
-    m, degree = np.abs(sphere.orders(LMAX)), degrees()
-    p = sphere.legendre(np.sin(np.radians(lat)), LMAX)[m, degree]
+    m, degree = np.abs(harmonics.orders(LMAX)), degrees()
+    p = harmonics.legendre(np.sin(np.radians(lat)), LMAX)[m, degree]
     return np.einsum("cj,ci->cji", p, fourier(lon)).reshape(len(p), -1)
 
 
@@ -43,8 +43,8 @@ class Gradient(NamedTuple):
 
 def gradient(lat: NDArray, lon: NDArray) -> Gradient:
     """Derivatives of `basis` on the unit sphere, both times cos φ."""
-    m, degree = sphere.orders(LMAX), degrees()
-    p = sphere.legendre(np.sin(np.radians(lat)), LMAX + 1)
+    m, degree = harmonics.orders(LMAX), degrees()
+    p = harmonics.legendre(np.sin(np.radians(lat)), LMAX + 1)
     p = np.pad(p, [(0, 0), (1, 0), (0, 0)])
 
     def epsilon(n):

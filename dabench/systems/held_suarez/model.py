@@ -7,13 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from dabench import diffusion
-from dabench.systems.base import Keys, Layout, Members, NoiseFactor, Sampler, Time
+from dabench.core.layout import Layout
+from dabench.core.types import Keys, Members, Time
+from dabench.diffusion import draw
+from dabench.diffusion.model import NoiseFactor, Sampler
 from dabench.systems.gencast import channels as gencast
 from dabench.systems.gencast.checkpoint import Checkpoint
-from dabench.systems.gencast.network import Network
-from dabench.systems.gencast.noise import SphereNoise
-from dabench.systems.held_suarez import data, harmonics
+from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.held_suarez import channels, harmonics
+from dabench.systems.sphere.noise import SphereNoise
 
 BATCH = 4  # members at a time: the fastest on a CPU
 SAMPLER = Sampler("dpmpp_2m", levels=12, sigma_max=60.0, sigma_min=0.01)
@@ -36,8 +38,8 @@ def sphere_noise(resolution: float = 4.0) -> SphereNoise:
 
 def static_input(sphere: SphereNoise) -> Float[Array, "point"]:
     """Surface geopotential, normalised by its area mean and standard deviation."""
-    mean, std = data.static_statistics()
-    normal = data.GRAVITY * data.surface_height() / std
+    mean, std = channels.static_statistics()
+    normal = channels.GRAVITY * channels.surface_height() / std
     normal[0] -= mean / std * np.sqrt(4 * np.pi)
     return sphere.synthesise(jnp.asarray(normal, jnp.float32))
 
@@ -49,7 +51,7 @@ def stack_inputs(
     static: Float[Array, "point"],
 ) -> Float[Array, "member point known"]:
     """The network's known channels, all normalised, in the order of `fields`."""
-    place = {(c.name, c.level): i for i, c in enumerate(data.channels())}
+    place = {(c.name, c.level): i for i, c in enumerate(channels.channels())}
     frames = {-gencast.FRAME_HOURS: previous, 0: now}
     ground = jnp.broadcast_to(static[None], (len(now), *static.shape))
     known = [
@@ -76,7 +78,7 @@ class HeldSuarezModel:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        statistics: data.Statistics,
+        statistics: channels.Statistics,
         resolution: float = 4.0,
         project: bool = True,
     ) -> None:
@@ -85,7 +87,7 @@ class HeldSuarezModel:
         trained_on = checkpoint.metadata.get("training_grid_size")
         self.network = Network(checkpoint.config, lat, lon, trained_on)
         self.sphere = sphere_noise(resolution)
-        self.layout = Layout(data.channels(), {"latitude": lat, "longitude": lon}, frames=2)
+        self.layout = Layout(channels.channels(), {"latitude": lat, "longitude": lon}, frames=2)
         self.mean, self.std, self.diff_std = (
             jnp.asarray(a, jnp.float32)[None, :, None] for a in statistics
         )
@@ -137,4 +139,4 @@ class HeldSuarezModel:
 
     def forecast(self, keys: Keys, x: Members, time: Time) -> Members:
         """One draw of x' for each member."""
-        return diffusion.draw(keys, self, x, time, self.sampler, BATCH)[0]
+        return draw.draw(keys, self, x, time, self.sampler, BATCH)[0]

@@ -10,12 +10,12 @@ import numpy as np
 from annotated_types import Ge
 from jaxtyping import Array, Float
 
-from dabench.errors import UserError
+from dabench.core.errors import UserError
 from dabench.systems.base import System
 from dabench.systems.gencast import checkpoint
-from dabench.systems.held_suarez import data, packed
+from dabench.systems.held_suarez import channels, int16
+from dabench.systems.held_suarez.files import CLIMATE, FILES, VERIFICATION, WEIGHTS, digest
 from dabench.systems.held_suarez.model import BATCH, HeldSuarezModel, sphere_noise
-from dabench.systems.held_suarez.shipped import CLIMATE, FILES, VERIFICATION, WEIGHTS, digest
 
 CYCLE_SECONDS = 12 * 3600.0
 
@@ -42,7 +42,7 @@ def held_suarez(
     climate = pairs.reshape(len(pairs) // 2, -1)
 
     def truth(seed: int, cycles: int) -> Float[np.ndarray, "cycle state"]:
-        frames = packed.load(folder / VERIFICATION).values
+        frames = int16.load(folder / VERIFICATION).values
         available = len(frames) - 2 - offset
         if cycles > available:
             raise UserError(
@@ -64,10 +64,10 @@ def held_suarez(
     )
 
 
-def statistics(network: checkpoint.Checkpoint) -> data.Statistics:
+def statistics(network: checkpoint.Checkpoint) -> channels.Statistics:
     """The normalisation that a checkpoint of ours carries along."""
-    values = (network.metadata[name] for name in data.Statistics._fields)
-    return data.Statistics(*(np.asarray(v, np.float32) for v in values))
+    values = (network.metadata[name] for name in channels.Statistics._fields)
+    return channels.Statistics(*(np.asarray(v, np.float32) for v in values))
 
 
 def on_grid(
@@ -75,8 +75,8 @@ def on_grid(
 ) -> Float[np.ndarray, "frame field"]:
     """Frames of a packed file on a grid: float32, (channel, point) flattened."""
     synthesise = _synthesis(resolution)
-    stored = packed.load(path)
-    frames = packed.unpack(stored._replace(values=stored.values[start:stop]))
+    stored = int16.load(path)
+    frames = int16.unpack(stored._replace(values=stored.values[start:stop]))
     return np.stack([np.asarray(synthesise(f)).ravel() for f in frames])
 
 

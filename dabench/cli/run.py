@@ -1,0 +1,123 @@
+"""Make runs, and what they need: `run`, `train`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dabench.cli import leaderboard
+from dabench.cli.options import Out
+from dabench.cli.score import draw
+from dabench.core.errors import UserError
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="A scenario's path or name.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="Only this method; may be repeated."),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A method's setting; may be repeated."),
+    ] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Ensemble size.")] = None,
+    cycles: Annotated[int | None, typer.Option(min=1, help="Number of cycles.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of everything random.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Several in place of one: 0-4, or 0,2,7.")
+    ] = None,
+    out: Out = Path("runs"),
+    system: Annotated[str | None, typer.Option(help="Another system.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A profile of the methods' files.")] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh/--resume", help="Set old runs aside, or go on where they stopped."),
+    ] = False,
+    store_members: Annotated[
+        bool | None,
+        typer.Option(
+            "--store-members/--no-store-members",
+            help="Archive every member, or not. By default where they take less than 1 GiB.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate; run nothing.")] = False,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Run with other processes: the first one's address."
+        ),
+    ] = None,
+    count: Annotated[int | None, typer.Option("--processes", min=1, help="How many.")] = None,
+    process: Annotated[int | None, typer.Option(min=0, help="Which of them this is.")] = None,
+) -> None:
+    """Run methods on a scenario, score them, draw them, print a table, write the leaderboard."""
+    from dabench.cli.options import seed_list
+    from dabench.core import processes
+    from dabench.runs import estimate
+    from dabench.runs import execute as running
+
+    if seed is not None and seeds is not None:
+        raise UserError("--seed and --seeds: give one of the two")
+    processes.join(coordinator, count, process)
+    given = {
+        "methods": method or (),
+        "changes": change or (),
+        "members": members,
+        "cycles": cycles,
+        "out": out,
+        "system": system,
+        "profile": profile,
+    }
+    every = [seed] if seeds is None else seed_list(seeds)
+    plans = processes.by_all(lambda: [running.plan(scenario, seed=s, **given) for s in every])
+    if dry_run:
+        estimate.show(plans[0], store_members)
+        return
+    jobs = [job for plan in plans for job in plan]
+    try:
+        outcome = running.execute(jobs, fresh=fresh, store_members=store_members)
+        processes.part()
+        if processes.leads():
+            evaluate(outcome.folders, out)
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped; all whole cycles are kept. Go on with:\n  {again()}", err=True)
+        raise typer.Exit(130) from None
+    outcome.reraise()
+
+
+def evaluate(folders: list[Path], out: Path) -> None:
+    """All that follows from archives alone: scores, plots, the table, the leaderboard."""
+    from rich.console import Console
+
+    from dabench.leaderboard.terminal import results
+    from dabench.scores.score import FILE, current_scores
+
+    scores = []
+    for folder in folders:
+        scores.append(current_scores(folder))
+        typer.echo(f"scores    {folder / FILE}")
+    draw(folders, None)
+    Console().print(results(scores))
+    if folders:
+        leaderboard.write([out], out / "leaderboard")
+
+
+def again() -> str:
+    """The command that goes on where this one stopped."""
+    return shlex.join(["dabench", *(a for a in sys.argv[1:] if a != "--fresh")])
+
+
+def train(
+    system: Annotated[str, typer.Argument(help="The system to train; held_suarez is one.")],
+    out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights.")],
+) -> None:
+    """Make a system's data and train its forecast model."""
+    if system != "held_suarez":
+        raise UserError(f"{system} is not trained; held_suarez is")
+    from dabench.systems.held_suarez.training.train import train as train_held_suarez
+
+    typer.echo(f"weights   {train_held_suarez(out)}")

@@ -1,0 +1,122 @@
+"""Judge runs: `plot`, `score`, `compare`, `verify`."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dabench.cli.options import Out, Runs
+from dabench.core.errors import UserError
+
+
+def plot(
+    runs: Runs,
+    out: Annotated[Path | None, typer.Option(help="Folder; by default beside the runs.")] = None,
+) -> None:
+    """Draw runs: several runs of one scenario go into the same figures."""
+    draw(runs, out)
+    typer.echo("next      dabench leaderboard")
+
+
+def draw(runs: list[Path], out: Path | None) -> None:
+    """Figures of runs: those of one scenario and system in one folder, all seeds."""
+    from dabench.leaderboard.figures import draw, home
+
+    groups: dict[Path, list[Path]] = {}
+    for run in map(Path.absolute, runs):
+        groups.setdefault(run.parent.parent, []).append(run)
+    for group in groups.values():
+        folder = out or home(group)
+        files = draw(group, folder)
+        typer.echo(f"figures   {os.path.relpath(folder)}/ ({len(files)} files)")
+
+
+def score(runs: Runs) -> None:
+    """Score runs anew, from their archives alone."""
+    from dabench.scores.score import FILE, score_run
+
+    for folder in runs:
+        score_run(folder)
+        typer.echo(f"scores    {folder / FILE}")
+    typer.echo(f"next      dabench plot {shlex.join(map(str, runs))}")
+
+
+def compare(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(help="Runs, folders of runs, methods or scenarios; default all runs."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="What all others are held to; default the last one named, or ensemble."),
+    ] = None,
+    test: Annotated[str, typer.Option(help="ewc, geer, diebold_mariano or bootstrap.")] = "ewc",
+    correct: Annotated[
+        str, typer.Option(help="What decides: p by bh, sidak, or none, for the rows shown.")
+    ] = "bh",
+    metric: Annotated[
+        list[str] | None, typer.Option(help="rmse, crps, crps_plain, mae, spread; may be repeated.")
+    ] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(help="global, tropics, ..; may be repeated.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All variables and levels, not headlines alone.")
+    ] = False,
+    out: Out = Path("runs"),
+    csv: Annotated[Path | None, typer.Option(help="Write the comparison there, too.")] = None,
+    json: Annotated[Path | None, typer.Option(help="The same as JSON, a record a row.")] = None,
+) -> None:
+    """Tell who is better, by how much, how surely: scores, and paired differences of cycles."""
+    from rich.console import Console
+
+    from dabench.leaderboard.terminal import comparison, results
+    from dabench.scores.compare import METRICS, compare_all
+    from dabench.scores.select import choose
+
+    for path in filter(None, (csv, json)):
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise UserError(f"{path}: is a folder, or there is no folder to write it in")
+    runs, last = choose(what or (), out)
+    found = compare_all(
+        runs,
+        reference=against or last,
+        test=test,
+        correct=correct,
+        metrics=metric or METRICS,
+        regions=region or ("global",),
+        all_cells=every,
+    )
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
+    console.print(results(runs))
+    console.print(comparison(found, against or last))
+    if csv:
+        found.to_csv(csv, index=False)
+        typer.echo(f"table     {csv}")
+    if json:
+        found.to_json(json, orient="records", indent=1)
+        typer.echo(f"table     {json}")
+    typer.echo("next      dabench leaderboard")
+
+
+def verify(
+    results: Annotated[list[Path], typer.Argument(help="Result files.")],
+    out: Out = Path("runs"),
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run the scenario again (in --out), and compare.")
+    ] = False,
+) -> None:
+    """Compute every number of results again, from the archives, or from new runs."""
+    from dabench.cli.verify import report
+
+    wrong = []
+    for result in results:
+        try:
+            typer.echo("\n".join(report(result, out, rerun)))
+        except UserError as e:
+            wrong.append(str(e))
+    if wrong:
+        raise UserError("\n".join(wrong))

@@ -1,0 +1,124 @@
+"""The points of a sweep on Dask workers: finished ones are skipped, others go on."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from dabench.cli.sweep.spec import Point, Target
+from dabench.core.errors import UserError
+
+CLUSTERS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
+
+
+def run_point(point: dict[str, Any], out: str, target: dict[str, Any]) -> dict[str, Any]:
+    """One run to its end, and its score; what a worker does. A user's mistake is a result, too."""
+    from dabench.scores.score import current_scores
+
+    spec = Point.model_validate(point)
+    row: dict[str, Any] = {"digest": spec.digest, "method": spec.method, **spec.values}
+    try:
+        job = spec.job(Path(out))
+        status = job.run(False, None, Console(quiet=True))
+        value = score(current_scores(job.folder), Target.model_validate(target))
+    except UserError as e:
+        return row | {"status": "refused", "reason": str(e), "folder": None, "score": None}
+    folder = job.folder.relative_to(out).as_posix()
+    return row | {"status": status, "reason": "", "folder": folder, "score": value}
+
+
+def score(scores: dict[str, Any], target: Target) -> float | None:
+    """The headline value asked for, of the whole globe; UserError if there is no such score."""
+    from dabench.scores.headlines import headlines, values_of
+
+    first = headlines(scores["variables"])[0]
+    cell = first if target.variable is None else (target.variable, target.level)
+    try:
+        return values_of(scores)[cell[0], cell[1], target.metric]["value"]
+    except KeyError:
+        known = ", ".join(sorted({row["metric"] for row in scores["scores"]}))
+        raise UserError(f"score: there is no {target.metric} of {cell}; metrics: {known}") from None
+
+
+@contextmanager
+def client(scheduler: str | None, cluster: str | None, workers: int, options: str) -> Iterator[Any]:
+    """A Dask client: of a scheduler that runs, of jobs of a batch system, or of local processes.
+
+    Arguments:
+        scheduler: Address.
+        cluster: `slurm`, `pbs` or `lsf`.
+        options: JSON for the batch system's cluster: queue, cores, memory, walltime, account.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise UserError("sweep: needs Dask; `pip install 'dabench[sweep]'` brings it") from None
+    if scheduler:
+        with _connected(Client, scheduler) as found:
+            yield found
+        return
+    if cluster:
+        made: Any = batch_cluster(cluster, _parsed(options))
+        made.scale(jobs=workers)
+    else:
+        made = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+    with made, Client(made) as found:
+        yield found
+
+
+def _connected(client: Any, scheduler: str) -> Any:
+    try:
+        return client(scheduler)
+    except (OSError, ValueError) as e:  # also what waits for too long
+        raise UserError(
+            f"--scheduler {scheduler}: {e}; give the address that `dask scheduler` prints, such as "
+            "tcp://node1:8786"
+        ) from None
+
+
+def _parsed(options: str) -> dict[str, Any]:
+    try:
+        found = json.loads(options or "{}")
+    except ValueError as e:
+        raise UserError(f"--options {options}: is not JSON ({e})") from None
+    if not isinstance(found, dict):
+        raise UserError(f"--options {options}: give an object of names and values")
+    return found
+
+
+def batch_cluster(kind: str, options: dict[str, Any]) -> Any:
+    """Workers that a batch system starts, one process each."""
+    if kind not in CLUSTERS:
+        raise UserError(f"--cluster {kind}: is not one of {', '.join(CLUSTERS)}")
+    try:
+        import dask_jobqueue  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise UserError("--cluster: needs dask-jobqueue; `pip install 'dabench[sweep]'`") from None
+    settings = {"cores": 1, "processes": 1, "memory": "8GB"} | options
+    return getattr(dask_jobqueue, CLUSTERS[kind])(**settings)
+
+
+def execute(
+    found: Any, points: list[Point], out: Path, target: Target, retries: int
+) -> Iterator[dict[str, Any]]:
+    """The result of every point as it ends; one whose every try failed has the status `failed`."""
+    from distributed import as_completed
+
+    place, wanted = str(out.absolute()), target.model_dump(mode="json")
+    what = hashlib.sha256(json.dumps([place, wanted]).encode()).hexdigest()[:12]
+    futures = {}
+    for p in points:
+        key = f"run-{p.digest}-{what}"  # sweeps on one scheduler share what has the same key
+        futures[found.submit(run_point, p.plain(), place, wanted, key=key, retries=retries)] = p
+    for future in as_completed(futures):
+        point = futures[future]
+        if future.status == "finished":
+            yield future.result()
+        else:
+            reason = f"{type(future.exception()).__name__}: {future.exception()}"
+            row: dict[str, Any] = {"digest": point.digest, "method": point.method, **point.values}
+            yield row | {"status": "failed", "reason": reason, "folder": None, "score": None}

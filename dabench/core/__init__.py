@@ -1,0 +1,10 @@
+"""What every stage may use: errors, files, layouts of states, random streams, devices.
+
+layout      names and coordinates of a state       types       shapes of keys, members and times
+errors      mistakes of users, cautions            files       writes that are whole or absent
+plain       numbers as JSON has them               random      named random streams
+precision   float64 where it is enabled            memory      free memory
+devices     members split across devices           processes   several processes as one run
+jax_setup   JAX's configuration                    workers     a pool of processes
+provenance  versions, commit, hardware
+"""

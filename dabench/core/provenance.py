@@ -1,0 +1,88 @@
+"""Where numbers came from: versions, commit, hardware, precision, command."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, cast
+
+PACKAGES = ("dabench", "jax", "jaxlib", "numpy", "scipy", "xarray", "zarr")
+
+
+def provenance() -> dict[str, Any]:
+    """All that a reader of results may ask about the process that makes them (JSON-ready)."""
+    import jax
+
+    device, config = jax.devices()[0], cast(Any, jax.config)
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command(),
+        "packages": {"python": platform.python_version(), **packages()},
+        "commit": commit(),
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_bytes": memory(),
+        "device": f"{len(jax.devices())} x {device.device_kind} ({device.platform})",
+        "x64": config.jax_enable_x64,
+        "matmul_precision": config.jax_default_matmul_precision or "default",
+    }
+
+
+def command() -> str:
+    """That made this process; `python -m dabench` is dabench."""
+    name = Path(sys.argv[0]).name.replace("__main__.py", "dabench")
+    return shlex.join([name, *sys.argv[1:]])
+
+
+def packages() -> dict[str, str]:
+    """Installed versions; a package that runs from its source tree has none."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def commit() -> str | None:
+    """Of the checkout that dabench runs from, `-dirty` if changed; None outside of git."""
+    home = Path(__file__).resolve().parents[1]
+    try:
+        tracked = _git(home, "ls-files", "--error-unmatch", "__init__.py")
+        changes = _git(home, "status", "--porcelain", "--untracked-files=no", ".")
+        head = _git(home, "rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head + ("-dirty" if changes else "") if tracked else None
+
+
+def _git(folder: Path, *args: str) -> str:
+    call = ["git", "-C", str(folder), *args]
+    return subprocess.run(
+        call, capture_output=True, text=True, check=True, timeout=10
+    ).stdout.strip()
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(x.split(":", 1)[1].strip() for x in lines if x.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def memory() -> int | None:
+    """Physical memory in bytes; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None

@@ -1,0 +1,125 @@
+"""What a diffusion forecast model is: its target, its noise, its denoiser, its sampler."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple, Protocol, runtime_checkable
+
+from annotated_types import Ge
+from jaxtyping import Array, Float, Key, PyTree
+
+from dabench.core.layout import Layout
+from dabench.core.types import Keys, Members, Positive, Time
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How to integrate from noise to a sample; every number here changes the draws.
+
+    Arguments:
+        method: `ab3` (third-order Adams-Bashforth, the paper's), `dpmpp_2m`, `dpmpp_3m` (second
+            and third order in log sigma), `dpmpp_2s` (GenCast's own, two evaluations a level, with
+            churn).
+        levels: Number of noise levels above zero.
+        sigma_max, sigma_min, rho: The levels follow Karras et al. (2022), equation 5.
+        from_mean: Begin with D of pure noise and the noise around it, one evaluation more, so that
+            sigma_max need not be large against the target's mean.
+        correctors, tau: Langevin steps after each level, and their size.
+        churn, churn_min, inflation: Of `dpmpp_2s` alone; GenCast's are 2.5, 0.75, 1.05.
+    """
+
+    method: Literal["ab3", "dpmpp_2m", "dpmpp_3m", "dpmpp_2s"] = "ab3"
+    levels: Annotated[int, Ge(2)] = 40
+    sigma_max: Positive = 80.0
+    sigma_min: Positive = 0.002
+    rho: Positive = 7.0
+    from_mean: bool = False
+    correctors: Annotated[int, Ge(0)] = 0
+    tau: Positive = 0.3
+    churn: Annotated[float, Ge(0)] = 0.0
+    churn_min: Annotated[float, Ge(0)] = 0.75
+    inflation: Positive = 1.05
+
+    def __post_init__(self) -> None:
+        if not self.sigma_max > self.sigma_min:
+            raise ValueError(
+                f"sigma_max {self.sigma_max:g} must be larger than sigma_min {self.sigma_min:g}"
+            )
+
+
+class NoiseFactor(NamedTuple):
+    """B of the covariance B Bᵀ that the noise of every field has, independently of the others.
+
+    Arguments:
+        fields, points, modes: How many; a target is (field, point), flattened.
+        apply: B x, of the last axis.
+        adjoint: Bᵀ x, of the last axis.
+    """
+
+    fields: int
+    points: int
+    modes: int
+    apply: Callable[[Float[Array, "*rows mode"]], Float[Array, "*rows point"]]
+    adjoint: Callable[[Float[Array, "*rows point"]], Float[Array, "*rows mode"]]
+
+    def split(self, z: Float[Array, "member target"]) -> Float[Array, "member field point"]:
+        """Targets by field."""
+        return z.reshape(-1, self.fields, self.points)
+
+
+@runtime_checkable
+class ForecastModel(Protocol):
+    """Draws from p(x' | x) over one cycle, in physical units.
+
+    All calls take the whole ensemble; member i depends on row i and key i alone, so results do not
+    depend on how members are batched. `time` is the valid time of x' in seconds (since 1970 where
+    the system has a calendar, of model time since the start elsewhere).
+    """
+
+    layout: Layout
+
+    def forecast(self, keys: Keys, x: Members, time: Time) -> Members: ...
+
+
+@runtime_checkable
+class DiffusionModel(ForecastModel, Protocol):
+    """A forecast drawn by denoising, which is what lets a filter condition it on y.
+
+    z = target + sigma e with e ~ N(0, C), where the target is a normalised form of x' and
+    `next_state` the affine map from a target to x'.
+    """
+
+    sampler: Sampler
+    target_size: int
+
+    def condition(self, x: Members, time: Time) -> PyTree:
+        """All that the denoiser needs of x; leaves lead with `member`.
+
+        Computed once a cycle where that is not too much to keep.
+        """
+        ...
+
+    def denoiser(
+        self, sigma: Float[Array, ""]
+    ) -> Callable[[Float[Array, "member target"], PyTree], Float[Array, "member target"]]:
+        """D(z, condition) = E[target | z] at one noise level; level-only work is done here, once.
+
+        Differentiable in z in both modes; member i of the result depends on member i alone.
+        """
+        ...
+
+    def noise(self, key: Key[Array, ""]) -> Float[Array, "target"]:
+        """One draw of e ~ N(0, C)."""
+        ...
+
+    def noise_cov(self, w: Float[Array, "member target"]) -> Float[Array, "member target"]:
+        """C w, row by row."""
+        ...
+
+    @property
+    def noise_factor(self) -> NoiseFactor:
+        """B of C = B Bᵀ; only preconditioners ask for it."""
+        ...
+
+    def next_state(self, z: Float[Array, "member target"], x: Members) -> Members:
+        """x' in physical units from a clean target z and the current x; affine in z."""
+        ...

@@ -1,0 +1,157 @@
+"""Samplers of a diffusion model as tables, which `diffusion` runs.
+
+A step is one denoiser evaluation: it adds some noise to z, evaluates D, and replaces (z, memory) by
+linear combinations of (z, memory, D).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from dabench.diffusion.model import Sampler
+
+
+class Steps(NamedTuple):
+    """A sampler, worked out.
+
+    Arguments:
+        start: Factor of the noise that z starts from.
+        sigma: (step,) noise level of the evaluation.
+        noise: (step,) factor of the noise that is added to z before it.
+        mix: (step, slot, slot + 1): new (z, memory..) from (z, memory.., D).
+    """
+
+    start: float
+    sigma: Float[np.ndarray, "step"]
+    noise: Float[np.ndarray, "step"]
+    mix: Float[np.ndarray, "step slot inputs"]
+
+
+def noise_levels(sampler: Sampler) -> Float[np.ndarray, "level"]:
+    """Descending noise levels above zero (Karras et al. 2022, arXiv:2206.00364, equation 5)."""
+    u = np.linspace(0, 1, sampler.levels)
+    low, high = sampler.sigma_min ** (1 / sampler.rho), sampler.sigma_max ** (1 / sampler.rho)
+    return (high + u * (low - high)) ** sampler.rho
+
+
+def steps(sampler: Sampler) -> Steps:
+    """The table of a sampler; the last evaluation ends it with z = D."""
+    levels = noise_levels(sampler)
+    if sampler.method == "dpmpp_2s":
+        rows = _dpmpp_2s(sampler, levels)
+    else:
+        method = {"ab3": _ab3, "dpmpp_2m": _dpmpp_2m, "dpmpp_3m": _dpmpp_3m}[sampler.method]
+        rows = _with_correctors(method(levels), sampler)
+    if sampler.from_mean:
+        rows = [_to_mean(levels[0], slots=len(rows[0][2])), *rows]
+    sigma, noise, mix = (np.array(a) for a in zip(*rows, strict=True))
+    mix[-1] = 0
+    mix[-1, 0, -1] = 1
+    return Steps(levels[0], sigma, noise, mix)
+
+
+Row = tuple[float, float, np.ndarray]
+
+
+def _ab3(sigma: np.ndarray) -> list[Row]:
+    """Adams-Bashforth of order 1, 2, 3, 3, .. for dz/dσ = (z - D) / σ; two slopes remembered."""
+    rows = []
+    for i, s in enumerate(sigma):
+        end = sigma[i + 1] if i + 1 < len(sigma) else 0.0
+        b = np.zeros(3)
+        nodes = sigma[max(i - 2, 0) : i + 1][::-1]
+        b[: len(nodes)] = _adams_weights(nodes, s, end)
+        slope = np.array([1 / s, 0, 0, -1 / s])
+        z = np.array([1, b[1], b[2], 0]) + b[0] * slope
+        rows.append((s, 0.0, np.stack([z, slope, [0, 1, 0, 0]])))
+    return rows
+
+
+def _adams_weights(nodes: np.ndarray, start: float, end: float) -> np.ndarray:
+    """Integrals from start to end of the Lagrange polynomials of the nodes."""
+    integrals = [_lagrange(nodes, j).integ() for j in range(len(nodes))]
+    return np.array([integral(end) - integral(start) for integral in integrals])
+
+
+def _lagrange(nodes: np.ndarray, j: int) -> np.poly1d:
+    """The polynomial that is 1 at node j and 0 at the others."""
+    others = np.delete(nodes, j)
+    return np.poly1d(others, r=True) / np.prod(nodes[j] - others)
+
+
+def _dpmpp_2m(sigma: np.ndarray) -> list[Row]:
+    """DPM-Solver++(2M) (Lu et al. 2022, arXiv:2211.01095, algorithm 2); one D remembered."""
+    rows, h = [], -np.diff(np.log(sigma))
+    for i, s in enumerate(sigma):
+        ratio = sigma[i + 1] / s if i + 1 < len(sigma) else 0.0
+        past = h[i] / (2 * h[i - 1]) if 0 < i < len(h) else 0.0
+        z = [ratio, -(1 - ratio) * past, (1 - ratio) * (1 + past)]
+        rows.append((s, 0.0, np.array([z, [0, 0, 1]])))
+    return rows
+
+
+def _dpmpp_3m(sigma: np.ndarray) -> list[Row]:
+    """DPM-Solver++ of order 1, 2, 3, 3, ..: exact where D is a quadratic in log sigma.
+
+    With l = -ln sigma, z(l1) = e^(l0 - l1) z(l0) + int e^(l - l1) D dl, D by the last three D's;
+    two of them are remembered.
+    """
+    rows, l = [], -np.log(sigma)
+    for i, s in enumerate(sigma):
+        z = np.array([0.0, 0, 0, 1])
+        if i + 1 < len(sigma):
+            nodes = l[max(i - 2, 0) : i + 1][::-1]
+            weights = np.zeros(3)
+            weights[: len(nodes)] = _exponential_weights(nodes, l[i], l[i + 1])
+            z = np.array([sigma[i + 1] / s, weights[1], weights[2], weights[0]])
+        rows.append((s, 0.0, np.stack([z, [0, 0, 0, 1], [0, 1, 0, 0]])))
+    return rows
+
+
+def _exponential_weights(nodes: np.ndarray, start: float, end: float) -> np.ndarray:
+    """Integrals from start to end of e^(l - end) times the Lagrange polynomials of the nodes."""
+    x, w = np.polynomial.legendre.leggauss(20)
+    l = start + (end - start) * (x + 1) / 2
+    w = w * (end - start) / 2 * np.exp(l - end)
+    return np.array([w @ _lagrange(nodes, j)(l) for j in range(len(nodes))])
+
+
+def _dpmpp_2s(sampler: Sampler, sigma: np.ndarray) -> list[Row]:
+    """DPM-Solver++(2S) with stochastic churn as GenCast has it; the churned z is remembered.
+
+    The last level takes one evaluation: the second would be at sigma = 0 and change nothing.
+    """
+    gamma = min(sampler.churn / len(sigma), np.sqrt(2) - 1)
+    rows = []
+    for i, s in enumerate(sigma):
+        high = s * (1 + gamma * (s >= sampler.churn_min))
+        noise = sampler.inflation * np.sqrt(high**2 - s**2)
+        end = sigma[i + 1] if i + 1 < len(sigma) else 0.0
+        middle = np.sqrt(high * end)
+        rows.append((high, noise, np.array([[middle / high, 0, 1 - middle / high], [1, 0, 0]])))
+        if end:
+            rows.append((middle, 0.0, np.array([[0, end / high, 1 - end / high], [0, 0, 0]])))
+    return rows
+
+
+def _to_mean(sigma: float, slots: int) -> Row:
+    """From sigma e to D + sigma e: where the target has a mean, z begins around it."""
+    mix = np.zeros((slots, slots + 1))
+    mix[0, [0, -1]] = 1
+    return sigma, 0.0, mix
+
+
+def _with_correctors(rows: list[Row], sampler: Sampler) -> list[Row]:
+    """Langevin steps z + τ (D - z) + sqrt(2 τ) σ e at every level, before its deterministic step.
+
+    Their noise is that of the row after them, which is on the same level.
+    """
+    slots = rows[0][2].shape[0]
+    langevin = np.eye(slots, slots + 1)
+    langevin[0, 0], langevin[0, -1] = 1 - sampler.tau, sampler.tau
+    out, strength = [], np.sqrt(2 * sampler.tau)
+    for sigma, _, mix in rows:
+        level = [(sigma, strength * sigma * (c > 0), langevin) for c in range(sampler.correctors)]
+        out += [*level, (sigma, strength * sigma * (sampler.correctors > 0), mix)]
+    return out

@@ -1,0 +1,48 @@
+"""Sample moments, and observations in units of their errors."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from dabench.core.precision import wide
+from dabench.observe.network import Network
+
+
+def mean(x: Float[Array, "member *rest"]) -> Float[Array, "*rest"]:
+    """Over members, in float64."""
+    return x.mean(0, dtype=wide())
+
+
+def anomalies(x: Float[Array, "member *rest"]) -> Float[Array, "member *rest"]:
+    """Departures from the mean, in the type of x."""
+    return (x - mean(x)[None]).astype(x.dtype)
+
+
+class Scaled(NamedTuple):
+    """The ensemble in observation space, divided by error_std √(n - 1), in float64.
+
+    Arguments:
+        S: Departures of h(x) from their mean.
+        d: Departure of y from that mean.
+        scale: 1 / (error_std √(n - 1)).
+    """
+
+    S: Float[Array, "member obs"]
+    d: Float[Array, "obs"]
+    scale: Float[Array, "obs"]
+
+
+def scaled(hx: Float[Array, "member obs"], y: Float[Array, "obs"], network: Network) -> Scaled:
+    """An ensemble seen by a network, h(x) in float64; a single member has no departures."""
+    centre = hx.mean(0)
+    scale = jnp.asarray(1 / (network.error_std * np.sqrt(max(len(hx) - 1, 1))), wide())
+    return Scaled((hx - centre[None]) * scale[None], (y - centre) * scale, scale)
+
+
+def perturbations(key: Key[Array, ""], n: int, size: int) -> Float[Array, "n size"]:
+    """Standard normal, float64, with the sample mean removed."""
+    white = jax.random.normal(key, (n, size), wide())
+    return white - white.mean(0, keepdims=True)

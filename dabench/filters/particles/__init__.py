@@ -1,0 +1,1 @@
+"""What particle filters share: weights and resampling."""

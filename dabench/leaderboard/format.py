@@ -1,0 +1,58 @@
+"""Variables, units and numbers as tables and figures print them."""
+
+SHORT = {  # ECMWF's short names
+    "temperature": "t",
+    "geopotential": "z",
+    "u_component_of_wind": "u",
+    "v_component_of_wind": "v",
+    "specific_humidity": "q",
+    "vertical_velocity": "w",
+    "2m_temperature": "2t",
+    "10m_u_component_of_wind": "10u",
+    "10m_v_component_of_wind": "10v",
+    "mean_sea_level_pressure": "msl",
+    "sea_surface_temperature": "sst",
+    "total_precipitation_12hr": "tp",
+}
+
+
+def label(variable: str, level: float | None = None) -> str:
+    """`t500`, `2t`, or the variable's own name and level."""
+    if level is None:
+        return SHORT.get(variable, variable)
+    return f"{SHORT.get(variable, variable + ' ')}{level:g}"
+
+
+def title(variable: str, level: float | None = None) -> str:
+    """`Temperature, 500 hPa`."""
+    name = variable.replace("_component_of_wind", "-wind").replace("_", " ")
+    name = name[:1].upper() + name[1:]
+    return name if level is None else f"{name}, {level:g} hPa"
+
+
+RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def units(text: str) -> str:
+    """`m**2 s**-2` as `m² s⁻²`; nothing for pure numbers."""
+    parts = [p.partition("**") for p in text.split()]
+    return " ".join(base + power.translate(RAISED) for base, _, power in parts if base != "1")
+
+
+def squared(text: str) -> str:
+    """Units of a variance: `m s**-1` as `m² s⁻²`, `(text)²` where powers are not whole numbers."""
+    parts = [p.partition("**") for p in text.split()]
+    try:
+        return units(" ".join(f"{base}**{2 * int(power or 1)}" for base, _, power in parts))
+    except ValueError:
+        return f"({text})²"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Three significant digits without an exponent where that is short; a dash for nothing."""
+    if value is None:
+        return "–"
+    text = f"{value:#.{digits}g}"
+    if "e" in text and abs(value) >= 1:
+        text = f"{value:.0f}"
+    return text.rstrip(".").replace("-", "−")

@@ -1,0 +1,264 @@
+"""What a result file may hold. It is not trusted: texts are short, names plain, numbers finite."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from dabench.leaderboard import packed_series
+from dabench.leaderboard.thumbnails import unpacked
+
+SCHEMA = 4
+OLDEST = 2
+"""Still read: what came later is missing (3: pictures) or written at length (4: long series)."""
+
+Text = Annotated[str, Field(max_length=2000)]
+Name = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")]
+Folder = Annotated[
+    str,
+    Field(max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"),
+]
+Label = Annotated[str, Field(max_length=120, pattern=r"^\w[\w .:/%+-]*$")]
+Number = float | None
+Axis = Annotated[list[float], Field(max_length=2500)]
+Series = Annotated[
+    list[Number], BeforeValidator(packed_series.unpack), Field(max_length=packed_series.MOST)
+]
+Times = Annotated[
+    list[float], BeforeValidator(packed_series.unpack_times), Field(max_length=packed_series.MOST)
+]
+Shown = dict[Name, Any]
+
+
+class Loose(BaseModel):
+    """More keys may come, finite numbers only."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class Scenario(Loose):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    name: Folder
+    title: Text = ""
+    source: Text = ""
+    digest: Name
+
+
+class System(Loose):
+    name: Folder
+    digest: Name
+
+
+class Variable(Loose):
+    units: Name = ""
+    levels: Annotated[list[Number], Field(min_length=1)]
+    valid_fraction: float = 1.0
+
+
+class Row(Loose):
+    variable: Label
+    level: Number
+    region: Label
+    metric: Label
+    value: Number
+    low: Number
+    high: Number
+
+
+class Line(Loose):
+    variable: Label
+    level: Number
+    region: Label
+    metric: Label
+    values: Series
+
+
+class Rank(Loose):
+    variable: Label
+    level: Number
+    histogram: Series
+
+
+class Spectrum(Loose):
+    variable: Label
+    level: Number
+    truth: Series = []
+    error: Series = []
+    member: Series = []
+
+
+class Diagnostic(Loose):
+    mean: Number
+    min: Number
+    values: Series
+
+
+class Innovation(Loose):
+    group: Label
+    variable: Label
+    level: Number
+    units: Name
+    count: int
+    error_std: Number
+    bias: Number
+    rms: Number
+    expected_rms: Number
+    background_error: Number
+    chi2: Number
+    desroziers: Number = None
+
+
+class Observations(Loose):
+    groups: list[Innovation]
+    chi2: Series
+
+
+class Fit(Loose):
+    stage: Label
+    group: Label
+    variable: Label
+    level: Number
+    units: Name
+    count: int
+    error_std: Number
+    bias: Number
+    rms: Number
+    expected_rms: Number
+    error: Number
+    chi2: Number
+
+
+class Withheld(Loose):
+    groups: list[Fit]
+    chi2: dict[Label, Series]
+
+
+class Places(Loose):
+    group: Label
+    withheld: bool = False
+    variables: Annotated[list[Label], Field(max_length=100)]
+    values: int
+    places: int
+    grid: bool
+    latitude: Axis = []
+    longitude: Axis = []
+    site: Axis = []
+
+
+class Packed(Loose):
+    low: float
+    step: float
+    data: Annotated[str, Field(max_length=200_000, pattern=r"^[A-Za-z0-9+/]*=*$")]
+
+
+class Map(Loose):
+    variable: Label
+    level: Number
+    cycle: Annotated[int, Field(ge=0)]
+    truth: Packed
+    error: Packed
+
+
+class Fields(Loose):
+    """Of `pictures`: maps (latitude, longitude), every so many grid points."""
+
+    latitude: Annotated[list[float], Field(min_length=2, max_length=181)]
+    longitude: Annotated[list[float], Field(min_length=2, max_length=360)]
+    every: int
+    maps: Annotated[list[Map], Field(max_length=12)]
+
+    @model_validator(mode="after")
+    def _hold_whole_maps(self) -> "Fields":
+        for shown in self.maps:
+            for part in (shown.truth, shown.error):
+                unpacked(part.model_dump(), (len(self.latitude), len(self.longitude)))
+        return self
+
+
+class Point(Loose):
+    variable: Label
+    level: Number
+    cycle: Annotated[int, Field(ge=0)]
+    latitude: float
+    longitude: float
+    truth: float
+    members: Annotated[list[Number], Field(max_length=1000)]
+
+
+class Pictures(Loose):
+    """What the site shows of fields; the first seed of a result has them."""
+
+    network: Annotated[list[Places], Field(max_length=50)]
+    fields: Fields | None
+    point: Point | None
+
+    @property
+    def cycles(self) -> list[int]:
+        """That something is shown of."""
+        shown = [*(self.fields.maps if self.fields else []), *filter(None, [self.point])]
+        return [one.cycle for one in shown]
+
+
+class Run(Loose):
+    """The scores of one seed, as `scores.json` has them."""
+
+    metric_version: Name
+    scenario: Scenario
+    system: System
+    method: Folder
+    filter: Name
+    settings: Shown
+    digest: Name
+    members: Annotated[int, Field(ge=1)]
+    seed: int
+    status: Annotated[str, Field(pattern=r"^(complete|running|diverged at cycle \d+)$")]
+    cycles: Annotated[int, Field(ge=1)]
+    spinup: Annotated[int, Field(ge=0)]
+    completed: Annotated[int, Field(ge=0)]
+    provenance: Shown
+    regions: dict[Label, int]
+    variables: Annotated[dict[Label, Variable], Field(min_length=1)]
+    seconds: Times
+    scores: list[Row]
+    series: list[Line]
+    rank: list[Rank]
+    spectra: list[Spectrum]
+    observations: Observations | None
+    ensemble: dict[Label, Diagnostic]
+    cost: dict[Label, Number]
+    withheld: Withheld | None = None
+    pictures: Pictures | None = None
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "Run":
+        lengths = {len(self.seconds), *(len(line.values) for line in self.series)}
+        if lengths != {self.completed + 1}:
+            raise ValueError(f"series of {sorted(lengths)} cycles, where {self.completed} are done")
+        if "global" not in self.regions:
+            raise ValueError("regions: global is missing")
+        if self.pictures and max(self.pictures.cycles, default=0) > self.completed:
+            raise ValueError(f"pictures: of a cycle after the last one, {self.completed}")
+        return self
+
+
+class Result(Loose):
+    """One method on one scenario and system; every seed has the same problem and settings.
+
+    Arguments:
+        metric_version, scenario_digest, system_digest, digest: What all runs share; the last is of
+            filter, settings and members.
+        seeds: Of the runs, in their order.
+        commands: That made the runs.
+        sha256: Of the runs as canonical JSON; a number changed by hand shows.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    schema_version: Annotated[int, Field(alias="schema", ge=OLDEST, le=SCHEMA)]
+    metric_version: Name
+    scenario_digest: Name
+    system_digest: Name
+    digest: Name
+    seeds: Annotated[list[int], Field(min_length=1, max_length=1000)]
+    commands: Annotated[list[Text], Field(max_length=1000)]
+    sha256: Name
+    runs: Annotated[list[Run], Field(min_length=1, max_length=1000)]

@@ -1,0 +1,225 @@
+"""The leaderboard: one static folder that works from disk and asks for nothing from outside."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from dabench import __version__
+from dabench.core.errors import UserError
+from dabench.core.workers import Each, processes
+from dabench.leaderboard.board import Board, boards, methods
+from dabench.leaderboard.figures import draw_scores
+from dabench.leaderboard.format import number, title
+from dabench.leaderboard.results import content, find
+from dabench.leaderboard.row import CLASSES, STEPS
+from dabench.leaderboard.stale import origin
+from dabench.leaderboard.vocabulary import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
+from dabench.runs.archive.folder import lock
+from dabench.scores import metrics
+
+MANIFEST = "leaderboard.json"
+"""Names the files of a site, so that a later build takes away only what an earlier one made."""
+
+MANY = 4
+"""So many boards are worth the start of other processes."""
+
+STATIC = ("style.css", "page.js")
+
+MAP = re.compile(r"map-(?P<variable>.+?)(?P<level>\d+)?-cycle(?P<cycle>\d+)")
+"""The name of a figure of maps."""
+
+CURVES = ("rmse", "crps", "spread", "rmse-levels", "spread-levels", "ranks", "spectra")
+FITS = ("weights", "ranks", "spectra", "density")
+ALTERNATIVES = {
+    "rmse": "RMSE of the ensemble mean against time, a line for each method",
+    "crps": "CRPS against time, a line for each method",
+    "spread": "Ensemble spread against time, a line for each method",
+    "rmse-levels": "RMSE of the ensemble mean against time at three levels",
+    "spread-levels": "Ensemble spread against time at three levels",
+    "weights": "N_eff, unique ancestors, largest weight, genealogy, alpha and innovation chi² "
+    "of each cycle",
+    "pareto": "CRPS against the cost of a cycle; none is both cheaper and better than the line",
+    "ranks": "Histograms of where the truth falls among the members",
+    "spectra": "Power against zonal wavenumber of truth, members and error",
+    "network": "Where each group of observations lies",
+    "density": "The members of each method at one point, and the truth there",
+}
+
+
+def build(sources: Iterable[str | Path], out: str | Path) -> Path:
+    """Build the site from runs and results, and return its front page.
+
+    Made aside and then moved into place file by file, the front page last, so that a site is there
+    and whole at any moment; the same sources give the same bytes.
+
+    Arguments:
+        sources: Folders with runs, result files, folders of result files; see `results.find`.
+        out: Folder of the site; new, empty, or made by an earlier build (UserError otherwise).
+    """
+    out = Path(out)
+    known = _ours(out)
+    with processes() as each:
+        shown = boards(find(sources, each))
+        with lock(out):
+            part = out.with_name(f".{out.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            _write(shown, part, out, each)
+            _publish(part, out, known)
+    return out / "index.html"
+
+
+def _ours(out: Path) -> list[str]:
+    """The files of the site that is there."""
+    if not out.exists() or not any(out.iterdir()):
+        return []
+    try:
+        return list(json.loads((out / MANIFEST).read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{out}: holds files, but none says that they are a leaderboard ({MANIFEST}); "
+            "choose another folder with --out."
+        ) from None
+
+
+def _publish(part: Path, out: Path, known: list[str]) -> None:
+    """Move all files over, and take away those of the earlier build that are no more."""
+    new = sorted(p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file())
+    everything = {"files": sorted({*known, *new})}
+    out.mkdir(parents=True, exist_ok=True)
+    _list(everything, part, out)
+    for name in sorted(new, key=lambda n: (n == "index.html", n)):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(part / name, out / name)
+    for name in {*known} - {*new}:
+        if (gone := out / name).resolve().is_relative_to(out.resolve()):
+            gone.unlink(missing_ok=True)
+    _list({"files": new}, part, out)
+    shutil.rmtree(part)
+
+
+def _list(files: dict[str, list[str]], part: Path, out: Path) -> None:
+    (part / MANIFEST).write_text(json.dumps(files, indent=1))
+    os.replace(part / MANIFEST, out / MANIFEST)
+
+
+def _write(shown: list[Board], part: Path, out: Path, each: Each) -> None:
+    part.mkdir(parents=True)
+    templates = resources.files("dabench.leaderboard") / "templates"
+    for name in STATIC:
+        (part / name).write_bytes((templates / name).read_bytes())
+    folders = [part / board.slug for board in shown], [out / board.slug for board in shown]
+    sections = "".join(each(MANY)(_board, shown, *folders))
+    pages = _environment()
+    for method, found in methods(shown).items():
+        path = part / "methods" / f"{found[0][1].slug}.html"
+        rows = [(board, entry, origin(entry.first)) for board, entry in found]
+        _page(pages, "method.html", path, method=method, found=rows, root="../")
+    front = {"boards": shown, "sections": Markup(sections), "root": ""}
+    _page(pages, "index.html", part / "index.html", **front)
+
+
+def _board(board: Board, folder: Path, earlier: Path) -> str:
+    """All files of a board; returns its section of the front page."""
+    figures = _figures(board, folder, earlier, _downloads(board, folder))
+    pages = _environment()
+    _page(pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../")
+    fits = {"board": board, "figures": figures, "root": "../"}
+    _page(pages, "diagnostics.html", folder / "diagnostics.html", **fits)
+    for entry in board.entries:
+        path = folder / "rows" / f"{entry.slug}.html"
+        _page(pages, "row.html", path, board=board, entry=entry, root="../../")
+    return pages.get_template("board.html").render(board=board, root="")
+
+
+@cache
+def _environment() -> Environment:
+    pages = Environment(
+        loader=PackageLoader("dabench.leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.globals |= {
+        "version": __version__,
+        "metric_version": metrics.VERSION,
+        "alternatives": ALTERNATIVES,
+        "metric_names": METRICS,
+        "overview_metrics": {m: METRICS[m] for m in ("rmse", "spread", "crps", "spread_skill")},
+        "innovation_names": INNOVATIONS,
+        "withheld_names": WITHHELD,
+        "diagnostic_names": BRIEFLY,
+        "cost_names": COSTS,
+        "steps": list(zip(CLASSES, STEPS, strict=False)),
+    }
+    pages.filters |= {"number": number, "code": _code}
+    return pages
+
+
+def _code(text: str) -> Markup:
+    """Text in which names stand in backticks."""
+    odd = (Markup("<code>{}</code>").format(part) for part in text.split("`")[1::2])
+    even = map(escape, text.split("`")[::2])
+    return Markup("").join(part for pair in zip_longest(even, odd, fillvalue="") for part in pair)
+
+
+def _page(pages: Environment, template: str, path: Path, **content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(pages.get_template(template).render(**content), encoding="utf-8")
+
+
+def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, Any]:
+    """Draw a board; names of its figures by section, and their sizes."""
+    shown = [run for entry in board.entries for run in entry.runs]
+    drawn = draw_scores(shown, folder, earlier, key)
+    names = [file.stem for file in drawn if file.suffix == ".svg"]
+    maps: dict[str, list[str]] = {}
+    for name in names:
+        if found := MAP.fullmatch(name):
+            what = title(found["variable"], float(found["level"]) if found["level"] else None)
+            maps.setdefault(what, []).append(name)
+    sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
+    chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
+    sizes = {name: _size(folder / f"{name}.svg") for name in names}
+    return {**chosen, "maps": maps, "sizes": sizes}
+
+
+def _size(file: Path) -> list[int]:
+    """Width and height, so that a page can keep its place free."""
+    with file.open(encoding="utf-8") as f:
+        found = re.findall(r'(?:width|height)="([\d.]+)pt"', f.read(1000))
+    return [round(float(length)) for length in found[:2]]
+
+
+def _downloads(board: Board, folder: Path) -> str:
+    """All numbers of a board: `results/<method>.json`, and headline values as `scores.csv`.
+
+    Returns: A digest of them.
+    """
+    table, digest = io.StringIO(), hashlib.sha256()
+    columns = ("method", "seed", "variable", "level", "region", "metric", "value", "low", "high")
+    writer = csv.DictWriter(table, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    (folder / "results").mkdir(parents=True)
+    for entry in board.entries:
+        runs = [{k: v for k, v in run.items() if k != "folder"} for run in entry.runs]
+        (folder / "results" / f"{entry.slug}.json").write_bytes(file := content(runs))
+        digest.update(file)
+        for run in runs:
+            given = {"method": run["method"], "seed": run["seed"]}
+            writer.writerows(given | row for row in run["scores"])
+    (folder / "scores.csv").write_text(table.getvalue(), encoding="utf-8")
+    return digest.hexdigest()

@@ -1,0 +1,144 @@
+"""What a result keeps of a run's fields, so that a site shows them without its archive.
+
+The observation network, coarse maps of the truth and of the error of the mean after chosen days,
+and the members at one point: some tens of kilobytes.
+"""
+
+import base64
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from dabench.core.plain import plain
+from dabench.runs.archive.read import open_run
+from dabench.scores.cycles import field, seconds
+from dabench.scores.headlines import Cell, headlines
+
+MAPPED: tuple[Cell, ...] = (
+    ("2m_temperature", None),
+    ("10m_u_component_of_wind", None),
+    ("geopotential", 500.0),
+)
+DAYS = (3.0, 7.0, 15.0)
+PLACE = (50.0, 5.0)
+"""What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 1 to 7."""
+
+ROWS = 60
+"""Finer grids are thinned to this many latitudes or a little less."""
+
+PLACES = 2000
+"""Of a group; a network of more is thinned, unless it is a grid."""
+
+MISSING, MOST = 255, 254
+
+
+def of_run(folder: str | Path, variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Network, maps and members of a run, as `resultfile.Pictures`.
+
+    Arguments:
+        variables: With their levels, as in `scores.json`.
+    """
+    tree = open_run(folder)
+    found: dict[str, Any] = {"network": network(tree), "fields": None, "point": None}
+    cells = [c for c in MAPPED if c[1] in variables.get(c[0], {}).get("levels", ())]
+    cells, cycles = cells or headlines(variables)[:1], mapped_cycles(tree)
+    if "latitude" in tree["truth"].dims and cycles:
+        found["fields"] = _fields(tree, cells, cycles)
+        found["point"] = _point(tree, cells[0], cycles[-1])
+    return found
+
+
+def mapped_cycles(tree: xr.DataTree) -> list[int]:
+    """The cycles after 3, 7 and 15 days, or the last for those beyond it, so far as reached."""
+    time = seconds(tree["truth"].to_dataset()["time"].values)
+    last, step = int(tree.attrs["cycles"]), (time[1] - time[0]) / 86400
+    wanted = {min(last, int(np.ceil(day / step - 1e-9))) for day in DAYS}
+    return sorted(k for k in wanted if 0 < k <= int(tree.attrs["completed"]))
+
+
+def network(tree: xr.DataTree) -> list[dict[str, Any]]:
+    """Where each group observes, and what is withheld, as places or the two axes of a grid."""
+    found = []
+    for name in ("observations", "withheld"):
+        if name not in tree or not tree[name].sizes.get("observation"):
+            continue
+        seen = tree[name].to_dataset()
+        columns = [c for c in seen.variables if seen[c].dims == ("observation",)]
+        table = seen[columns].drop_vars(["cycle", "time"], errors="ignore").to_dataframe()
+        axes = [a for a in ("latitude", "longitude", "site") if a in table.columns]
+        for group, part in table.reset_index(drop=True).groupby("group", sort=False):
+            places = part[axes].drop_duplicates().to_numpy(float)
+            about = {"group": str(group), "withheld": name == "withheld", "values": len(part)}
+            about["variables"] = [str(v) for v in dict.fromkeys(part["variable"])]
+            found.append(about | {"places": len(places)} | _where(axes, places))
+    return found
+
+
+def _where(axes: Sequence[str], places: np.ndarray) -> dict[str, Any]:
+    unique = [np.unique(column) for column in places.T]
+    grid = len(axes) == 2 and len(places) == np.prod([len(u) for u in unique])
+    every = -(-len(places) // PLACES)
+    kept = unique if grid else list(places[::every].T)
+    return {"grid": bool(grid)} | {
+        a: plain(np.round(v, 3)) for a, v in zip(axes, kept, strict=True)
+    }
+
+
+def _fields(tree: xr.DataTree, cells: Sequence[Cell], cycles: Sequence[int]) -> dict[str, Any]:
+    truth = tree["truth"].to_dataset()
+    every = max(1, -(-truth.sizes["latitude"] // ROWS))
+    axes = {a: plain(truth[a].values[::every].astype(float)) for a in ("latitude", "longitude")}
+    maps = []
+    for cell in cells:
+        for cycle in cycles:
+            true, mean = (
+                _at(tree, g, cell, cycle).values[::every, ::every] for g in ("truth", "mean")
+            )
+            about = {"variable": cell[0], "level": cell[1], "cycle": cycle}
+            maps.append(about | {"truth": packed(true), "error": packed(mean - true)})
+    return {**axes, "every": every, "maps": maps}
+
+
+def _at(tree: xr.DataTree, group: str, cell: Cell, cycle: int) -> xr.DataArray:
+    x = field(tree, group, cell[0]).isel(cycle=cycle)
+    x = x if cell[1] is None else x.sel(level=cell[1])
+    return x.astype(np.float64).transpose(..., "latitude", "longitude")
+
+
+def _point(tree: xr.DataTree, cell: Cell, cycle: int) -> dict[str, Any] | None:
+    if "members" not in tree:
+        return None
+    where = {"latitude": PLACE[0], "longitude": PLACE[1] % 360}
+    x = _at(tree, "members", cell, cycle).sel(where, method="nearest")
+    true = _at(tree, "truth", cell, cycle).sel(where, method="nearest")
+    about = {"variable": cell[0], "level": cell[1], "cycle": cycle, "truth": plain(true.values)}
+    place = {"latitude": float(x["latitude"]), "longitude": float(x["longitude"])}
+    return about | place | {"members": [plain(v) for v in x.values]}
+
+
+def packed(values: np.ndarray) -> dict[str, Any]:
+    """A field as bytes (255: missing) with the range that they span, compressed, as text."""
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    step = (high - low) / MOST or 1.0
+    with np.errstate(invalid="ignore"):
+        level = np.where(np.isfinite(values), np.rint((values - low) / step), MISSING)
+    text = base64.b64encode(zlib.compress(level.astype(np.uint8).tobytes(), 9)).decode()
+    return {"low": low, "step": step, "data": text}
+
+
+def unpacked(given: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray:
+    """The field (latitude, longitude), to half a step; ValueError if it is not of that shape."""
+    size = shape[0] * shape[1]
+    try:
+        raw = zlib.decompressobj().decompress(base64.b64decode(given["data"]), size + 1)
+    except zlib.error as e:
+        raise ValueError(str(e)) from None
+    if len(raw) != size:
+        raise ValueError(f"not {shape[0]} x {shape[1]} values")
+    level = np.frombuffer(raw, np.uint8).reshape(shape)
+    return np.where(level == MISSING, np.nan, given["low"] + given["step"] * level.astype(float))

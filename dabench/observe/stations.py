@@ -1,0 +1,187 @@
+"""Where a group observes: stations, and the grid points and weights that give a value there."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from dabench.core.layout import Layout
+from dabench.scenario.locations import Every, Grid, Land, Misfit, Points, Random
+from dabench.scenario.scenario import Group
+
+SNAP = 1e-6
+"""A station this close to a grid line, in grid spacings, is on it."""
+
+
+class Stations(NamedTuple):
+    """The value at a station is the sum over its corners of weight * field[index].
+
+    Arguments:
+        coords: latitude and longitude in degrees, or site: each (station,).
+        index: (station, corner) grid points; the same four times on a grid point.
+        weight: (station, corner).
+        across: (station, corner) whether the corner lies beyond a pole, where vectors change sign.
+    """
+
+    coords: dict[str, np.ndarray]
+    index: np.ndarray
+    weight: np.ndarray
+    across: np.ndarray
+
+    def where(self, chosen: Bool[np.ndarray, "station"]) -> "Stations":
+        """Some of them."""
+        coords = {name: values[chosen] for name, values in self.coords.items()}
+        return _tidy(Stations(coords, *(array[chosen] for array in self[1:])))
+
+
+def place(group: Group, layout: Layout) -> Stations:
+    """The stations of a group on a grid; Misfit where the system has no such places."""
+    if layout.on_sphere:
+        return bilinear(*_on_sphere(group.locations, layout), layout)
+    site = _sites(group.locations, layout.points)
+    index = site[:, None]
+    return Stations({"site": site}, index, np.ones(index.shape), np.zeros(index.shape, bool))
+
+
+def withheld(group: Group, stations: Stations) -> Bool[np.ndarray, "station"]:
+    """Which stations of a group are withheld; all that lie at one place, or none of them."""
+    places = np.column_stack([np.asarray(c, float) for c in stations.coords.values()])
+    if "latitude" in stations.coords:
+        places[np.abs(places[:, 0]) == 90, 1] = 0  # the pole is one place
+    found, place = np.unique(places, axis=0, return_inverse=True)
+    if group.withhold is None:
+        return np.zeros(len(places), bool)
+    count = round(group.withhold.share * len(found))
+    if not count:
+        text = f"is none of the {len(found)} stations; {1 / len(found):.2g} is one"
+        raise Misfit(("withhold", "share"), f"{group.withhold.share:g} {text}")
+    first = np.argsort(uniform(group.withhold.seed, len(found))[:, 0], kind="stable")[:count]
+    return np.isin(place.ravel(), first)
+
+
+def uniform(seed: int, rows: int, columns: int = 1) -> np.ndarray:
+    """(row, column) numbers in [0, 1); the same in every version of NumPy, and for more rows."""
+    bits = np.random.PCG64(seed).random_raw(rows * columns).reshape(rows, columns)
+    return (bits >> np.uint64(11)) * 2.0**-53
+
+
+def _sites(where: object, n: int) -> np.ndarray:
+    """Indices of the observed sites of a toy system with n of them."""
+    match where:
+        case Every():
+            return np.arange(0, n, where.every)
+        case Random() if where.random <= n:
+            return np.sort(np.argsort(uniform(where.seed, n)[:, 0], kind="stable")[: where.random])
+        case Points() if all(isinstance(p, int) and p < n for p in where.points):
+            return np.array(where.points, int)
+    raise Misfit(
+        ("locations",),
+        f"not in this system, whose sites are 0 to {n - 1}; "
+        f"{{every: 1}}, {{random: {n}, seed: 0}} and {{points: [0, ...]}} would work",
+    )
+
+
+def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Latitudes and longitudes of the stations, in degrees."""
+    match where:
+        case Every():
+            lat, lon = (layout.coords[c][:: where.every] for c in ("latitude", "longitude"))
+            return _mesh(lat, lon)
+        case Grid():
+            return _mesh(_steps(-90, 90, where.grid), _steps(0, 360, where.grid, last=False))
+        case Random():
+            u = uniform(where.seed, where.random, 2)
+            return np.degrees(np.arcsin(2 * u[:, 0] - 1)), 360 * u[:, 1]
+        case Land():
+            point = _on_land(where, layout)
+            lat, lon = (layout.positions[c][point] for c in ("latitude", "longitude"))
+            return np.asarray(lat, float), np.asarray(lon, float)
+        case Points() if not any(isinstance(p, int) for p in where.points):
+            lat, lon = np.array(where.points, float).T
+            return lat, lon % 360
+    raise Misfit(
+        ("locations",),
+        "sites are for toy systems; this one is on the sphere, where {grid: 4}, {every: 2}, "
+        "{random: 100, seed: 0}, {points: [[lat, lon], ...]} and {file: stations.csv} would work",
+    )
+
+
+def _on_land(where: Land, layout: Layout) -> np.ndarray:
+    """Different points on land, drawn one by one with chances in proportion to their area."""
+    if layout.land is None:
+        raise Misfit(("locations",), "this system does not say where land is; {random: 100} works")
+    area = np.cos(np.radians(layout.positions["latitude"]))
+    land = np.flatnonzero(layout.land & (area > 1e-9))
+    if where.land > len(land):
+        raise Misfit(("locations", "land"), f"{where.land} points, but {len(land)} are on land")
+    waiting = -np.log1p(-uniform(where.seed, layout.points)[land, 0]) / area[land]
+    return np.sort(land[np.argsort(waiting, kind="stable")[: where.land]])
+
+
+def _steps(start: float, stop: float, step: float, last: bool = True) -> np.ndarray:
+    """start, start + step, ... up to stop, `last` says whether stop itself may be reached."""
+    n = np.floor((stop - start) / step + (SNAP if last else -SNAP))
+    return start + step * np.arange(int(n) + 1)
+
+
+def _mesh(lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every latitude with every longitude, latitude-major."""
+    a, b = np.meshgrid(lat, lon, indexing="ij")
+    return a.ravel().astype(float), b.ravel().astype(float)
+
+
+def bilinear(lat: np.ndarray, lon: np.ndarray, layout: Layout) -> Stations:
+    """Bilinear interpolation in latitude and longitude from the four points around a station.
+
+    Longitude wraps. Poleward of the last row of a grid without poles the row is continued across
+    the pole, half a turn away.
+    """
+    rows, turn, u = _rows(lat, np.asarray(layout.coords["latitude"], float))
+    grid = np.asarray(layout.coords["longitude"], float)
+    index, weight, across = [], [], []
+    for row, beyond, w_row in zip(rows, turn, (1 - u, u), strict=True):
+        left, right, v = _columns(lon + 180 * beyond, grid)
+        for column, w_column in ((left, 1 - v), (right, v)):
+            index.append(row * len(grid) + column)
+            weight.append(w_row * w_column)
+            across.append(beyond)
+    stacked = (np.stack(part, -1) for part in (index, weight, across))
+    return _tidy(Stations({"latitude": lat, "longitude": lon}, *stacked))
+
+
+def _rows(lat: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(2, station) rows south and north, whether each is beyond a pole, and the north's weight."""
+    n = len(grid)
+    y = np.concatenate([[-180 - grid[0]], grid, [180 - grid[-1]]])
+    row = np.concatenate([[0], np.arange(n), [n - 1]])
+    if grid[0] == -90:
+        y, row = y[1:], row[1:]
+    if grid[-1] == 90:
+        y, row = y[:-1], row[:-1]
+    i, u = _bracket(lat, y)
+    beyond = (y < -90) | (y > 90)
+    return np.stack([row[i], row[i + 1]]), np.stack([beyond[i], beyond[i + 1]]), u
+
+
+def _columns(lon: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Columns west and east of each longitude, and the east's weight; the grid goes all round."""
+    i, v = _bracket(grid[0] + (lon - grid[0]) % 360, np.append(grid, grid[0] + 360))
+    return i, (i + 1) % len(grid), v
+
+
+def _bracket(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index i with grid[i] <= x <= grid[i + 1], and the share of the way to i + 1."""
+    i = np.clip(np.searchsorted(grid, x, side="right") - 1, 0, len(grid) - 2)
+    share = (x - grid[i]) / (grid[i + 1] - grid[i])
+    return i, np.where(share < SNAP, 0.0, np.where(share > 1 - SNAP, 1.0, share))
+
+
+def _tidy(stations: Stations) -> Stations:
+    """Let corners without weight repeat the heaviest, so that what is there cannot matter."""
+    heaviest = stations.weight.argmax(-1)[:, None]
+    used = stations.weight > 0
+    index = np.where(used, stations.index, np.take_along_axis(stations.index, heaviest, -1))
+    if used.sum(-1).max() > 1:
+        return stations._replace(index=index)
+    alone = [np.take_along_axis(a, heaviest, -1) for a in (index, stations.weight, stations.across)]
+    return Stations(stations.coords, *alone)

@@ -1,0 +1,84 @@
+"""The folder of a run: who may write there, and whether what is there is what is asked for."""
+
+import errno
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+from dabench.core.errors import UserError
+from dabench.runs.archive.read import attributes
+
+NO_LOCKS = errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a run's folder alone. The system frees the lock when its process dies."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f".{folder.name}.lock"), "a+") as f:
+        try:
+            _lock(f)
+        except OSError as e:
+            if e.errno in NO_LOCKS:
+                raise UserError(
+                    f"{folder}: its filesystem has no file locks ({e.strerror}). "
+                    "Mount it with locks, or choose a folder on another one with --out."
+                ) from None
+            f.seek(0)
+            raise UserError(
+                f"{folder}: in use by another dabench ({f.read().strip() or 'just started'}). "
+                "Wait for it to end, or choose another folder with --out."
+            ) from None
+        f.truncate(0)
+        f.write(f"process {os.getpid()} on {platform.node()}\n")
+        f.flush()
+        yield
+
+
+def _lock(f: IO[str]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        f.seek(0)
+        msvcrt.locking(f.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename a run's folder to the first free `<folder>.<n>`; None if there is no archive."""
+    if not (folder / "archive.zarr").exists():
+        return None
+    aside = next(p for n in count(1) if not (p := folder.with_name(f"{folder.name}.{n}")).exists())
+    return folder.rename(aside)
+
+
+def check(folder: Path, identity: Mapping[str, Any]) -> None:
+    """UserError unless the archive there, if any, has this `identity` among its attributes."""
+    attrs = attributes(folder)
+    if attrs is None:
+        return
+    there, asked = _flat(attrs["identity"]), _flat(json.loads(json.dumps(identity)))
+    differ = [k for k in there | asked if there.get(k) != asked.get(k)]
+    if differ:
+        lines = [f"  {k}: {there.get(k)} there, {asked.get(k)} asked" for k in differ[:8]]
+        raise UserError(
+            f"{folder} holds another run:\n"
+            + "\n".join(lines)
+            + "\nUse --fresh (the old run is renamed, not deleted) or another folder with --out."
+        )
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict) and value:
+        pairs = [_flat(v, f"{path}.{k}" if path else str(k)) for k, v in value.items()]
+        return {k: v for pair in pairs for k, v in pair.items()}
+    return {path: value}

@@ -1,0 +1,128 @@
+"""Names, dimensions, coordinates and units of everything in an archive."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dabench.core.layout import Layout
+
+SCHEMA = 1
+
+
+RANKED = ("skill", "distance", "below", "ties")
+
+
+GROUPS = (
+    *("truth", "mean", "spread", "members", *RANKED),
+    *("observations", "withheld", "diagnostics"),
+)
+
+
+DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
+    "ess": ((), "1", "effective sample size before resampling"),
+    "alpha": ((), "1", "tempering exponent of the weights"),
+    "log_weights": (("member",), "1", "normalised log-weights before resampling"),
+    "ancestor": (("member",), "1", "member of the cycle before that each came from"),
+    "background_obs": (("observation",), "as observed", "mean of h(x) before y is used"),
+    "background_var": (("observation",), "as observed, squared", "variance of h(x), without R"),
+    "guarded": ((), "1", "share of linear solves that a guard stopped"),
+    "evaluations": ((), "1", "denoiser evaluations a member"),
+    "products": ((), "1", "Jacobian products a member"),
+    "seconds": ((), "s", "time of the step on its device"),
+    "wall_seconds": ((), "s", "time since the cycle before was done"),
+}
+
+
+WITHHELD = {  # of observations that no method is given
+    "y": "value",
+    "background_obs": "mean of h(x) before anything is assimilated",
+    "background_var": "variance of h(x) then, squared units, without R",
+    "analysis_obs": "mean of h(x) of the analysis",
+    "analysis_var": "variance of h(x) of the analysis, squared units, without R",
+}
+
+
+class Record(NamedTuple):
+    """Consecutive cycles as arrays; the first axis of every entry is `cycle`.
+
+    Arguments:
+        cycle: Number of each cycle.
+        time: Valid time in seconds (since 1970 where the system has a calendar).
+        truth, mean, spread: (cycle, channel, point); spread with ddof = 1, nan for one member.
+        members: (cycle, member, channel, point), or None where members are not kept.
+        y: (cycle, observation).
+        info: Diagnostics by name.
+        withheld: (cycle, observation) each, by names of `WITHHELD`; None where nothing is.
+        ranked: (cycle, channel, point) each, by names of `RANKED`; None where members are kept.
+    """
+
+    cycle: np.ndarray
+    time: np.ndarray
+    truth: np.ndarray
+    mean: np.ndarray
+    spread: np.ndarray
+    members: np.ndarray | None
+    y: np.ndarray
+    info: Mapping[str, Any]
+    withheld: Mapping[str, Any] | None = None
+    ranked: Mapping[str, Any] | None = None
+
+
+def label(
+    layout: "Layout",
+    table: "pd.DataFrame",
+    record: Record,
+    calendar: bool = False,
+    withheld: "pd.DataFrame | None" = None,
+) -> dict[str, xr.Dataset]:
+    """The groups of an archive with their dimensions, coordinates, units and attributes.
+
+    The only place that names anything: creating, appending and mock data in tests go through it.
+
+    Arguments:
+        table, withheld: The networks': one row an observation.
+        calendar: Whether times are seconds since 1970, else model time.
+    """
+    groups = {}
+    for name in ("truth", "mean", "spread"):
+        groups[name] = layout.to_dataset(getattr(record, name), ("cycle",))
+    if record.members is not None:
+        groups["members"] = layout.to_dataset(record.members, ("cycle", "member"))
+    for name, values in (record.ranked or {}).items():
+        groups[name] = layout.to_dataset(values, ("cycle",))
+    groups["observations"] = _observed(table, {"y": record.y})
+    if withheld is not None and record.withheld is not None:
+        groups["withheld"] = _observed(withheld, record.withheld, WITHHELD)
+    groups["diagnostics"] = xr.Dataset({n: _diagnostic(n, v) for n, v in record.info.items()})
+    units = "seconds since 1970-01-01" if calendar else "s"
+    time = ("cycle", record.time, {"units": units, "long_name": "valid time"})
+    return {n: g.assign_coords(cycle=record.cycle, time=time) for n, g in groups.items()}
+
+
+def _observed(
+    table: "pd.DataFrame", values: Mapping[str, Any], meanings: Mapping[str, str] | None = None
+) -> xr.Dataset:
+    columns = {c: ("observation", _plain(table[c])) for c in table.columns}
+    dims, meanings = ("cycle", "observation"), meanings or {}
+    return xr.Dataset(
+        {n: (dims, v, {"long_name": meanings[n]} if meanings else {}) for n, v in values.items()},
+        columns,
+    )
+
+
+def _plain(column: Any) -> np.ndarray:
+    """Numbers stay numbers, all else becomes text."""
+    numeric = np.issubdtype(getattr(column.dtype, "type", object), np.number)
+    return column.to_numpy() if numeric else column.astype(str).to_numpy(dtype=object)
+
+
+def _diagnostic(name: str, values: np.ndarray) -> xr.Variable:
+    """Standard names have their dimensions in DIAGNOSTICS, others get dimensions of their own."""
+    own = tuple(f"{name}_{i}" for i in range(values.ndim - 1))
+    dims, units, meaning = DIAGNOSTICS.get(name, (own, "1", name))
+    return xr.Variable(("cycle", *dims), values, {"units": units, "long_name": meaning})

@@ -1,0 +1,73 @@
+"""Reading the archives of runs, without JAX."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from dabench.core.errors import UserError
+from dabench.runs.archive.layout import GROUPS, RANKED, SCHEMA
+
+
+def attributes(folder: Path) -> dict[str, Any] | None:
+    """The root attributes of a run's archive; None if there is none."""
+    path = folder / "archive.zarr" / "zarr.json"
+    return json.loads(path.read_bytes())["attributes"] if path.exists() else None
+
+
+def stores_members(folder: Path) -> bool | None:
+    """Whether the archive has all members; None if there is no archive."""
+    store = folder / "archive.zarr"
+    return (store / "members").exists() if store.exists() else None
+
+
+def lacks_ranked(folder: Path) -> bool:
+    """Whether an older version began the archive, with neither members nor what stands for them."""
+    store = folder / "archive.zarr"
+    return store.exists() and not any((store / name).exists() for name in ("members", RANKED[0]))
+
+
+def ended(folder: Path) -> str | None:
+    """The status of a run that has come to its end; None if there is still something to do."""
+    status = (attributes(folder) or {"status": "running"})["status"]
+    return None if status == "running" else status
+
+
+def open_run(path: str | Path) -> xr.DataTree:
+    """The whole cycles of a run, read from disk when they are used.
+
+    Arguments:
+        path: The run's folder, or its archive.zarr.
+    Returns:
+        A tree with the groups of this module's docstring; its `attrs` say what was run.
+    """
+    folder = Path(path).parent if Path(path).name == "archive.zarr" else Path(path)
+    attrs = attributes(folder)
+    if attrs is None:
+        raise UserError(f"{path}: no run here (no archive.zarr). `dabench run` makes one.")
+    if attrs.get("schema") != SCHEMA:
+        raise UserError(
+            f"{path}: archive schema {attrs.get('schema')}, this dabench reads {SCHEMA}"
+        )
+    present = [name for name in GROUPS if (folder / "archive.zarr" / name).exists()]
+    whole = slice(0, attrs["completed"] + 1)
+    groups = {
+        name: _open_group(folder / "archive.zarr", name).isel(cycle=whole) for name in present
+    }
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), **groups})
+
+
+def _open_group(store: Path, name: str) -> xr.Dataset:
+    with warnings.catch_warnings():  # a process killed while writing leaves *.partial files
+        warnings.filterwarnings("ignore", "Object at .*partial is not recognized")
+        return xr.open_zarr(
+            store, group=name, consolidated=False, chunks=None, decode_timedelta=False
+        )
+
+
+def find_runs(root: str | Path) -> list[Path]:
+    """Folders of the runs under `root`, oldest first; those set aside are left out."""
+    folders = [p.parent for p in Path(root).rglob("archive.zarr") if p.parent.suffix == ""]
+    return sorted(folders, key=lambda f: ((f / "archive.zarr" / "zarr.json").stat().st_mtime, f))

@@ -1,0 +1,234 @@
+"""Whether a filter keeps its contract: a kit for methods of one's own, on a system with an answer.
+
+The system is linear and Gaussian, with four variables, so that every method can be held to the
+exact Kalman filter, and every check takes seconds.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dabench.core.errors import UserError
+from dabench.core.random import stream
+from dabench.filters.base import Filter, Problem
+from dabench.filters.ensemble import ensemble
+from dabench.filters.kalman import kalman
+from dabench.observe.network import Network, build
+from dabench.runs import cycle
+from dabench.runs.archive import read
+from dabench.runs.step import compile_step
+from dabench.runs.twin import Twin
+from dabench.scenario import plugins, settings, yamlfile
+from dabench.scenario.scenario import Group
+from dabench.scenario.validate import validate
+from dabench.systems.toys.linear_gaussian import linear_gaussian
+
+MEMBERS, CYCLES, SPINUP = 64, 60, 10
+WORSE = 1.25
+"""How much larger than the Kalman filter's an RMSE may be, at `MEMBERS` members."""
+
+Factory = Callable[[Problem], Filter]
+
+
+class Check(NamedTuple):
+    """One clause of the contract."""
+
+    name: str
+    holds: bool
+    found: str
+
+
+def find(spec: str, changes: Sequence[str] = ()) -> Factory:
+    """A factory by `module:name` or by the name of a filter, with settings `key=value`."""
+    make = _named(spec) if ":" in spec else plugins.factory("filters", spec)
+    given: dict[str, Any] = {}
+    for text in changes:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--set {text}: is not of the form key=value")
+        given[key.strip()] = yamlfile.parse(value or "''", f"--set {text}").data
+    checked, problems = validate(settings.schema(make), given)
+    if checked is None or problems:
+        told = "\n".join(f"  {'.'.join(map(str, p.path))}: {p.text}" for p in problems)
+        raise UserError(f"{spec}: settings\n{told}")
+    return partial(make, **settings.arguments(checked))
+
+
+def _named(spec: str) -> Callable[..., Any]:
+    module, _, name = spec.partition(":")
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as e:
+        raise UserError(f"{spec}: cannot be imported ({e}); give package.module:factory") from None
+    finally:
+        sys.path.pop(0)
+    if not callable(found):
+        raise UserError(f"{spec}: is no function; give package.module:factory")
+    return found
+
+
+def conformance(make: Factory) -> Iterator[Check]:
+    """All clauses, one after the other; what a filter raises is a clause that does not hold."""
+    trial = Trial(make, _twin())
+    for name, clause in CLAUSES.items():
+        try:
+            holds, found = clause(trial)
+        except Exception as e:
+            holds, found = False, f"{type(e).__name__}: {e}"
+        yield Check(name, bool(holds), found)
+
+
+def _twin(error_std: float = 1.0) -> Twin:
+    system = linear_gaussian(size=4, noise_length=1.0)
+    network = build([Group(error_std=error_std)], system.layout)
+    return Twin(system, network, jnp.asarray(system.truth(3, CYCLES)), 3)
+
+
+def _problem(twin: Twin) -> Problem:
+    return Problem(twin.system.model, twin.network, jnp.asarray(twin.system.climate))
+
+
+class Trial:
+    """A filter on a twin, compiled once."""
+
+    def __init__(self, make: Factory, twin: Twin):
+        self.make, self.twin = make, twin
+
+    @cached_property
+    def parts(self) -> tuple[Callable[[Any], Any], Callable[..., Any]]:
+        method, twin = self.make(_problem(self.twin)), self.twin
+        init = jax.jit(method.init)
+        key = stream(twin.seed, "filter")
+        return init, compile_step(method, key, init(twin.initial(MEMBERS)), twin.observation(1))[0]
+
+    def run(self, x: Any = None, key: Any = None, cycles: int = CYCLES) -> np.ndarray:
+        """Analyses (cycle, member, state), from cycle 1 on."""
+        init, step = self.parts
+        key = stream(self.twin.seed, "filter") if key is None else key
+        carry, found = init(self.twin.initial(MEMBERS) if x is None else x), []
+        for k in range(1, cycles + 1):
+            one = jax.random.fold_in(key, np.uint32(k))
+            carry, _ = step(one, carry, self.twin.observation(k))
+            found.append(np.asarray(carry.x))
+        return np.array(found)
+
+    def on(self, twin: Twin) -> "Trial":
+        """The same filter on another twin."""
+        return Trial(self.make, twin)
+
+
+def _keeps_shapes(trial: Trial) -> tuple[bool, str]:
+    x = trial.run(cycles=2)
+    wanted = trial.twin.initial(MEMBERS)
+    right = x.shape[1:] == wanted.shape and x.dtype == wanted.dtype
+    return right and bool(np.isfinite(x).all()), f"members {x.shape[1:]} of {x.dtype}, finite"
+
+
+def _is_close_to_kalman(trial: Trial) -> tuple[bool, str]:
+    truth = np.asarray(trial.twin.truth)[1 + SPINUP :]
+    errors = [
+        np.sqrt(((t.run()[SPINUP:].mean(1) - truth) ** 2).mean())
+        for t in (trial, Trial(kalman, trial.twin), Trial(ensemble, trial.twin))
+    ]
+    told = "RMSE {:.3f}, of the exact filter {:.3f}, without observations {:.3f}".format(*errors)
+    return errors[0] <= WORSE * errors[1], told
+
+
+def _like_the_ensemble(trial: Trial) -> tuple[bool, str]:
+    """The same draws, or at least means and spreads within four standard errors of them."""
+    a, b = trial.run(cycles=8), Trial(ensemble, trial.twin).run(cycles=8)
+    if np.allclose(a, b, rtol=1e-6, atol=1e-6):
+        return True, "the same draws as the unconditional ensemble"
+    error = np.sqrt((a.var(1) + b.var(1)) / MEMBERS)
+    off = np.abs(a.mean(1) - b.mean(1)) / error
+    ratio = a.std(1).mean() / b.std(1).mean()
+    told = f"means {off.max():.1f} standard errors off at most, spread {ratio:.2f} of it"
+    return off.max() < 5 and abs(ratio - 1) < 4 / np.sqrt(2 * MEMBERS), told
+
+
+def _ignores_what_says_nothing(trial: Trial) -> tuple[bool, str]:
+    return _like_the_ensemble(trial.on(_twin(error_std=1e8)))
+
+
+def _learns_nothing_from_blind_instruments(trial: Trial) -> tuple[bool, str]:
+    """h(x) = 0 whatever x is: there are values, but they observe nothing."""
+    seen = trial.twin.network
+    blind = Network(lambda x: 0 * seen.h(x), seen.error_std, seen.table, seen.linear)
+    return _like_the_ensemble(trial.on(replace(trial.twin, network=blind)))
+
+
+def _does_not_care_for_the_order_of_members(trial: Trial) -> tuple[bool, str]:
+    """Analysis means of permuted members, over many keys."""
+    x = trial.twin.initial(MEMBERS)
+    order = np.random.default_rng(0).permutation(MEMBERS)
+    keys = jax.random.split(jax.random.key(1), 24)
+    means = [[trial.run(y, k, 1)[0].mean(0) for k in keys] for y in (x, x[order])]
+    d = np.asarray(means[0]) - np.asarray(means[1])
+    error = d.std(0, ddof=1) / np.sqrt(len(d)) + 1e-9
+    off = np.abs(d.mean(0)) / error
+    return off.max() < 5, f"means differ by {off.max():.1f} standard errors at most"
+
+
+def _depends_on_its_key_alone(trial: Trial) -> tuple[bool, str]:
+    one, two = (t.run(cycles=5) for t in (trial, trial.on(trial.twin)))
+    other = trial.run(key=stream(4, "filter"), cycles=5)
+    same = np.array_equal(one, two)
+    return same and not np.array_equal(one, other), f"same key: {'same' if same else 'OTHER'} bits"
+
+
+def _goes_on_where_it_was(trial: Trial) -> tuple[bool, str]:
+    """Stopped after 7 of 20 cycles, a run ends with the same bits."""
+    short = replace(trial.twin, truth=trial.twin.truth[:21])
+    attrs: Mapping[str, Any] = {"status": "running", "completed": -1}
+
+    def stop(k: int, *_: object) -> None:
+        if k == 7:
+            raise KeyboardInterrupt
+
+    def go(folder: Path, report: Callable[..., None]) -> None:
+        folder.mkdir(exist_ok=True)
+        method = trial.make(_problem(short))
+        cycle.run(method, short, MEMBERS, folder, dict(attrs), store_members=True, report=report)
+
+    with tempfile.TemporaryDirectory() as home:
+        whole, parts = Path(home, "whole"), Path(home, "parts")
+        go(whole, lambda *_: None)
+        try:
+            go(parts, stop)
+        except KeyboardInterrupt:
+            go(parts, lambda *_: None)
+        a, b = (read.open_run(f)["members"].to_dataset().load() for f in (whole, parts))
+    return a.identical(b), "the same bits" if a.identical(b) else "OTHER bits than in one go"
+
+
+CLAUSES: dict[str, Callable[[Trial], tuple[bool, str]]] = {
+    "keeps shape and dtype, compiles": _keeps_shapes,
+    "linear-Gaussian: close to the Kalman filter": _is_close_to_kalman,
+    "R to infinity: as the unconditional ensemble": _ignores_what_says_nothing,
+    "no observations (h = 0): as the unconditional ensemble": (
+        _learns_nothing_from_blind_instruments
+    ),
+    "order of members does not matter": _does_not_care_for_the_order_of_members,
+    "seeds: the key decides, nothing else": _depends_on_its_key_alone,
+    "resume: goes on where it was": _goes_on_where_it_was,
+}
+
+
+def report(spec: str, changes: Sequence[str], say: Callable[[str], None]) -> None:
+    """Check a filter and say what holds; UserError if something does not."""
+    make, failed = find(spec, changes), 0
+    for check in conformance(make):
+        failed += not check.holds
+        say(f"{'holds' if check.holds else 'FAILS':6} {check.name}: {check.found}")
+    if failed:
+        raise UserError(f"{spec}: {failed} of {len(CLAUSES)} clauses do not hold")

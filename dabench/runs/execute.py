@@ -1,0 +1,223 @@
+"""A scenario and its methods, from YAML to archives."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.console import Console
+
+from dabench.core import processes
+from dabench.core.errors import UserError
+from dabench.core.jax_setup import terminable
+from dabench.runs import memory
+from dabench.runs.archive import folder, read
+from dabench.runs.experiment import Experiment, attributes
+from dabench.scenario import plugins
+from dabench.scenario.baseline import DEFAULT_METHODS, Baseline, load_baseline
+from dabench.scenario.load import change, load_scenario
+
+if TYPE_CHECKING:
+    from dabench.filters.base import Filter
+
+
+class Unfit(Exception):
+    """One of the default methods cannot work on this system."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One method on one scenario.
+
+    Arguments:
+        label: The method's name, and the profile's if one was asked for.
+        folder: Of its run.
+        asked: Whether the user named the method; if not, it may be left out where it cannot work.
+    """
+
+    experiment: "Experiment"
+    label: str
+    baseline: Baseline
+    folder: Path
+    asked: bool = True
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that determines the numbers, as plain data."""
+        scenario = self.experiment.scenario
+        content = scenario.model_dump(mode="json", exclude={"name", "title", "source"})
+        system = self.experiment.system
+        return {
+            "scenario": content,
+            "system": {"name": system.name, "digest": system.digest},
+            "filter": self.baseline.filter,
+            "settings": dict(self.baseline.settings),
+            "members": self.baseline.members,
+        }
+
+    def attrs(self) -> dict[str, Any]:
+        """What the archive's root says."""
+        return attributes(self.experiment.scenario, self.identity, self.label)
+
+    def filter(self) -> "Filter":
+        """UserError if the method cannot work here; Unfit if nobody asked for it."""
+        make = plugins.factory("filters", self.baseline.filter)
+        try:
+            found = make(self.experiment.problem, **self.baseline.arguments)
+            if self.baseline.members < found.least:
+                raise UserError(
+                    f"members: {self.baseline.members} is too few with these settings, "
+                    f"{found.least} is the least"
+                )
+            return found
+        except UserError as e:
+            raise e if self.asked else Unfit(e) from None
+
+    def run(self, fresh: bool, store_members: bool | None, console: Console) -> str:
+        """To the end of the archive; returns its status."""
+        with ExitStack() as held:
+            processes.by_first(lambda: held.enter_context(folder.lock(self.folder)))
+            aside = fresh and processes.by_first(lambda: folder.set_aside(self.folder))
+            if aside:
+                text = f"{self.label}: the old run is now {aside}"
+                console.print(text, markup=False, soft_wrap=True)
+            folder.check(self.folder, self.identity)
+            if store_members is None and (status := read.ended(self.folder)):
+                return status
+            return self._run(processes.by_all(self.filter), store_members, console)
+
+    def _run(self, method: "Filter", store_members: bool | None, console: Console) -> str:
+        from dabench.runs import cycle
+        from dabench.runs.progress import watch
+
+        self.folder.mkdir(exist_ok=True)
+        twin, members = self.experiment.twin, self.baseline.members
+        with watch(self.label, twin.cycles, console) as report:
+            return cycle.run(
+                method,
+                twin,
+                members,
+                self.folder,
+                self.attrs(),
+                store_members=store_members,
+                report=report,
+            )
+
+
+class Outcome(NamedTuple):
+    """What became of the jobs: the folders of runs that ended, and what went wrong in others."""
+
+    folders: list[Path]
+    failures: list[Exception]
+
+    def reraise(self) -> None:
+        """Raise what went wrong, if anything did; users' mistakes as one UserError."""
+        if self.failures and all(isinstance(e, UserError) for e in self.failures):
+            raise UserError("\n".join(dict.fromkeys(map(str, self.failures))))
+        if len(self.failures) > 1:
+            raise ExceptionGroup(f"{len(self.failures)} methods failed", self.failures)
+        if self.failures:
+            raise self.failures[0]
+
+
+def run(scenario: str | Path, **options: Any) -> list[Path]:
+    """Run methods on a scenario, each to the end of its archive, and return their folders.
+
+    Arguments:
+        scenario: Path or name.
+        options: Of `plan`, and `fresh`, `store_members`, `console` of `execute`.
+    Raises: UserError before anything runs; what a method raises once the others have ended.
+    """
+    ours = {k: options.pop(k) for k in ("fresh", "store_members", "console") if k in options}
+    outcome = execute(plan(scenario, **options), **ours)
+    outcome.reraise()
+    return outcome.folders
+
+
+def plan(
+    scenario: str | Path,
+    *,
+    methods: Sequence[str] = (),
+    changes: Sequence[str] = (),
+    members: int | None = None,
+    cycles: int | None = None,
+    seed: int | None = None,
+    out: str | Path = "runs",
+    system: str | None = None,
+    profile: str | None = None,
+) -> list[Job]:
+    """What `dabench run` is to do; UserError with all that is wrong with scenario and methods.
+
+    Arguments:
+        methods: Names of baselines; none means the scenario's default methods.
+        changes: `key=value` for settings of the methods.
+        members, cycles, seed, system: In place of what the files say.
+        out: Folder of all runs.
+        profile: Of the baselines' files.
+    """
+    problem = change(load_scenario(scenario), cycles=cycles, seed=seed, system=system)
+    experiment = Experiment(problem)
+    jobs = []
+    for method in dict.fromkeys(methods or DEFAULT_METHODS):
+        baseline = load_baseline(
+            method, problem.name, profile=profile, overrides=changes, members=members
+        )
+        label = f"{baseline.name}-{profile}" if profile else baseline.name
+        home = Path(out) / problem.name / problem.system.name / label
+        jobs.append(Job(experiment, label, baseline, home / f"seed{problem.seed}", bool(methods)))
+    return jobs
+
+
+def execute(
+    jobs: Sequence[Job],
+    *,
+    fresh: bool = False,
+    store_members: bool | None = None,
+    console: Console | None = None,
+) -> Outcome:
+    """Run jobs one after the other; a job that fails does not keep the others from running.
+
+    Of several processes, one that fails while the others may not have ends all of them.
+
+    Arguments:
+        fresh: Set old runs aside, instead of going on where they stopped.
+        store_members: Archive every member; None: as a run that goes on did, or where all take
+            less than 1 GiB.
+    """
+    console = console or Console(stderr=True, quiet=not processes.leads())
+    outcome = Outcome([], [])
+    with terminable(), processes.together():
+        processes.by_all(lambda: _check(jobs, fresh))
+        for job in jobs:
+            begin = time.perf_counter()
+            try:
+                status = job.run(fresh, store_members, console)
+            except Unfit as e:
+                console.print(f"{job.label:12} left out: {e}", markup=False, soft_wrap=True)
+            except Exception as error:
+                if processes.several() and not isinstance(error, UserError):
+                    raise
+                e = memory.explained(error, job.experiment, job.baseline.members)
+                outcome.failures.append(e)
+                kind = "" if isinstance(e, UserError) else f"{type(e).__name__}: "
+                console.print(f"{job.label:12} failed: {kind}{e}", markup=False, soft_wrap=True)
+            else:
+                outcome.folders.append(job.folder)
+                elapsed = time.perf_counter() - begin
+                console.print(
+                    f"{job.label:12} {status}, {elapsed:.1f} s: {job.folder}",
+                    markup=False,
+                    soft_wrap=True,
+                )
+    return outcome
+
+
+def _check(jobs: Sequence[Job], fresh: bool) -> None:
+    """UserError for what is wrong before any method begins."""
+    if not fresh:
+        for job in jobs:
+            folder.check(job.folder, job.identity)
+    if fresh or not all(read.ended(job.folder) for job in jobs):
+        _ = jobs[0].experiment.twin  # what is wrong with it is wrong for all methods

@@ -1,0 +1,140 @@
+"""`dabench schema`: what a scenario and a baseline may hold, as JSON Schema for editors.
+
+Systems and filters appear with the settings of their factories, so that an editor completes and
+checks them, too; plug-ins that are installed are among them.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+
+from dabench.core.errors import UserError
+from dabench.scenario import plugins, settings
+from dabench.scenario.baseline import Entry
+from dabench.scenario.catalogue import PACKAGE
+from dabench.scenario.scenario import FOR_SYSTEM, Scenario
+from dabench.scenario.validate import argument, suggest
+
+Node = dict[str, Any]
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+FOLDER = PACKAGE / "scenario" / "schemas"
+"""The schemas without plug-ins, as they are shipped."""
+
+
+def text(kind: str) -> str:
+    """The schema of `scenario` or `baseline` files as JSON; UserError for other kinds."""
+    if kind not in KINDS:
+        raise UserError(f"no schema of {kind!r}; {suggest(kind, KINDS)}")
+    return json.dumps(KINDS[kind](), indent=1, ensure_ascii=False) + "\n"
+
+
+def scenario() -> Node:
+    """Of scenario files: `Scenario` but for its name, the system's settings written out."""
+    schema = _of(Scenario)
+    del schema["properties"]["name"]
+    schema["properties"]["system"] = _choice("systems", schema["$defs"], leave_out=FOR_SYSTEM)
+    return _finished(schema, "scenario")
+
+
+def baseline() -> Node:
+    """Of baseline files: `Entry`, the filter's settings written out, in its profiles as well."""
+    schema = _of(Entry)
+    defs = schema["$defs"]
+    schema["properties"]["filter"] = _choice("filters", defs)
+    schema["allOf"] = []
+    for name in sorted(plugins.registry("filters")):
+        defs[f"profiles.{name}"] = defs[f"filters.{name}"] | {"required": []}
+        schema["allOf"].append(_profiles_of(name))
+    return _finished(schema, "baseline")
+
+
+KINDS: dict[str, Callable[[], Node]] = {"scenario": scenario, "baseline": baseline}
+
+
+def _of(model: type[BaseModel]) -> Node:
+    schema = model.model_json_schema()
+    schema["$defs"].pop("Choice", None)
+    return schema
+
+
+def _finished(schema: Node, kind: str) -> Node:
+    """With a heading and what docstrings say; without titles, which repeat the keys."""
+    return {"$schema": DRAFT, "title": f"dabench {kind}"} | _explained(schema, schema["$defs"])
+
+
+def _choice(kind: plugins.Kind, defs: Node, leave_out: tuple[str, ...] = ()) -> Node:
+    """One of the systems or filters by its name; their schemas are added to `defs`."""
+    names = sorted(plugins.registry(kind))
+    for name in names:
+        defs[f"{kind}.{name}"] = _settings(kind, name, defs, leave_out)
+    places = {name: f"#/$defs/{kind}.{name}" for name in names}
+    one_of = [{"$ref": place} for place in places.values()]
+    return {"discriminator": {"propertyName": "name", "mapping": places}, "oneOf": one_of}
+
+
+def _settings(kind: plugins.Kind, name: str, defs: Node, leave_out: tuple[str, ...]) -> Node:
+    """The name and the settings of one factory; what these refer to is added to `defs`."""
+    schema = settings.schema(plugins.factory(kind, name)).model_json_schema()
+    defs |= schema.pop("$defs", {})
+    kept = {k: v for k, v in schema["properties"].items() if k not in leave_out}
+    needed = [k for k in schema.get("required", ()) if k not in leave_out]
+    properties = {"name": {"const": name}} | kept
+    return schema | {"properties": properties, "required": ["name", *needed]}
+
+
+def _profiles_of(name: str) -> Node:
+    """Profiles take settings of the filter that the file names."""
+    named = {"properties": {"name": {"const": name}}}
+    properties = {"properties": {"filter": {"$ref": f"#/$defs/profiles.{name}"}}}
+    return {
+        "if": {"properties": {"filter": named}},
+        "then": {
+            "properties": {"profiles": {"type": "object", "additionalProperties": properties}}
+        },
+    }
+
+
+def _explained(node: Any, defs: Node) -> Any:
+    """The same with the docstring's word on each key, and its first paragraph on the whole."""
+    if isinstance(node, list):
+        return [_explained(n, defs) for n in node]
+    if not isinstance(node, dict):
+        return node
+    node = {k: v for k, v in node.items() if k != "title" or not isinstance(v, str)}
+    doc, kinds = node.pop("description", ""), node.pop("discriminator", None)
+    keys = node.pop("properties", {})
+    rest = {k: _explained(v, defs) for k, v in node.items()} | (_tags(kinds, defs) if kinds else {})
+    told = {k: _with_note(_explained(v, defs), _note(doc, k, v)) for k, v in keys.items()}
+    return _with_note(rest | ({"properties": told} if keys else {}), _heading(doc))
+
+
+def _tags(discriminator: Node, defs: Node) -> Node:
+    """What one of several kinds may be called, in one place, with what each is.
+
+    Without it an editor names the kind that is nearest to a misspelt one and no other.
+    `enumDescriptions` is a word of editors that validators pass over.
+    """
+    kinds = discriminator["mapping"]
+    notes = [
+        _heading(defs[ref.rpartition("/")[2]].get("description", "")) for ref in kinds.values()
+    ]
+    names = {"enum": list(kinds), "enumDescriptions": notes}
+    return {"type": "object", "properties": {discriminator["propertyName"]: names}}
+
+
+def _note(doc: str, key: str, node: Node) -> str:
+    """What is said of a key, in YAML's words; where it is the tag of a kind, what that kind is."""
+    said = re.sub(r"\bNone\b", "null", argument(doc, key))
+    return said or (_heading(doc) if "const" in node else "")
+
+
+def _heading(doc: str) -> str:
+    return doc.split("\n\n")[0].replace("\n", " ")
+
+
+def _with_note(node: Node, note: str) -> Node:
+    return {"description": note} | node if note else node

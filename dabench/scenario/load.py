@@ -1,0 +1,125 @@
+"""Scenarios read from YAML files, and scenarios like them with a few values changed."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from dabench.core.errors import UserError
+from dabench.scenario import catalogue, settings, yamlfile
+from dabench.scenario.locations import read_stations
+from dabench.scenario.scenario import FOR_SYSTEM, Choice, Scenario
+from dabench.scenario.validate import Problem, report, validate
+from dabench.scenario.yamlfile import Document, Key, Keys
+
+
+def with_changes(scenario: Scenario, changes: dict[str, Any]) -> Scenario:
+    """The same scenario with other values at dotted paths such as `observations.0.error_std`.
+
+    UserError where a path leads nowhere or the result is no scenario.
+    """
+    data = scenario.plain()
+    for name, value in changes.items():
+        keys: list[Any] = [int(key) if key.isdigit() else key for key in name.split(".")]
+        *path, last = keys
+        here: Any = data
+        try:
+            for key in path:
+                here = here[key]
+            _ = here[last] if isinstance(here, list) else dict(here)
+            here[last] = value
+        except (LookupError, TypeError, ValueError):
+            raise UserError(f"{scenario.name}: has no {name} that could be set") from None
+    return _checked(Document(f"scenario {scenario.name}, changed", data, {(): "-"}))
+
+
+def change(
+    scenario: Scenario,
+    *,
+    cycles: int | None = None,
+    seed: int | None = None,
+    system: str | None = None,
+) -> Scenario:
+    """The same scenario with other cycles, seed or system.
+
+    The spin-up shrinks to half of the cycles where it would leave fewer.
+
+    Arguments:
+        system: A system's name, or YAML with its settings such as `{name: lorenz96, size: 8}`.
+    """
+    document = scenario.document
+    data, lines = scenario.plain(), dict(document.lines)
+    if cycles is not None:
+        spinup = min(scenario.period.spinup, max(cycles, 0) // 2)
+        data["period"] |= {"cycles": cycles, "spinup": spinup}
+        lines["period", "cycles"] = "--cycles"
+    if seed is not None:
+        data["seed"] = seed
+        lines["seed",] = "--seed"
+    if system is not None:
+        data["system"] = yamlfile.parse(system, "--system").data
+        data["period"] |= dict.fromkeys(FOR_SYSTEM)
+        if isinstance(data["system"], str):
+            data["system"] = {"name": data["system"]}
+        lines = {k: v for k, v in lines.items() if k[:1] != ("system",)}
+        lines["system",] = "--system"
+    return _checked(Document(document.source, data, lines))
+
+
+def load_scenario(path_or_name: str | Path) -> Scenario:
+    """A scenario from a file, or by its name from the known folders `scenarios`.
+
+    UserError with every problem that the file has.
+    """
+    path = catalogue.find("scenarios", str(path_or_name))
+    document = yamlfile.read(path)
+    data = document.data
+    if isinstance(data, dict):
+        if "name" in data:
+            text = "unknown; a scenario has the name of its file"
+            raise report(document, [Problem(("name",), text)])
+        data = {"name": catalogue.name_of("scenarios", path), **_with_stations(data, path.parent)}
+    return _checked(Document(document.source, data, document.lines))
+
+
+def _with_stations(data: dict, folder: Path) -> dict:
+    """The same with the stations that files hold written out."""
+    groups = data.get("observations")
+    if not isinstance(groups, list):
+        return data
+    groups = [dict(group) if isinstance(group, dict) else group for group in groups]
+    for group in groups:
+        where = group.get("locations") if isinstance(group, dict) else None
+        if isinstance(where, dict) and isinstance(where.get("file"), str) and len(where) == 1:
+            group["locations"] = {"points": read_stations(folder / where["file"])}
+    return data | {"observations": groups}
+
+
+def _checked(document: Document) -> Scenario:
+    """The scenario of a document, with the defaults of its system's settings written out."""
+    scenario, problems = validate(Scenario, document.data)
+    checked, more = system_settings(document.data)
+    if scenario is None or checked is None or problems or more:
+        raise report(document, [*problems, *more])
+    values = checked.model_dump(mode="json")
+    period = scenario.period.model_copy(
+        update={k: values.pop(k) for k in FOR_SYSTEM if k in values}
+    )
+    system = Choice.model_validate({"name": scenario.system.name, **values})
+    scenario = scenario.model_copy(update={"system": system, "period": period})
+    scenario._document = document
+    return scenario
+
+
+def system_settings(data: Any) -> tuple[BaseModel | None, list[Problem]]:
+    """The system's settings, `FOR_SYSTEM` among them, and what is wrong with them."""
+    choice, period = (data.get(k) if isinstance(data, dict) else None for k in ("system", "period"))
+    period = period if isinstance(period, dict) else {}
+    if not isinstance(choice, dict):
+        return None, []
+    given = {k: period[k] for k in FOR_SYSTEM if period.get(k) is not None}
+    twice = [Problem(("system", k), "belongs in period") for k in FOR_SYSTEM if k in choice]
+    elsewhere: dict[Key, Keys] = {k: ("period", k) for k in given}
+    choice = {k: v for k, v in choice.items() if k not in FOR_SYSTEM}
+    checked, problems = settings.check("systems", choice | given, ("system",), elsewhere)
+    return checked, [*twice, *problems]

@@ -1,0 +1,165 @@
+"""Where a group of observations lies: the ways to say it, and reading stations from CSV."""
+
+import csv
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+from dabench.core.errors import UserError
+from dabench.scenario.validate import Strict, shown
+from dabench.scenario.yamlfile import dotted, read_text
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-360, le=360)]
+Site = Annotated[int, Field(ge=0)]
+
+MAX_CSV_BYTES = 50_000_000
+COLUMNS = {"latitude": (("latitude", "lat"), 90), "longitude": (("longitude", "lon"), 360)}
+"""Of a CSV file: the names that a column may have, and the largest absolute value in it."""
+
+
+class Misfit(UserError):
+    """A scenario that is sound in itself but not for this system: `path` says where."""
+
+    def __init__(self, path: tuple[str | int, ...], problem: str):
+        super().__init__(f"{dotted(path)}: {problem}")
+        self.path, self.problem = path, problem
+
+
+class Grid(Strict):
+    """A regular grid, from the south pole and longitude 0 on.
+
+    Arguments:
+        grid: Spacing in degrees, in latitude and in longitude.
+    """
+
+    grid: Annotated[float, Field(gt=0, le=90)]
+
+
+class Every(Strict):
+    """Part of the system's own grid.
+
+    Arguments:
+        every: Every n-th point in latitude and in longitude, or every n-th site.
+    """
+
+    every: Count
+
+
+class Random(Strict):
+    """Stations spread uniformly over the sphere, or different sites of a toy system.
+
+    Arguments:
+        random: How many.
+        seed: Of the places; not that of the experiment.
+    """
+
+    random: Count
+    seed: Seed = 0
+
+
+class Land(Strict):
+    """Points of the system's grid on land, as dense everywhere by area.
+
+    Arguments:
+        land: How many.
+        seed: Of the places; not that of the experiment.
+    """
+
+    land: Count
+    seed: Seed = 0
+
+
+class Points(Strict):
+    """Stations one by one.
+
+    Arguments:
+        points: [latitude, longitude] pairs in degrees, or sites.
+    """
+
+    points: Annotated[tuple[tuple[Latitude, Longitude] | Site, ...], Field(min_length=1)]
+
+
+class File(Strict):
+    """Stations from a file; when a scenario is read it becomes Points.
+
+    Arguments:
+        file: CSV with columns latitude (or lat) and longitude (or lon), beside the scenario.
+    """
+
+    file: str
+
+
+class Withhold(Strict):
+    """Stations whose observations no method is given; every method is held to them.
+
+    Arguments:
+        share: Of the group's stations: the same ones in every cycle, at every level; 1 for all.
+        seed: Of the choice; not that of the experiment.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    seed: Seed = 0
+
+
+def _kind(value: Any) -> str | None:
+    keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
+    return next(
+        (f"<{k}>" for k in ("grid", "every", "random", "land", "points", "file") if k in keys), None
+    )
+
+
+Locations = Annotated[
+    Annotated[Grid, Tag("<grid>")]
+    | Annotated[Every, Tag("<every>")]
+    | Annotated[Random, Tag("<random>")]
+    | Annotated[Land, Tag("<land>")]
+    | Annotated[Points, Tag("<points>")]
+    | Annotated[File, Tag("<file>")],
+    Discriminator(_kind),
+]
+
+
+def read_stations(path: Path) -> list[list[float]]:
+    """[latitude, longitude] of every row of a CSV file; UserError naming the first bad line."""
+    text = read_text(path, MAX_CSV_BYTES)
+    try:
+        rows = csv.reader(text.splitlines(), skipinitialspace=True)
+        header = [name.strip().lower() for name in next(rows, [])]
+        columns = [_column(path, header, name) for name in COLUMNS]
+        found = [
+            [_degrees(path, rows.line_num, row, at, COLUMNS[name][1]) for at, name in columns]
+            for row in rows
+            if any(cell.strip() for cell in row)
+        ]
+    except csv.Error as e:
+        raise UserError(f"{path}: is not CSV ({e})") from None
+    if not found:
+        raise UserError(f"{path}: has no stations")
+    return found
+
+
+def _column(path: Path, header: list[str], name: str) -> tuple[int, str]:
+    """Where a column is."""
+    for i, title in enumerate(header):
+        if title in COLUMNS[name][0]:
+            return i, name
+    titles = ", ".join(header)[:80]
+    raise UserError(f"{path}, line 1: has no column {name} (or {name[:3]}); it has {titles}")
+
+
+def _degrees(path: Path, line: int, row: list[str], at: int, largest: float) -> float:
+    cell = row[at].strip() if at < len(row) else ""
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= largest:
+        raise UserError(
+            f"{path}, line {line}: {shown(cell)} is not a number between -{largest} and {largest}"
+        )
+    return value

@@ -1,0 +1,183 @@
+"""A scenario: the problem that every method is given, read from YAML, checked and frozen."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from dabench.scenario.locations import (
+    Count,
+    Every,
+    Locations,
+    Seed,
+    Withhold,
+)
+from dabench.scenario.validate import Strict
+from dabench.scenario.yamlfile import Document
+
+Positive = Annotated[float, Field(gt=0)]
+
+FOR_SYSTEM = ("start", "offset")
+"""Entries of `period` that are handed to the system's factory."""
+
+
+class Group(Strict):
+    """Observations of one kind: what, where, how well.
+
+    Arguments:
+        name: Different for every group; part of what the noise is keyed by.
+        variables: Names in the system's state, or wind_speed; none means all of them.
+        levels: `surface`, `all`, or pressures in hPa.
+        locations: Where.
+        error_std: In the units of the variables; one number, or one for each level.
+        withhold: What is kept from the methods, to verify them.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] = "all"
+    variables: tuple[str, ...] = ()
+    levels: Annotated[tuple[Literal["surface", "all"] | Positive, ...], Field(min_length=1)] = (
+        "all",
+    )
+    locations: Locations = Every(every=1)
+    error_std: (
+        Positive | Annotated[dict[Literal["surface"] | Positive, Positive], Field(min_length=1)]
+    )
+    withhold: Withhold | None = None
+
+    @model_serializer(mode="wrap")
+    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `withhold` where nothing is, so that digests are as if there were no such key."""
+        found = write(self)
+        return {k: v for k, v in found.items() if k != "withhold" or v is not None}
+
+
+class Choice(BaseModel):
+    """A system or filter by name, with settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Period(Strict):
+    """How long, and from when on.
+
+    Arguments:
+        cycles: Number of assimilation cycles.
+        spinup: So many of the first are left out of the scores.
+        start: ISO time of cycle 0, where the system has a calendar.
+        offset: Cycles into the system's verification trajectory, where it has one.
+    """
+
+    cycles: Count
+    spinup: Annotated[int, Field(ge=0)] = 0
+    start: str | None = None
+    offset: Annotated[int, Field(ge=0)] | None = None
+
+    @field_validator("start")
+    @classmethod
+    def _is_a_time(cls, start: str | None) -> str | None:
+        try:
+            return start and datetime.fromisoformat(start).isoformat()
+        except ValueError:
+            raise ValueError(f"{start!r} is not an ISO time such as 2019-01-01T00:00") from None
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Period":
+        if self.spinup >= self.cycles:
+            raise ValueError(f"spinup {self.spinup} leaves nothing of {self.cycles} cycles")
+        return self
+
+
+class Copies(Strict):
+    """Every member is the truth."""
+
+    kind: Literal["truth"]
+
+
+class Perturbed(Strict):
+    """The truth with a perturbation of its own for every member.
+
+    Arguments:
+        amplitude: In climatological standard deviations, or in state units of toy systems.
+    """
+
+    kind: Literal["perturbed"]
+    amplitude: Positive
+
+
+class Climatological(Strict):
+    """States of the system's climate."""
+
+    kind: Literal["climatological"]
+
+
+class Prior(Strict):
+    """Draws from the law that the truth starts from, where the system has one."""
+
+    kind: Literal["prior"]
+
+
+class Scenario(Strict):
+    """What is to be estimated, from what, for how long; not by which method.
+
+    Arguments:
+        name: Of the file; results lie in a folder of this name.
+        title: One line for tables.
+        source: Where the problem comes from.
+        system: Name and settings.
+        observations: Groups with different names.
+        period: How long.
+        initial: The members at cycle 0.
+        seed: Of truth, observation noise, initial members and methods.
+    """
+
+    name: Annotated[str, Field(json_schema_extra={"readOnly": True})] = "unnamed"
+    title: str = ""
+    source: str = ""
+    system: Choice
+    observations: Annotated[tuple[Group, ...], Field(min_length=1)]
+    period: Period
+    initial: Annotated[Copies | Perturbed | Climatological | Prior, Field(discriminator="kind")] = (
+        Copies(kind="truth")
+    )
+    seed: Seed = 0
+    _document: Document | None = PrivateAttr(None)
+
+    @field_validator("observations")
+    @classmethod
+    def _have_names_of_their_own(cls, groups: tuple[Group, ...]) -> tuple[Group, ...]:
+        names = [g.name for g in groups]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"two groups are named {twice[0]!r}; each needs a name of its own")
+        return groups
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the problem: all but name, title, source and seed, defaults written out."""
+        content = self.model_dump(mode="json", exclude={"name", "title", "source", "seed"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def plain(self) -> dict[str, Any]:
+        """Everything as JSON has it; `Scenario.model_validate` turns it back."""
+        return self.model_dump(mode="json")
+
+    @property
+    def document(self) -> Document:
+        """The file that the scenario was read from, for messages; its own content if none."""
+        return self._document or Document(f"scenario {self.name}", self.plain(), {(): "-"})

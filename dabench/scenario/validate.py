@@ -1,0 +1,240 @@
+"""What is wrong with a file: every problem, each with its line, path, finding and remedy."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from inspect import cleandoc
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dabench.core.errors import UserError
+from dabench.scenario.yamlfile import Document, Key, Keys, dotted
+
+Model = TypeVar("Model", bound=BaseModel)
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+OWN_WORDS = ("value_error", "assertion_error")
+
+
+class Strict(BaseModel):
+    """No unknown keys, no changes, no infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong: where in the data, and what would be right."""
+
+    path: Keys
+    text: str
+
+
+def validate(model: type[Model], data: Any, path: Keys = ()) -> tuple[Model | None, list[Problem]]:
+    """(plain data as a model, no problems) or (None, everything that is wrong with them).
+
+    Nothing is converted but lists to tuples, mappings to models and whole numbers to floats.
+
+    Arguments:
+        path: Where the data stand in their file.
+    """
+    try:
+        return model.model_validate_json(json.dumps(data), strict=True), []
+    except ValidationError as e:
+        found = _Finder(model, data).problems(e)
+        return None, [Problem((*path, *p.path), p.text) for p in found]
+
+
+def report(document: Document, problems: Sequence[Problem]) -> UserError:
+    """All problems of a document as one error."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    rows = [(document.where(p.path), dotted(p.path) or "(top)", p.text) for p in problems]
+    width = [max(len(row[i]) for row in rows) for i in (0, 1)]
+    lines = [f"  {a:{width[0]}}  {b:{width[1]}}  {text}" for a, b, text in rows]
+    return UserError("\n".join([f"{document.source}: {count}", *lines]))
+
+
+def suggest(word: object, known: Iterable[str]) -> str:
+    """What to say of an unknown name: the one that was meant, and all that there are."""
+    names = sorted(map(str, known))
+    close = get_close_matches(str(word), names, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}"
+
+
+def shown(value: Any, width: int = 40) -> str:
+    """A value as it may be quoted in a message."""
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= width else f"{text[: width - 4]} ..."
+
+
+def argument(doc: str | None, name: str) -> str:
+    """What a docstring's `Arguments:` has on a name, '' if there is nothing."""
+    for names, text in re.findall(
+        r"^    ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.+(?:\n {8}.+)*)", cleandoc(doc or ""), re.MULTILINE
+    ):
+        if name in names.split(", "):
+            return " ".join(text.split())
+    return ""
+
+
+def summary(doc: str | None, name: str) -> str:
+    """The first sentence of `argument`, '' where that is long."""
+    sentence = re.split(r";\s|\.(?=\s[A-Z]|$)", argument(doc, name))[0]
+    return sentence if len(sentence) <= 90 else ""
+
+
+class _Finder:
+    """Turns pydantic's errors on some data into problems, with the help of the JSON schema."""
+
+    def __init__(self, model: type[BaseModel], data: Any):
+        self.schema, self.data = model.model_json_schema(), data
+
+    def problems(self, error: ValidationError) -> list[Problem]:
+        """One problem a place; where alternatives were tried, what went wrong deepest inside."""
+        found: dict[Keys, str] = {}
+        for e in error.errors(include_url=False):
+            for path, text in self._read(e):
+                found.setdefault(path, text)
+        inner = {path[:i] for path in found for i in range(len(path))}
+        kept = [Problem(path, text) for path, text in found.items() if path not in inner]
+        return sorted(kept, key=lambda p: [str(key) for key in p.path])
+
+    def _read(self, e: Any) -> Iterator[Problem]:
+        *above, last = e["loc"] or ("",)
+        if e["type"] in UNKNOWN or (e["type"] == "missing" and isinstance(last, str)):
+            path, _ = self._locate(above)
+            yield self._unknown(path, last) if e["type"] in UNKNOWN else self._missing(path, last)
+            return
+        path, value = self._locate(e["loc"])
+        if e["type"].startswith("union_tag") and isinstance(value, dict):
+            yield from self._untagged(e, path, value)
+        yield Problem(path, self._wrong(e, path, value))
+
+    def _untagged(self, e: Any, path: Keys, value: dict) -> Iterator[Problem]:
+        """Of a mapping that is none of several kinds, told apart by one entry or by their keys."""
+        tag = e["ctx"]["discriminator"].strip("'")
+        known = _properties(self._nodes(path))
+        if tag in value:
+            there, _ = self._locate([*path, tag])
+            yield Problem(there, f"{shown(value[tag])} is not {self._expected(there)}")
+        elif tag in known:
+            yield self._missing(path, tag)
+        yield from (self._unknown(path, key) for key in value if key not in known)
+
+    def _locate(self, loc: Sequence[Key]) -> tuple[Keys, Any]:
+        """The part of pydantic's location that is in the data (it names types too), and what is."""
+        path: list[Key] = []
+        here: Any = self.data
+        for step in loc:
+            keys: Iterable[Key] = here if isinstance(here, dict) else ()
+            if isinstance(here, list) and isinstance(step, int):
+                keys = range(len(here))
+            for key in [k for k in keys if str(k) == str(step)][:1]:
+                path.append(key)
+                here = here[key]
+        return tuple(path), here
+
+    def _unknown(self, path: Keys, key: Key) -> Problem:
+        known = _properties(_fitting(self._nodes(path), self._locate(path)[1]))
+        if key in known:
+            return Problem((*path, key), "does not go with the rest")
+        return Problem((*path, key), f"unknown; {suggest(key, known)}")
+
+    def _missing(self, path: Keys, key: Key) -> Problem:
+        there = (*path, key)
+        return Problem(there, f"is missing; give {self._expected(there)}{self._note(there)}")
+
+    def _wrong(self, e: Any, path: Keys, value: Any) -> str:
+        if e["type"] in OWN_WORDS:
+            return str(e["ctx"]["error"])
+        return f"{shown(value)} is not {self._expected(path)}{self._note(path)}"
+
+    def _expected(self, path: Keys) -> str:
+        return _expected(self._nodes(path), self.schema)
+
+    def _note(self, path: Keys) -> str:
+        docs = [node.get("description") for node in self._nodes(path[:-1])] if path else []
+        notes = [text for doc in docs if (text := summary(doc, str(path[-1])))]
+        return f" ({notes[0]})" if notes else ""
+
+    def _nodes(self, path: Keys) -> list[dict]:
+        """All alternatives that the schema has for what stands at a path."""
+        nodes = _alternatives(self.schema, self.schema)
+        for key in path:
+            nodes = [n for node in nodes for n in _alternatives(_inside(node, key), self.schema)]
+        return nodes
+
+
+def _inside(node: dict, key: Key) -> dict:
+    """The schema of one entry of a mapping or list; {} where anything goes."""
+    if isinstance(key, int) and (node.get("type") == "array"):
+        fixed = node.get("prefixItems", [])
+        return fixed[key] if key < len(fixed) else node.get("items", {})
+    extra = node.get("additionalProperties", {})
+    return node.get("properties", {}).get(str(key), extra if isinstance(extra, dict) else {})
+
+
+def _alternatives(node: dict, schema: dict) -> list[dict]:
+    if "$ref" in node:
+        return _alternatives(schema["$defs"][node["$ref"].rsplit("/", 1)[1]], schema)
+    options = node.get("anyOf", node.get("oneOf"))
+    if options is None:
+        return [node] if node else []
+    return [n for option in options for n in _alternatives(option, schema)]
+
+
+def _fitting(nodes: list[dict], value: Any) -> list[dict]:
+    """The alternatives that a mapping was meant as, by its tag or by what they need; else all."""
+
+    def fits(node: dict) -> bool:
+        tags = {k: p["const"] for k, p in node.get("properties", {}).items() if "const" in p}
+        return all(value.get(k) == tag for k, tag in tags.items()) and any(
+            key in value for key in node.get("required", tags)
+        )
+
+    meant = [node for node in nodes if isinstance(value, dict) and fits(node)]
+    return meant or nodes
+
+
+def _properties(nodes: list[dict]) -> list[str]:
+    """The keys that a file may give."""
+    entries = [item for node in nodes for item in node.get("properties", {}).items()]
+    return list(dict.fromkeys(key for key, entry in entries if not entry.get("readOnly")))
+
+
+def _expected(nodes: list[dict], schema: dict) -> str:
+    """In words, what the schema wants."""
+    return " or ".join(dict.fromkeys(_words(node, schema) for node in nodes)) or "allowed here"
+
+
+def _words(node: dict, schema: dict) -> str:
+    if "enum" in node or "const" in node:
+        return " or ".join(shown(v) for v in node.get("enum", [node.get("const")]))
+    match node.get("type"):
+        case "number" | "integer" as kind:
+            return ("a number" if kind == "number" else "a whole number") + _bounds(node)
+        case "string":
+            return f"text matching {node['pattern']}" if "pattern" in node else "text"
+        case "boolean":
+            return "true or false"
+        case "null":
+            return "null"
+        case "array":
+            return _list_words(node, schema)
+    keys = _properties([node])
+    return f"a mapping of {', '.join(keys)}" if keys else "a mapping"
+
+
+def _bounds(node: dict) -> str:
+    signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+    bounds = [f"{sign} {node[name]}" for name, sign in signs.items() if name in node]
+    return f" {' and '.join(bounds)}" if bounds else ""
+
+
+def _list_words(node: dict, schema: dict) -> str:
+    if "prefixItems" in node:
+        items = [_expected(_alternatives(n, schema), schema) for n in node["prefixItems"]]
+        return f"a list [{', '.join(items)}]"
+    items = _expected(_alternatives(node.get("items", {}), schema), schema)
+    return f"a list (each {items})" + (" with an entry" if node.get("minItems") else "")

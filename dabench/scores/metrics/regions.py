@@ -1,0 +1,122 @@
+"""Where a score is averaged: exact cell areas, boxes and land, all as weights.
+
+Source: WeatherBench 2 (Rasp et al. 2024, arXiv 2308.15560); its evaluation code at 021c0b3.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from dabench.core.layout import cell_area
+
+Box = tuple[list[tuple[float, float]], list[tuple[float, float]]]
+
+_ALL_LATITUDES, _ALL_LONGITUDES = [(-90.0, 90.0)], [(-360.0, 360.0)]
+
+BOXES: dict[str, Box] = {
+    "global": (_ALL_LATITUDES, _ALL_LONGITUDES),
+    "tropics": ([(-20, 20)], _ALL_LONGITUDES),
+    "extra-tropics": ([(-90, -20), (20, 90)], _ALL_LONGITUDES),
+    "northern-hemisphere": ([(20, 90)], _ALL_LONGITUDES),
+    "southern-hemisphere": ([(-90, -20)], _ALL_LONGITUDES),
+    "europe": ([(35, 75)], [(347.5, 360), (0, 42.5)]),
+    "north-america": ([(25, 60)], [(240, 285)]),
+    "north-atlantic": ([(25, 65)], [(290, 350)]),
+    "north-pacific": ([(25, 60)], [(145, 230)]),
+    "east-asia": ([(25, 60)], [(102.5, 150)]),
+    "ausnz": ([(-45, -12.5)], [(120, 175)]),
+    "arctic": ([(60, 90)], _ALL_LONGITUDES),
+    "antarctic": ([(-90, -60)], _ALL_LONGITUDES),
+}
+"""Latitude and longitude intervals in degrees, ends included."""
+
+LAND = {"global_land": "global", "extra-tropics_land": "extra-tropics", "tropics_land": "tropics"}
+"""Regions whose weights are multiplied by the fraction of land, and the box that each fills."""
+
+
+def area_weights(
+    field: xr.DataArray | xr.Dataset,
+    regions: Iterable[str] | None = None,
+    land: xr.DataArray | None = None,
+) -> xr.DataArray:
+    """Weights of every point of `field` in every region: (region, latitude, longitude).
+
+    Systems without a sphere (dimension `site`) have one region, "global", of equal weights.
+
+    Arguments:
+        field: Anything with the coordinates of the full grid.
+        regions: Names out of `BOXES` and `LAND`; default: all for which the data suffice.
+        land: Fraction of land (latitude, longitude), needed by the regions in `LAND`.
+    """
+    if "site" in field.dims:
+        ones = np.ones((1, field.sizes["site"]))
+        return xr.DataArray(ones, {"region": ["global"]}, ("region", "site"))
+    if regions is None:
+        regions = [*BOXES, *(LAND if land is not None else [])]
+    regions = list(regions)
+    latitude, longitude = field["latitude"].values, field["longitude"].values
+    area = cell_area(latitude)[:, None]
+    weights = [area * _share(name, latitude, longitude, land) for name in regions]
+    return xr.DataArray(
+        np.stack(weights),
+        {"region": regions, "latitude": field["latitude"], "longitude": field["longitude"]},
+        ("region", "latitude", "longitude"),
+    )
+
+
+def _share(
+    name: str, latitude: np.ndarray, longitude: np.ndarray, land: xr.DataArray | None
+) -> Float[np.ndarray, "latitude longitude"]:
+    """Which share of each cell's weight belongs to a region: 0 or 1, or its fraction of land."""
+    if name not in BOXES and name not in LAND:
+        raise ValueError(f"unknown region {name!r}; known: {', '.join([*BOXES, *LAND])}")
+    latitudes, longitudes = BOXES[LAND.get(name, name)]
+    inside = _within(latitude, latitudes)[:, None] & _within(longitude, longitudes)[None]
+    if name not in LAND:
+        return inside.astype(np.float64)
+    if land is None:
+        raise ValueError(f"region {name!r} needs a land-sea mask")
+    return inside * land.transpose("latitude", "longitude").values.astype(np.float64)
+
+
+def _within(x: np.ndarray, intervals: list[tuple[float, float]]) -> np.ndarray:
+    return np.any([(x >= low) & (x <= high) for low, high in intervals], axis=0)
+
+
+def spatial_mean(field: xr.DataArray, weights: xr.DataArray, skipna: bool = False) -> xr.DataArray:
+    """Weighted mean over the points of each region, accumulated in float64: (region, ...).
+
+    Arguments:
+        field: Any dimensions, among them the spatial ones of `weights`.
+        weights: (region, *space), as `area_weights` makes them; points of weight zero do not count.
+        skipna: Renormalise over the points that are not NaN; else one NaN makes the mean NaN.
+            A region without a (valid) point gives NaN.
+    """
+    space = weights.dims[1:]
+    rest = [d for d in field.dims if d not in space]
+    x = field.transpose(*rest, *space)
+    flat = x.values.reshape(*(x.sizes[d] for d in rest), -1).astype(np.float64, copy=False)
+    means = _means(flat, weights.values.reshape(weights.sizes["region"], -1), skipna)
+    coords = {k: c for k, c in field.coords.items() if not set(c.dims) & set(space)}
+    return xr.DataArray(
+        means, {"region": weights["region"], **coords}, ("region", *rest), name=field.name
+    )
+
+
+def _means(
+    x: Float[np.ndarray, "... point"], weights: Float[np.ndarray, "region point"], skipna: bool
+) -> Float[np.ndarray, "region ..."]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if np.isfinite(x).all():
+            return np.moveaxis(x @ weights.T / weights.sum(1), -1, 0)
+        return np.stack([_mean(x[..., w > 0], w[w > 0], skipna) for w in weights])
+
+
+def _mean(x: np.ndarray, weight: np.ndarray, skipna: bool) -> np.ndarray:
+    """(..., point) to (...) with NaN and infinities, at points of positive weight."""
+    if not skipna:
+        return x @ weight / np.float64(weight.sum())
+    missing = np.isnan(x)
+    return np.where(missing, 0.0, x) @ weight / (~missing @ weight)

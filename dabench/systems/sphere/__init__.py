@@ -1,0 +1,1 @@
+"""Fields on the sphere: spherical harmonics, and isotropic noise made of them."""

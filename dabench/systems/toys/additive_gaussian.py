@@ -1,0 +1,128 @@
+"""Models with additive Gaussian noise: any deterministic map becomes an exact diffusion model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from dabench.core.layout import Layout
+from dabench.core.types import Keys, Members, Time
+from dabench.diffusion.model import NoiseFactor, Sampler
+
+NoiseCov = Literal["identity", "correlated"]
+
+
+@dataclass(eq=False)
+class AdditiveGaussian:
+    r"""x' = M(x) + q, q ~ N(0, Q), with its exact denoiser; a `DiffusionModel`.
+
+    The target is the residual in units of its standard deviation, S⁻¹ (x' - M(x)) ~ N(0, P) with
+    S² = diag Q and P = S⁻¹ Q S⁻¹. From z = target + σ e, e ~ N(0, C),
+
+        E[target | z] = P (P + σ² C)⁻¹ z = F diag(λ / (λ + σ²)) F⁻¹ z,   C = F Fᵀ,  P = F diag(λ) Fᵀ
+
+    Arguments:
+        layout: Of the state.
+        step: M, one member (state,) -> (state,), differentiable where a filter needs it to be.
+        model_cov: Q (state, state), in squared state units, with a positive diagonal.
+        noise_cov_matrix: C (state, state), positive definite; None means the identity.
+        linear: Whether M is linear (without a constant), so that the Kalman filter is exact.
+        sampler: The default one for guided draws; `forecast` itself is exact and needs none.
+    """
+
+    layout: Layout
+    step: Callable[[Float[Array, "state"]], Float[Array, "state"]]
+    model_cov: np.ndarray
+    noise_cov_matrix: np.ndarray | None = None
+    linear: bool = False
+    sampler: Sampler = Sampler()  # noqa: RUF009 (frozen itself)
+
+    @property
+    def target_size(self) -> int:
+        return self.layout.size
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """S, the standard deviation of q for every variable."""
+        return np.sqrt(np.diag(self.model_cov))
+
+    @cached_property
+    def _noise_root(self) -> np.ndarray:
+        """A square root of C."""
+        C = self.noise_cov_matrix
+        return np.eye(self.layout.size) if C is None else np.linalg.cholesky(C)
+
+    @cached_property
+    def _modes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """λ, F and F⁻¹ of the class docstring."""
+        root = self._noise_root
+        P = self.model_cov / np.outer(self.scale, self.scale)
+        lam, U = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, P).T))
+        return np.maximum(lam, 0.0), root @ U, np.linalg.solve(root.T, U).T
+
+    def _advance(self, x: Members) -> Members:
+        return jax.vmap(self.step)(x)
+
+    def forecast(self, keys: Keys, x: Members, time: Time) -> Members:
+        """Exact draws of x'."""
+        lam, F, _ = self._modes
+        white = jax.vmap(lambda k: jax.random.normal(k, x.shape[1:], x.dtype))(keys)
+        return self.next_state(white @ jnp.asarray((F * np.sqrt(lam)).T, x.dtype), x)
+
+    def condition(self, x: Members, time: Time) -> tuple[()]:
+        """Nothing: the residual does not depend on x."""
+        return ()
+
+    def denoiser(self, sigma: Float[Array, ""]) -> Callable[[Array, tuple[()]], Array]:
+        lam, F, inverse = self._modes
+
+        def denoise(z: Float[Array, "member target"], _: tuple[()]) -> Array:
+            level = jnp.asarray(sigma, z.dtype)
+            shrink = jnp.asarray(lam, z.dtype)
+            shrink = shrink / (shrink + level**2)
+            return (z @ jnp.asarray(inverse.T, z.dtype) * shrink[None]) @ jnp.asarray(F.T, z.dtype)
+
+        return denoise
+
+    def noise(self, key: Key[Array, ""]) -> Float[Array, "target"]:
+        dtype = jax.dtypes.canonicalize_dtype(self.layout.dtype)
+        white = jax.random.normal(key, (self.target_size,), dtype)
+        C = self.noise_cov_matrix
+        return white if C is None else jnp.asarray(self._noise_root, dtype) @ white
+
+    def noise_cov(self, w: Float[Array, "member target"]) -> Float[Array, "member target"]:
+        C = self.noise_cov_matrix
+        return w if C is None else w @ jnp.asarray(C, w.dtype)
+
+    @property
+    def noise_factor(self) -> NoiseFactor:
+        """B of C = B Bᵀ, for the state as one field."""
+        root, n = self._noise_root, self.target_size
+        return NoiseFactor(
+            *(1, n, n),
+            lambda w: w @ jnp.asarray(root.T, w.dtype),
+            lambda z: z @ jnp.asarray(root, z.dtype),
+        )
+
+    def next_state(self, z: Float[Array, "member target"], x: Members) -> Members:
+        return self._advance(x) + jnp.asarray(self.scale, z.dtype)[None] * z
+
+
+def ring_correlation(size: int, length: float) -> Float[np.ndarray, "site site"]:
+    """Gaussian-shaped correlation exp(-d² / 2 length²) on a ring, d in sites; identity at length 0.
+
+    The sum over images of the ring keeps it positive definite; a floor of 1e-6 on its eigenvalues
+    (their mean is 1) keeps it well so in rounding.
+    """
+    if length == 0:
+        return np.eye(size)
+    images = np.arange(-4, 5)[:, None] * size + np.arange(size)[None]
+    row = np.exp(-0.5 * (images / length) ** 2).sum(0)
+    spectrum = np.maximum(np.fft.fft(row).real / row[0], 1e-6)
+    row = np.fft.ifft(spectrum).real / spectrum.mean()
+    return row[(np.arange(size)[None] - np.arange(size)[:, None]) % size]

@@ -1,0 +1,112 @@
+"""A linear-Gaussian system on a ring, for which every method has an exact answer."""
+
+import hashlib
+import json
+from functools import partial
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+from jaxtyping import Array, Float, Key
+
+from dabench.core.layout import Channel, Layout
+from dabench.core.random import stream
+from dabench.systems.base import System
+from dabench.systems.toys.additive_gaussian import AdditiveGaussian, NoiseCov, ring_correlation
+
+CLIMATE_DRAWS = 512
+
+
+def transition(size: int, damping: float, speed: float, diffusion: float) -> np.ndarray:
+    """A: one cycle of damped advection and diffusion on a ring, exact in wavenumber space.
+
+    Arguments:
+        damping: Factor on the mean in one cycle, below 1.
+        speed: Sites travelled in one cycle; need not be a whole number.
+        diffusion: Variance of the smoothing in one cycle, in squared sites.
+    """
+    k = 2 * np.pi * np.fft.fftfreq(size)
+    response = damping * np.exp(-1j * k * speed - 0.5 * diffusion * k**2)
+    row = np.fft.ifft(response).real
+    return row[(np.arange(size)[:, None] - np.arange(size)[None]) % size]
+
+
+def stationary_cov(A: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    """The covariance P = A P Aᵀ + Q, by doubling (Smith's method)."""
+    P = Q
+    while np.abs(A).max() > 1e-18:
+        P, A = P + A @ P @ A.T, A @ A
+    return P
+
+
+def linear_gaussian(
+    *,
+    size: Annotated[int, Ge(3)] = 64,
+    damping: Annotated[float, Gt(0), Lt(1)] = 0.95,
+    speed: float = 1.0,
+    diffusion: Annotated[float, Ge(0)] = 0.1,
+    noise_std: Annotated[float, Gt(0)] = 0.5,
+    noise_length: Annotated[float, Ge(0)] = 3.0,
+    noise_cov: NoiseCov = "identity",
+    noise_cov_scale: Annotated[float, Gt(0)] = 1.0,
+    noise_cov_length: Annotated[float, Ge(0)] = 1.0,
+) -> System:
+    """x' = A x + q, q ~ N(0, Q), on a ring; the truth starts from the stationary distribution.
+
+    Arguments:
+        size: Number of sites.
+        damping, speed, diffusion: Of A, see `transition`.
+        noise_std, noise_length: Of q, in state units and sites.
+        noise_cov: Covariance C of the diffusion noise: the identity, or correlated along the ring.
+        noise_cov_scale, noise_cov_length: Standard deviation and length (sites) of a correlated C.
+    """
+    settings = dict(locals())
+    layout = Layout((Channel("state"),), {"site": np.arange(size)}, periodic=True, dtype="float64")
+    A = transition(size, damping, speed, diffusion)
+    Q = noise_std**2 * ring_correlation(size, noise_length)
+    C = noise_cov_scale**2 * ring_correlation(size, noise_cov_length)
+    model = AdditiveGaussian(
+        layout,
+        lambda x: jnp.asarray(A, x.dtype) @ x,
+        Q,
+        C if noise_cov == "correlated" else None,
+        linear=True,
+    )
+    dtype = jax.dtypes.canonicalize_dtype(layout.dtype)
+    root = jnp.asarray(np.linalg.cholesky(stationary_cov(A, Q)), dtype)
+    draws = np.random.default_rng(0).standard_normal((CLIMATE_DRAWS, size))
+    return System(
+        name="linear_gaussian",
+        model=model,
+        truth=lambda seed, cycles: simulate(stream(seed, "truth"), root, model, cycles),
+        climate=jnp.asarray(draws, dtype) @ root.T,
+        perturb=perturb,
+        cycle_seconds=1.0,
+        digest=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        extra={"A": A, "Q": Q, "stationary_cov": np.asarray(root @ root.T)},
+    )
+
+
+@partial(jax.jit, static_argnames=("model", "cycles"))
+def simulate(
+    key: Key[Array, ""],
+    start_root: Float[Array, "state state"],
+    model: AdditiveGaussian,
+    cycles: int,
+) -> Float[Array, "time state"]:
+    """States at cycle 0 .. cycles, the first from N(0, start_root start_rootᵀ)."""
+    keys = jax.random.split(key, cycles + 1)
+    start = start_root @ jax.random.normal(keys[0], start_root.shape[:1], start_root.dtype)
+
+    def advance(x, key):
+        x = model.forecast(key[None], x[None], jnp.zeros((), x.dtype))[0]
+        return x, x
+
+    return jnp.concatenate([start[None], jax.lax.scan(advance, start, keys[1:])[1]])
+
+
+def perturb(key: jax.Array, x: Float[Array, "state"], amplitude: float) -> Float[Array, "state"]:
+    """Independent noise of standard deviation `amplitude`, in state units."""
+    return x + jnp.asarray(amplitude, x.dtype) * jax.random.normal(key, x.shape, x.dtype)

@@ -1,0 +1,56 @@
+"""Lorenz-63: three variables on a butterfly."""
+
+from typing import Annotated
+
+import jax.numpy as jnp
+import numpy as np
+from annotated_types import Ge, Gt
+
+from dabench.core.layout import Channel, Layout
+from dabench.systems.base import System
+from dabench.systems.toys.additive_gaussian import NoiseCov
+from dabench.systems.toys.ode import Noise, Prior, State, build, forecast_model, rk4
+
+SPINUP = 100.0
+"""Model time from the cold start to the climate; a start near a fixed point leaves it slowly."""
+
+
+def tendency(state: State, sigma: float, rho: float, beta: float) -> State:
+    """dx/dt = sigma (y - x), dy/dt = rho x - y - x z, dz/dt = x y - beta z."""
+    x, y, z = state
+    return jnp.stack([sigma * (y - x), rho * x - y - x * z, x * y - beta * z])
+
+
+def lorenz63(
+    *,
+    sigma: float = 10.0,
+    rho: float = 28.0,
+    beta: float = 8 / 3,
+    step: Annotated[float, Gt(0)] = 0.01,
+    steps: Annotated[int, Ge(1)] = 25,
+    noise_std: Annotated[float, Ge(0)] = 0.0,
+    noise_cov: NoiseCov = "identity",
+    noise_cov_length: Annotated[float, Ge(0)] = 1.0,
+) -> System:
+    """The Lorenz-63 model; the defaults are the twin experiment of Sakov, Oliver & Bertino (2012).
+
+    Arguments:
+        sigma, rho, beta: Of the equations.
+        step, steps: Length of a Runge-Kutta step in model time, and steps in a cycle.
+        noise_std: Standard deviation of the model error added once a cycle, in state units.
+        noise_cov: Covariance C of the diffusion noise: the identity, or correlated.
+        noise_cov_length: Of a correlated C, in variables.
+
+    The prior, of the truth and of the members, is N((1.509, -1.531, 25.46), 2 I).
+    Source: Lorenz (1963); Sakov, Oliver & Bertino (2012), MWR 140, 1988-2004.
+    """
+    settings = dict(locals())
+    layout = Layout(tuple(Channel(c) for c in "xyz"), {"site": np.arange(1)}, dtype="float64")
+    model = forecast_model(
+        layout,
+        lambda x: rk4(lambda x: tendency(x, sigma, rho, beta), x, step, steps),
+        Noise(noise_std, noise_cov, noise_cov_length),
+    )
+    prior = Prior(np.array([1.509, -1.531, 25.46]), np.sqrt(2.0))
+    cycle = step * steps
+    return build("lorenz63", model, prior, cycle, int(np.ceil(SPINUP / cycle)), settings)

@@ -1,0 +1,140 @@
+"""The command line: what is said, where it goes, and the exit code."""
+
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from toy import toys  # noqa: F401
+
+from dabench import cli
+from dabench.runs.archive import read
+
+pytestmark = pytest.mark.usefixtures("toys")
+RUN = Path("runs/toy/toy/forecast/seed3")
+
+
+@pytest.fixture
+def dabench(monkeypatch, capsys):
+    """Call the command; (exit code, standard output, standard error)."""
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["dabench", *map(str, args)])
+        with pytest.raises(SystemExit) as e:
+            cli.main()
+        return e.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+def test_a_run_is_archived_scored_drawn_and_tabled(dabench):
+    code, out, err = dabench("run", "toy", "-m", "forecast", "--set", "gain=0.2")
+    assert code == 0, err
+    assert read.open_run(RUN).attrs["settings"] == {"gain": 0.2}
+    assert f"scores    {RUN}/scores.json" in out
+    assert "figures   runs/toy/toy/figures-seed3/" in out
+    assert Path("runs/toy/toy/figures-seed3/rmse.svg").exists()
+    assert "spread/skill" in out
+    assert "complete" in err
+    before = (RUN / "scores.json").read_bytes()
+    assert dabench("score", RUN)[0] == 0
+    assert (RUN / "scores.json").read_bytes() == before
+
+
+def test_seeds_are_run_one_after_the_other_and_shown_as_one_row(dabench):
+    code, out, err = dabench("run", "toy", "-m", "forecast", "--seeds", "1-2", "--cycles", "6")
+    assert code == 0, err
+    assert "figures   runs/toy/toy/figures-seed1-seed2/" in out
+    assert "seeds 1, 2" in out
+    for seed in (1, 2):
+        assert read.open_run(RUN.with_name(f"seed{seed}")).attrs["seed"] == seed
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["run", "toi"], "unknown scenario 'toi'; did you mean 'toy'?"),
+        (["run", "toy", "-m", "forecast", "--set", "gain"], "--set gain"),
+        (["run", "toy", "--seed", "1", "--seeds", "1-2"], "give one of the two"),
+        (["score", "nowhere"], "nowhere: no run here"),
+        (["check", "scenarios/toy.yaml", "nothing.yaml"], "nothing.yaml: there is no such file"),
+        (["train", "lorenz63"], "lorenz63 is not trained"),
+    ],
+)
+def test_mistakes_are_one_message_and_exit_code_2(dabench, args, message):
+    args = [*args, "--out", "x"] if args[0] in ("run", "train") else args
+    code, _, err = dabench(*args)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_bugs_keep_their_traceback_and_others_their_results(dabench, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["dabench", "run", "toy", "-m", "broken", "-m", "forecast"])
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        cli.main()
+    assert (RUN / "scores.json").exists()
+
+
+def test_a_dry_run_writes_nothing(dabench):
+    code, out, _ = dabench("run", "toy", "-m", "forecast", "--dry-run")
+    assert code == 0
+    assert "observations   4 a cycle" in out
+    assert not Path("runs").exists()
+
+
+def test_what_is_known_and_sound_is_said(dabench):
+    code, out, _ = dabench("list")
+    assert code == 0
+    assert "scenario  toy                      Toy" in out
+    assert "method    forecast" in out
+    assert "system    lorenz96" in out
+    code, out, _ = dabench("check", "scenarios/toy.yaml", "baselines/forecast.yaml")
+    assert code == 0
+    assert "scenarios/toy.yaml: a sound scenario, 4 observations a cycle" in out
+    assert "baselines/forecast.yaml: a sound baseline of forecast" in out
+    code, out, _ = dabench("doctor")
+    assert code == 0
+    assert "jax" in out
+
+
+@pytest.mark.parametrize(
+    "verb", [c.name or c.callback.__name__ for c in cli.app.registered_commands]
+)
+def test_every_command_has_help(dabench, verb):
+    code, out, _ = dabench(verb, "--help")
+    assert code == 0
+    assert "Options:" in out
+
+
+def test_the_version_is_that_of_the_package(dabench):
+    assert dabench("--version")[:2] == (0, f"dabench {metadata.version('dabench')}\n")
+
+
+def test_help_and_lists_import_no_jax():
+    code = (
+        "import sys; from dabench import cli;"
+        "from typer.testing import CliRunner;"
+        "assert CliRunner().invoke(cli.app, ['--help']).exit_code == 0;"
+        "assert not {'numpy', 'pydantic', 'rich'} & {*sys.modules}, 'help is slow';"
+        "assert CliRunner().invoke(cli.app, ['list']).exit_code == 0;"
+        "assert not {'jax', 'xskillscore', 'matplotlib'} & {*sys.modules}, 'too much imported'"
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100, env=env)
+
+
+def test_compare_shows_scores_and_differences_and_writes_them(dabench):
+    assert dabench("run", "toy", "-m", "forecast", "-m", "persistence")[0] == 0
+    code, out, err = dabench(
+        "compare", "persistence", "forecast", "--csv", "found.csv", "--json", "found.json"
+    )
+    assert code == 0, err
+    assert "spread/skill" in out
+    assert "verdict" in out
+    rows = pd.read_csv("found.csv")
+    assert set(rows["method"]) == {"persistence"}
+    assert pd.read_json("found.json")["difference"].tolist() == pytest.approx(rows["difference"])

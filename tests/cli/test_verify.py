@@ -1,0 +1,171 @@
+"""Verification: what is true passes, one changed number is found, and a run can be made again."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import mock_run
+import pytest
+from toy import toys  # noqa: F401
+
+from dabench.cli.verify import _job as again
+from dabench.cli.verify import report, verify
+from dabench.core.errors import UserError
+from dabench.leaderboard import results
+from dabench.runs.archive.read import attributes, find_runs
+from dabench.runs.execute import run
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    """Runs of two seeds, and a result of them."""
+    home = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        rec = mock_run.record(mock_run.SPHERE, seed=seed)
+        mock_run.write(home / f"seed{seed}", rec=rec, seed=seed, digest=f"d{seed}")
+    return home
+
+
+@pytest.fixture(scope="module")
+def made(archives, tmp_path_factory):
+    (file,) = results.add(sorted(archives.glob("seed*")), tmp_path_factory.mktemp("results"))
+    return file
+
+
+@pytest.fixture
+def result(made, tmp_path):
+    """A copy to forge."""
+    return shutil.copy(made, tmp_path / made.name)
+
+
+def forge(file, change):
+    """Change the runs of a result, as one would who knows of the checksum."""
+    runs = json.loads(file.read_text())["runs"]
+    change(runs)
+    file.write_bytes(results.content(runs))
+
+
+def test_a_result_is_what_its_archives_say(result, archives):
+    verdicts = verify(result, archives)
+    assert [v.seed for v in verdicts] == [0, 1]
+    assert all(v.holds and v.numbers > 100 and not v.wrong for v in verdicts)
+
+
+@pytest.mark.parametrize("end", ["value", "low", "high"])
+def test_one_forged_number_is_found_and_named(result, archives, end):
+    def change(runs):
+        row = runs[1]["scores"][17]
+        row[end] *= 1.00001
+
+    forge(result, change)
+    verdicts = verify(result, archives)
+    assert [v.holds for v in verdicts] == [True, False]
+    (text,) = verdicts[1].wrong
+    row = json.loads(result.read_text())["runs"][1]["scores"][17]
+    assert text.startswith(f"{row['variable']} ")
+    assert f"{row['metric']}, {end}: {row[end]}" in text
+    with pytest.raises(UserError, match="seed 1"):
+        report(result, archives, rerun=False)
+
+
+def test_forged_series_rows_and_states_are_found(result, archives):
+    def change(runs):
+        runs[0]["series"][0]["values"][4] *= 1.1
+        runs[0]["scores"].pop()
+        runs[0]["spinup"] += 1
+
+    forge(result, change)
+    wrong = verify(result, archives)[0].wrong
+    assert any("series" in text for text in wrong)
+    assert any("is missing" in text for text in wrong)
+    assert any("spinup" in text for text in wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("members", 1000), ("settings", {"gain": 123}), ("method", "other"), ("filter", "other"),
+        ("cost", {"seconds": 1e-6}), ("provenance", {"device": "abacus"}), ("digest", "d2"),
+        ("withheld", {"groups": [], "chi2": {}}),
+    ],
+)  # fmt: skip
+def test_forged_facts_are_found(result, archives, name, value):
+    def change(runs):
+        for one in runs:
+            one[name] = value
+
+    forge(result, change)
+    if name == "digest":
+        with pytest.raises(UserError, match="no archive"):
+            verify(result, archives)
+        return
+    assert all(any(text.startswith(name) for text in v.wrong) for v in verify(result, archives))
+
+
+def test_a_relabelled_scenario_is_found(result, archives):
+    def change(runs):
+        for one in runs:
+            one["scenario"]["name"] = "harder"
+
+    forge(result, change)
+    assert not any(v.holds for v in verify(result, archives))
+
+
+def test_without_its_archive_a_result_is_not_verified(result, tmp_path):
+    with pytest.raises(UserError, match="no archive of seed 0, 1"):
+        verify(result, tmp_path / "empty")
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_result_is_verified_by_running_its_scenario_again(tmp_path):
+    folders = run("toy", methods=["forecast"], changes=["gain=0.3123456789012345"], cycles=40)
+    (file,) = results.add(folders, tmp_path / "results")
+    (verdict,) = verify(file, "runs", rerun=True)  # not the run that is there
+    assert verdict.against.endswith("seed3.verify")
+    assert find_runs("runs") == folders
+    shutil.rmtree("runs")
+    (verdict,) = verify(file, tmp_path / "again", rerun=True)
+    assert verdict.holds
+    assert not verdict.wrong  # the same machine: the same bits
+
+    def improve(runs):
+        for row in runs[0]["scores"]:
+            row.update({k: row[k] * 0.5 for k in ("value", "low", "high")})
+
+    forge(file, improve)
+    (verdict,) = verify(file, tmp_path / "again", rerun=True)
+    assert not verdict.holds
+
+    def swap(runs):
+        runs[0]["settings"]["gain"] = 0.1
+
+    forge(file, swap)
+    with pytest.raises(UserError, match="cannot make the same run"):
+        verify(file, tmp_path / "again", rerun=True)
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_result_from_before_a_setting_is_run_again_with_its_default(tmp_path):
+    folders = run("toy", methods=["forecast"], cycles=40)
+    (file,) = results.add(folders, tmp_path / "results")
+    identity = (attributes(folders[0]) or {})["identity"]
+    assert "gain" in identity["settings"]
+    text = json.dumps({**identity, "settings": {}}, sort_keys=True)
+
+    def older(runs):
+        runs[0] |= {"settings": {}, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+    forge(file, older)
+    (verdict,) = verify(file, tmp_path / "again", rerun=True)
+    assert not verdict.wrong
+
+
+COMMITTED = sorted(Path(__file__).parents[2].glob("leaderboard/results/*/*/*.json"))
+
+
+@pytest.mark.parametrize("file", COMMITTED, ids=lambda file: f"{file.parts[-3]}-{file.stem}")
+def test_what_is_published_can_be_made_again(file, tmp_path):
+    """Scenario, system and settings of this dabench have the digest of the first seed."""
+    one = json.loads(file.read_text())["runs"][0]
+    assert again(one, tmp_path).attrs()["digest"] == one["digest"]

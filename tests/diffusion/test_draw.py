@@ -1,0 +1,205 @@
+"""Samplers against the exact flow of a Gaussian, GenCast's algorithm, and their own limits."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+from dabench.core.layout import Channel, Layout
+from dabench.diffusion import draw as diffusion
+from dabench.diffusion.guidance import Condition
+from dabench.diffusion.model import Sampler
+from dabench.diffusion.samplers import noise_levels, steps
+from dabench.observe.network import Network
+from dabench.systems.toys.additive_gaussian import AdditiveGaussian, ring_correlation
+
+SIZE = 6
+LAYOUT = Layout((Channel("state"),), {"site": np.arange(SIZE)}, periodic=True, dtype="float64")
+NETWORK = Network(lambda x: x[:2], np.array([0.1, 0.3]), pd.DataFrame(), linear=True)
+GENCAST = Sampler("dpmpp_2s", 20, 80.0, 0.03, churn=2.5)
+SAMPLERS = {
+    "ab3": Sampler(),
+    "ab3 with correctors": Sampler(correctors=2),
+    "dpmpp_2m": Sampler("dpmpp_2m"),
+    "dpmpp_3m": Sampler("dpmpp_3m"),
+    "from the mean": Sampler("dpmpp_3m", sigma_max=20.0, from_mean=True),
+    "dpmpp_2s": Sampler("dpmpp_2s"),
+    "dpmpp_2s with churn": Sampler("dpmpp_2s", churn=2.5, inflation=1.0),
+}
+
+
+def model():
+    return AdditiveGaussian(
+        LAYOUT, jnp.sin, 4 * ring_correlation(SIZE, 1.5), 0.5 * ring_correlation(SIZE, 1.0)
+    )
+
+
+def test_noise_levels_are_those_of_gencast():
+    expected = [80, 62.08, 47.72, 36.30, 27.31, 20.31, 14.90, 10.77, 7.671, 5.367, 3.684, 2.475]
+    expected += [1.624, 1.037, 0.6419, 0.3837, 0.2202, 0.1204, 0.06221, 0.03]
+    np.testing.assert_allclose(noise_levels(GENCAST), expected, rtol=5e-4)
+
+
+ORDERS = {"ab3": 3, "dpmpp_2m": 2, "dpmpp_3m": 3, "dpmpp_2s": 2}
+
+
+@pytest.mark.parametrize(("method", "order"), ORDERS.items())
+def test_error_falls_with_the_order_of_the_sampler(method, order):
+    """One unit-variance Gaussian: z / sqrt(1 + sigma²) is constant along the exact flow."""
+    layout = Layout((Channel("state"),), {"site": np.arange(1)}, dtype="float64")
+    m = AdditiveGaussian(layout, lambda x: x, np.eye(1))
+    errors = []
+    for levels in (80, 160, 320):
+        sampler = Sampler(method, levels, 80.0, 0.1)
+        count = len(steps(sampler).sigma)
+        z = diffusion.replay(m, (), sampler, jnp.ones((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
+        exact = 80 / np.sqrt((1 + 80**2) * (1 + 0.1**2))
+        errors.append(abs(float(z) - exact))
+    slopes = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
+    assert np.all(np.abs(slopes - order) < 0.35), (errors, slopes)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_unconditional_draws_have_the_moments_of_the_model(name, key):
+    n, m = 4000, model()
+    x = jnp.broadcast_to(jnp.linspace(-1, 1, SIZE), (n, SIZE))
+    sampler = replace(SAMPLERS[name], levels=80)
+    draw = jax.jit(lambda k: diffusion.draw(k, m, x, jnp.zeros(()), sampler, n)[0])
+    x_next = np.asarray(draw(jax.random.split(key, n)))
+    assert np.all(np.abs(x_next.mean(0) - np.sin(x[0])) < 4.5 * 2 / np.sqrt(n))
+    ratio = x_next.var(0).mean() / 4
+    # scatter: sqrt(2 / n) for each of 6 correlated variances; discretisation at 80 levels: 1 %
+    assert abs(ratio - 1) < 4 * np.sqrt(2 / n / 3) + 0.01
+
+
+class Shifted:
+    """A model whose target has a mean."""
+
+    def __init__(self, inner, mean):
+        self.inner, self.mean = inner, mean
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def denoiser(self, sigma):
+        denoise = self.inner.denoiser(sigma)
+        return lambda z, condition: self.mean + denoise(z - self.mean, condition)
+
+
+@pytest.mark.parametrize("from_mean", [False, True])
+def test_the_mean_of_draws_from_a_small_sigma_max_is_what_the_flow_makes_of_their_start(from_mean):
+    """Deviations from the mean shrink by sqrt(1 / (1 + sigma_max²)) along the exact flow."""
+    layout, mean, sigma_max = replace(LAYOUT, coords={"site": np.arange(1)}), 3.0, 2.0
+    m = Shifted(AdditiveGaussian(layout, lambda x: x, np.eye(1)), mean)
+    sampler = Sampler("dpmpp_3m", 400, sigma_max, from_mean=from_mean)
+    count = len(steps(sampler).sigma)
+    found = diffusion.replay(m, (), sampler, jnp.zeros((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
+    known = 1 / (1 + sigma_max**2)  # share of a deviation that D keeps of pure noise
+    missing = mean * known if from_mean else mean
+    np.testing.assert_allclose(found, mean - missing * np.sqrt(known), rtol=1e-5)
+
+
+def test_table_of_gencast_is_its_algorithm_step_by_step(key):
+    """Against a plain loop written from the description of DeepMind's sampler."""
+    m, levels = model(), np.append(noise_levels(GENCAST), 0)
+    keys = jax.random.split(key, 2)
+    init = np.asarray(jax.random.normal(keys[0], (3, SIZE)))
+    churn = np.asarray(jax.random.normal(keys[1], (20, 3, SIZE)))
+
+    x, states = levels[0] * init, []
+    for i in range(20):
+        gamma = min(2.5 / 20, np.sqrt(2) - 1) if levels[i] >= 0.75 else 0
+        high = levels[i] * (1 + gamma)
+        x = x + 1.05 * np.sqrt(high**2 - levels[i] ** 2) * churn[i]
+        d1 = m.denoiser(high)(x, ())
+        if i < 19:
+            middle = np.sqrt(high * levels[i + 1])
+            xm = middle / high * x + (1 - middle / high) * d1
+            d2 = m.denoiser(middle)(xm, ())
+            x = levels[i + 1] / high * x + (1 - levels[i + 1] / high) * d2
+        else:
+            x = d1
+        states.append(x)
+
+    noise = np.zeros((39, 3, SIZE))
+    noise[::2] = churn
+    replayed = diffusion.replay(m, (), GENCAST, jnp.asarray(init), jnp.asarray(noise))
+    np.testing.assert_allclose(
+        jnp.concatenate([replayed[1::2], replayed[-1:]]), np.array(states), rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_draw_is_the_replay_of_the_noise_of_its_key(name, key):
+    m, sampler = model(), replace(SAMPLERS[name], levels=6)
+    x, keys = jnp.zeros((2, SIZE)), jax.random.split(key, 2)
+    drawn, stats = diffusion.draw(keys, m, x, jnp.zeros(()), sampler, 2)
+    count = int(stats["evaluations"])
+    noise = jnp.stack(
+        [jax.vmap(lambda k, i=i: m.noise(jax.random.fold_in(k, i)))(keys) for i in range(count + 1)]
+    )
+    z = diffusion.replay(m, (), sampler, noise[0], noise[1:])[-1]
+    np.testing.assert_allclose(m.next_state(z, x), drawn, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "given", [None, Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0]))]
+)
+def test_a_member_depends_on_its_own_key_and_state_alone(given, key):
+    m, n = model(), 7
+    sampler = Sampler("dpmpp_2s", levels=8, churn=2.5)
+    keys, x = jax.random.split(key, n), jax.random.normal(key, (n, SIZE))
+
+    def draw(rows, batch):
+        return diffusion.draw(keys[rows], m, x[rows], jnp.zeros(()), sampler, batch, given)[0]
+
+    everyone = draw(np.arange(n), n)
+    for batch in (1, 2, 3):
+        np.testing.assert_allclose(draw(np.arange(n), batch), everyone, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(draw(np.array([4, 1]), 2), everyone[np.array([4, 1])], rtol=1e-10)
+
+
+class Counting:
+    """A model that counts how often its denoiser is traced, and with how many members."""
+
+    def __init__(self, inner):
+        self.inner, self.traces = inner, []
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def denoiser(self, sigma):
+        denoise = self.inner.denoiser(sigma)
+
+        def counted(z, condition):
+            self.traces.append(z.shape)
+            return denoise(z, condition)
+
+        return counted
+
+
+@pytest.mark.parametrize(
+    "given", [None, Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0]))]
+)
+def test_the_denoiser_is_traced_once_however_many_levels_and_members(given, key):
+    counts = []
+    for levels, n in ((3, 2), (30, 9)):
+        m, x = Counting(model()), jnp.zeros((n, SIZE))
+        sampler = Sampler(levels=levels, correctors=1)
+        draw = jax.jit(lambda k, m=m, x=x, s=sampler: diffusion.draw(k, m, x, 0.0, s, 2, given)[0])
+        draw(jax.random.split(key, n))
+        counts.append(len(m.traces))
+        assert set(m.traces) == {(2, SIZE)}
+    assert counts == [1, 1]
+
+
+def test_float32_stays_float32(key):
+    m = replace(model(), layout=replace(LAYOUT, dtype="float32"))
+    x = jnp.zeros((3, SIZE), jnp.float32)
+    given = Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0], jnp.float32))
+    x_next, _ = diffusion.draw(jax.random.split(key, 3), m, x, jnp.zeros(()), Sampler(), 2, given)
+    assert x_next.dtype == jnp.float32
+    assert jnp.isfinite(x_next).all()

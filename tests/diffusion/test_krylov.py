@@ -1,0 +1,96 @@
+"""The guarded solvers against LAPACK, and against matrices that no covariance would give."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dabench.diffusion.krylov import solve
+
+SOLVERS = ["cg", "bicgstab"]
+
+
+def operator(A, B):
+    """u -> (A u, B u) for every member."""
+    return lambda u: (jnp.einsum("mij,mj->mi", A, u), jnp.einsum("mij,mj->mi", B, u))
+
+
+def covariance_problem(key, members=5, size=8, condition=1e3):
+    """A = I + (a covariance), eigenvalues from 1 to `condition`; b ~ N(0, A), B is arbitrary."""
+    keys = jax.random.split(key, 3)
+    U = jnp.linalg.qr(jax.random.normal(keys[0], (members, size, size)))[0]
+    A = (U * jnp.geomspace(1, condition, size)[None, None]) @ U.mT
+    B = jax.random.normal(keys[1], (members, 3, size))
+    white = jax.random.normal(keys[2], (members, size, 1))
+    return A, B, (jnp.linalg.cholesky(A) @ white)[..., 0]
+
+
+@pytest.mark.parametrize("method", SOLVERS)
+def test_as_many_steps_as_unknowns_solve_the_system(method, key):
+    A, B, b = covariance_problem(key, condition=30.0)
+    solution = solve(operator(A, B), b, method, 8)
+    expected = np.einsum("mij,mj->mi", B, np.linalg.solve(A, b[..., None])[..., 0])
+    # A solve ends at a relative residual of sqrt(eps) = 1.5e-8; |A⁻¹| = 1, |B| and |b| < 10
+    np.testing.assert_allclose(solution.image, expected, rtol=0, atol=1.5e-6)
+    assert not solution.guarded.any()
+    assert (solution.residual < 1.5e-8).all()
+
+
+@pytest.mark.parametrize("method", SOLVERS)
+def test_more_steps_than_needed_change_nothing_and_are_not_called_guarded(method, key):
+    A, B, b = covariance_problem(key, condition=30.0)
+    apply = operator(A, B)
+    enough, more = solve(apply, b, method, 9), solve(apply, b, method, 40)
+    np.testing.assert_allclose(more.image, enough.image, rtol=0, atol=1.5e-6)
+    assert not more.guarded.any()
+
+
+def test_one_cg_step_is_steepest_descent(key):
+    A, B, b = covariance_problem(key)
+    solution = solve(operator(A, B), b, "cg", 1)
+    bAb = np.einsum("mi,mij,mj->m", b, A, b)
+    u = (np.sum(b**2, -1) / bAb)[:, None] * b
+    np.testing.assert_allclose(solution.image, np.einsum("mij,mj->mi", B, u), rtol=1e-10)
+
+
+@pytest.mark.parametrize("method", SOLVERS)
+@pytest.mark.parametrize(
+    "kind", ["asymmetric", "indefinite", "negative", "rotation", "huge", "nan"]
+)
+def test_no_matrix_makes_a_solve_blow_up(method, kind, key):
+    keys = jax.random.split(key, 3)
+    members, size = 50, 6
+    noise = jax.random.normal(keys[0], (members, size, size))
+    skew, eye = noise - noise.mT, jnp.eye(size)[None]
+    A = {
+        "asymmetric": eye + 3 * noise,
+        "indefinite": (noise + noise.mT) / 2,
+        "negative": -eye - noise @ noise.mT,
+        "rotation": skew,
+        "huge": 1e160 * (eye + noise),
+        "nan": jnp.full_like(noise, jnp.nan),
+    }[kind]
+    b = jax.random.normal(keys[1], (members, size))
+    solution = solve(operator(A, jnp.broadcast_to(eye, A.shape)), b, method, 10)
+    assert jnp.isfinite(solution.image).all()
+    assert (solution.residual <= 2).all()
+    if kind != "nan":
+        residual = b - jnp.einsum("mij,mj->mi", A, solution.image)
+        relative = jnp.linalg.norm(residual, axis=-1) / jnp.linalg.norm(b, axis=-1)
+        if kind != "huge":  # where forming b - A u anew loses everything to rounding
+            np.testing.assert_allclose(relative, solution.residual, rtol=1e-6, atol=1e-6)
+    if kind in ("negative", "nan"):
+        assert solution.guarded.all()
+        np.testing.assert_array_equal(solution.image, 0)
+
+
+@pytest.mark.parametrize("method", SOLVERS)
+def test_a_guarded_member_leaves_the_others_alone(method, key):
+    A, B, b = covariance_problem(key)
+    good = solve(operator(A, B), b, method, 3)
+    mixed = solve(operator(A.at[2].set(jnp.nan), B), b.at[3].set(0), method, 3)
+    others = np.array([0, 1, 4])
+    np.testing.assert_allclose(mixed.image[others], good.image[others], rtol=1e-12)
+    np.testing.assert_array_equal(mixed.image[2:4], 0)
+    assert mixed.guarded[2]
+    assert not mixed.guarded[3]

@@ -1,0 +1,58 @@
+"""Both routes against each other, and what is in reach against a search of all pairs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from twins import SPHERE, distances, sphere
+
+from dabench.filters.letkf import SquareRoot
+from dabench.filters.local.moments import scaled
+from dabench.filters.local.plan import make_plan
+from dabench.filters.local.routes import Local, analyse, reach
+from dabench.filters.local.taper import cutoff, localisation
+from dabench.filters.oi import Gain
+
+
+@pytest.mark.parametrize("solver", [SquareRoot(False), SquareRoot(True), Gain()])
+@pytest.mark.parametrize(("members", "count"), [(6, 60), (40, 20)])
+def test_routes_agree(solver, members, count):
+    problem, x, obs = sphere(members, count)
+    plan = make_plan(SPHERE, problem.network.table, localisation(SPHERE, 1500.0, None, 0.5))
+    seen = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
+    own = jnp.full((len(plan.position), len(plan.levels)), 1.2)
+    by = {
+        route: analyse(plan, x, Local(seen.S, seen.d[None], own), solver, route=route)
+        for route in ("pairs", "rows", "levels", "auto")
+    }
+    for name in ("rows", "levels", "auto"):
+        np.testing.assert_allclose(by["pairs"][0], by[name][0], atol=1e-13)
+        np.testing.assert_allclose(by["pairs"][1], by[name][1], atol=1e-13)
+    assert abs(by["pairs"][0] - x).max() > 0.1
+
+
+@pytest.mark.parametrize("route", ["pairs", "levels"])
+def test_float32_sums_are_close_to_float64_rows(route):
+    """Precise observations, of a hundredth of the spread: the hard case in float32."""
+    problem, x, obs = sphere(10, 400, "float32", std=0.01)
+    plan = make_plan(
+        problem.model.layout, problem.network.table, localisation(SPHERE, 3000.0, None, 2.0)
+    )
+    seen = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
+    own = jnp.ones((len(plan.position), len(plan.levels)))
+    args = plan, x, Local(seen.S, seen.d[None], own), SquareRoot(False)
+    found, rows = (np.asarray(analyse(*args, route=r)[0] - x) for r in (route, "rows"))
+    # eigenvalues of SᵀS reach 1e6 and have errors of 1e6 · 2^-24 · √400 = 1 among ones of 1e3 up
+    assert np.abs(found - rows).max() < 2e-3 * np.abs(rows).max()
+
+
+def test_reach_is_all_within_the_cutoff():
+    problem, *_ = sphere(count=100)
+    taper = localisation(SPHERE, 700.0, None, 0.5)
+    plan = make_plan(SPHERE, problem.network.table, taper)
+    places = plan.location[plan.place]
+    table = reach(plan, places)
+    near, _ = distances(SPHERE, problem.network.table)
+    for row, expected in zip(table, near < cutoff(700.0), strict=True):
+        np.testing.assert_array_equal(np.sort(row[row < 100]), np.flatnonzero(expected))
+    assert reach(plan, places, 3) is None

@@ -1,0 +1,121 @@
+"""What the pages show of runs: pairs of seeds, marks, provenance, units, who is missing."""
+
+import mock_run
+import pytest
+
+from dabench.leaderboard import results
+from dabench.leaderboard.board import Board, boards
+
+CELL = ("2m_temperature", None)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """By method and seed: the ensemble has three seeds, `one` has the first of them."""
+    home, found = tmp_path_factory.mktemp("pages"), {}
+    for method, seed, error in [
+        ("ensemble", 0, 1.0), ("ensemble", 1, 5.0), ("ensemble", 2, 9.0), ("one", 0, 0.5),
+    ]:  # fmt: skip
+        rec = mock_run.record(mock_run.SPHERE, error=error, seed=seed)
+        mock_run.write(home / method / f"seed{seed}", rec=rec, method=method, seed=seed)
+        found[method, seed] = results.of_run(home / method / f"seed{seed}")
+    return found
+
+
+@pytest.fixture
+def board(runs):
+    return Board(list(runs.values()), "mock")
+
+
+def entry_of(board, method):
+    return next(entry for entry in board.entries if entry.method == method)
+
+
+def test_ratios_are_of_the_seeds_that_both_have(board, runs):
+    def rmse(run):
+        rows = (r for r in run["scores"] if (r["variable"], r["region"]) == (CELL[0], "global"))
+        return next(r["value"] for r in rows if r["metric"] == "rmse")
+
+    wanted = rmse(runs["one", 0]) / rmse(runs["ensemble", 0])
+    assert board.ratio(entry_of(board, "one"), CELL, "rmse") == pytest.approx(wanted)
+    alone = Board([runs["ensemble", 1], runs["one", 0]], "mock")
+    assert alone.ratio(entry_of(alone, "one"), CELL, "rmse") is None
+
+
+def test_the_best_comes_first_and_last_come_those_without_a_ratio(board, runs):
+    assert [entry.method for entry in board.entries] == ["one", "ensemble"]
+    worst = runs["ensemble", 2] | {"method": "another"}
+    unlike = runs["one", 0] | {"method": "fa_apf", "scores": runs["one", 0]["scores"][:1]}
+    longer = Board([*runs.values(), worst, unlike], "mock")
+    assert [e.method for e in longer.entries] == ["one", "ensemble", "another", "fa_apf"]
+    alone = Board([runs["one", 0], worst | {"method": "letkf"}], "mock")
+    assert [entry.method for entry in alone.entries] == ["letkf", "one"]
+
+
+def test_the_problem_of_the_paper_comes_first(runs):
+    def called(name):
+        return runs["one", 0] | {"scenario": {"name": name, "digest": name}}
+
+    found = boards([called("another"), called("temp_4deg")])
+    assert [board.name for board in found] == ["temp_4deg", "another"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "mark"),
+    [("better", "*"), ("worse", "*"), ("same", ""), ("insufficient data", "?"), (None, "?")],
+)
+def test_what_cannot_be_told_is_marked_and_regions_are_not_tested(board, verdict, mark):
+    board._verdicts = {("one", *CELL, "rmse"): verdict} if verdict else {}
+    entry = entry_of(board, "one")
+    text = board._ratio(entry, CELL, "rmse", "global").text
+    assert text.rstrip("*?") + mark == text
+    assert board._ratio(entry, CELL, "rmse", "tropics").text == board._ratio(
+        entry, CELL, "rmse", "tropics"
+    ).text.rstrip("*?")
+    assert board._ratio(entry, ("2m_temperature", 3.0), "rmse", "global").text == "–"
+
+
+def test_provenance_is_of_all_seeds(runs):
+    made = [runs["ensemble", seed]["provenance"] for seed in range(3)]
+    made = [made[0] | {"commit": "a"}, made[1] | {"commit": None}, made[2] | {"commit": "a"}]
+    made = [made[0] | {"cores": 1}, *(one | {"cores": 8} for one in made[1:])]
+    changed = [runs["ensemble", seed] | {"provenance": made[seed]} for seed in range(3)]
+    board = Board(changed, "mock")
+    told = board.provenance(board.entries[0])
+    assert told["commit"] == "a; not known"
+    assert told["cores"] == "1; 8"
+    assert told["device"] == mock_run.IDENTITY["provenance"]["device"]
+    assert "processor" not in told
+
+
+def test_a_single_seed_is_told_beside_several(board, runs):
+    assert entry_of(board, "one").tags == "1 seed"
+    assert entry_of(board, "ensemble").tags == "reference, 3 seeds"
+    assert entry_of(Board([runs["one", 0]], "mock"), "one").tags == ""
+
+
+def test_counts_are_whole_numbers(board):
+    (row, *_) = entry_of(board, "one").innovations
+    assert row["numbers"]["count"].isdigit()
+
+
+@pytest.mark.parametrize(("size", "text", "unit"), [(78.0, "0.0780", "kB"), (2.4e7, "24.0", "MB")])
+def test_memory_is_in_units_that_read_well(runs, size, text, unit):
+    run = runs["one", 0] | {"cost": {"compiled_step_bytes_a_member": size}}
+    board = Board([run], "mock")
+    assert (board.entries[0].memory.text, board.memory_in) == (text, unit)
+    assert board.cost_names["compiled_step_bytes"] == f"memory of a compiled step, {unit}"
+    assert ("memory of a compiled step a member, " + unit, text, "") in board.entries[0].diagnostics
+
+
+def test_who_is_missing_in_a_figure_is_said_with_the_reason(runs):
+    whole = [runs["ensemble", 0], runs["one", 0]]
+    lines = [line for line in whole[1]["series"] if line["metric"] in ("rmse", "bias")]
+    scores = [row for row in whole[1]["scores"] if row["metric"] in ("rmse", "bias")]
+    bare = whole[1] | {"method": "bare", "series": lines, "scores": scores, "rank": []}
+    board = Board([*whole, bare], "mock")
+    assert board.absent("rmse") == board.absent("weights") == ""
+    for figure in ("crps", "ranks", "pareto"):
+        assert board.absent(figure) == "Without bare: no members were kept."
+    single = Board([whole[0], bare | {"members": 1}], "mock")
+    assert single.absent("spread") == "Without bare: one member has no spread."

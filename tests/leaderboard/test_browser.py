@@ -1,0 +1,195 @@
+"""The site in Debian's Chromium: from disk, with the network cut, at three widths, with axe."""
+
+import shutil
+
+import mock_run
+import pytest
+from mock_run import SPHERE
+
+from dabench.core.layout import Channel, Layout
+from dabench.leaderboard import results
+from dabench.leaderboard import site as leaderboard
+
+playwright = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.base")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+WIDTHS = (360, 800, 1600)
+HEIGHTS = (100.0, 250.0, 500.0, 700.0, 850.0, 1000.0)
+LEVELS = Layout(
+    (Channel("2m_temperature", "K"), *(Channel("temperature", "K", level) for level in HEIGHTS)),
+    SPHERE.coords,
+    frames=2,
+)
+RUNS = (
+    ("ensemble", 0, 2.0),
+    ("fa_apf", 0, 0.5),
+    ("fa_apf", 1, 0.6),
+    ("enkf", 0, 300.0),
+    ("persistence", 0, 2.6),
+    ("climatology", 0, 2.2),
+)
+KINDS = (
+    "index.html",
+    "mock-noise/index.html",
+    "mock-noise/diagnostics.html",
+    "mock-noise/rows/fa_apf.html",
+    "methods/fa_apf.html",
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Methods with several seeds and one that diverged, beside references; six levels."""
+    home = tmp_path_factory.mktemp("browser")
+    for method, seed, error in RUNS:
+        rec = mock_run.record(LEVELS, error=error, seed=seed)
+        mock_run.write(home / f"runs/{method}/seed{seed}", LEVELS, rec, method=method, seed=seed)
+    bad = {"method": "bad", "status": "diverged at cycle 7"}
+    mock_run.write(home / "runs/bad/seed0", LEVELS, **bad)
+    results.add(sorted(home.glob("runs/*/seed*")), home / "results")
+    leaderboard.build([home / "results"], home / "site")
+    return home / "site"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as p:
+        options = ["--no-sandbox", "--disable-gpu"]
+        yield p.chromium.launch(executable_path=CHROMIUM, args=options)
+
+
+class Opened:
+    """A page, and what it said, asked for or was refused."""
+
+    def __init__(self, browser, address, width=1200, theme="light", **more):
+        view = {"width": width, "height": 800}
+        self.context = browser.new_context(
+            viewport=view, color_scheme=theme, offline=True, bypass_csp=False, **more
+        )
+        self.page, self.said = self.context.new_page(), []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.said.append(request.url))
+        self.page.on("request", self._asked)
+        self.page.goto(address)
+        self.page.evaluate(EAGER)
+
+    def _asked(self, request):
+        if not request.url.startswith(("file:", "data:")):
+            self.said.append(request.url)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+
+EAGER = """async () => {
+  for (const d of document.querySelectorAll("details")) d.open = true;
+  const images = [...document.images];
+  for (const i of images) i.loading = "eager";
+  await Promise.all(images.map((i) => i.decode()));
+}"""
+
+
+def test_every_page_loads_from_disk_with_the_network_cut_and_says_nothing(site, browser):
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) == 1 + 2 + 6 + 6  # front; board and diagnostics; rows; methods
+    for path in pages:
+        with Opened(browser, path.as_uri()) as opened:
+            assert not opened.said, path
+            shown = "[...document.images].every((i) => i.naturalWidth > 0)"
+            assert opened.page.evaluate(shown), path
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_scrolls_sideways_and_pictures_of_it_are_not_blank(site, browser, width):
+    for kind in KINDS:
+        with Opened(browser, (site / kind).as_uri(), width) as opened:
+            wide = opened.page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, kind
+            assert len(opened.page.screenshot()) > 8_000, kind
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_kind_of_page(site, browser, theme):
+    script = axe.AXE_FILE_PATH.read_text()
+    for kind in KINDS:
+        with Opened(browser, (site / kind).as_uri(), theme=theme) as opened:
+            found = opened.page.evaluate(f"async () => {{ {script}; return await axe.run(); }}")
+            bad = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+            told = [(v["id"], n["html"][:120], n["any"]) for v in bad for n in v["nodes"][:2]]
+            assert not told, kind
+            assert len(found["passes"]) > 10
+
+
+def test_tables_sort_and_filter_rows_open_and_the_theme_stays(site, browser):
+    with Opened(browser, (site / "index.html").as_uri()) as opened:
+        page = opened.page
+        names = page.locator("table.overview tbody tr:visible th a")
+        ratio = page.locator("table.overview thead button", has_text="ratio")
+        ratio.click()
+        rising = ["fa_apf", "ensemble", "climatology", "persistence", "enkf"]
+        assert names.all_inner_texts() == [*rising, "bad"]  # no number: last
+        assert page.locator("th[aria-sort=ascending]").count() == 1
+        ratio.press("Enter")  # by keyboard
+        assert names.all_inner_texts() == [*rising[::-1], "bad"]
+        page.get_by_label("filter methods").fill("fa")
+        assert names.all_inner_texts() == ["fa_apf"]
+        assert page.locator("tr:not([hidden]) td.r").first.is_visible()
+        page.get_by_label("show").select_option("crps")
+        assert not page.locator("tr:not([hidden]) td.r").first.is_visible()
+        assert page.locator("tr:not([hidden]) td.c").first.is_visible()
+        paper = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(paper)
+        page.get_by_role("button", name="Light or dark").click()
+        assert page.evaluate(paper) != light
+        names.first.click()
+        page.wait_for_url("**/mock-noise/rows/fa_apf.html")
+        assert page.locator("h1").inner_text() == "fa_apf"
+        assert not opened.said
+
+
+def test_small_negative_numbers_sort_as_numbers_and_dates_as_texts(site, browser):
+    script = "([a, b]) => { const row = (t) => { const r = document.createElement('tr');"
+    script += (
+        " r.insertCell().textContent = t; return r; }; return compare(row(a), row(b), 0, 1); }"
+    )
+    with Opened(browser, (site / "index.html").as_uri()) as opened:
+
+        def order(*texts):
+            return opened.page.evaluate(script, texts)
+
+        assert order("−7.16e−05", "−0.012") > 0
+        assert order("−7.16e−05", "2.00e−06") < 0
+        assert order("2026-11-24 09:30", "2026-11-25 08:00") < 0
+        assert order("2026-11-24 09:30", "2026-11-24 10:30") < 0
+        assert order("10m u-wind", "2m temperature") > 0
+        assert order("–", "3") > 0
+
+
+def test_marked_ratios_of_three_digits_are_whole_on_a_telephone(site, browser):
+    with Opened(browser, (site / "index.html").as_uri(), 360) as opened:
+        cells = opened.page.locator(".scorecard td")
+        assert any(text.endswith("?") and len(text) >= 4 for text in cells.all_inner_texts())
+        wide = "(all) => all.every((c) => c.scrollWidth <= c.clientWidth + 1)"
+        assert cells.evaluate_all(wide)
+
+
+def test_figures_follow_the_theme_of_the_page(site, browser):
+    with Opened(browser, (site / "mock-noise/index.html").as_uri()) as opened:
+        figure = opened.page.locator("figure img").first
+        light = figure.screenshot()
+        opened.page.get_by_role("button", name="Light or dark").click()
+        assert figure.screenshot() != light
+
+
+def test_everything_is_readable_without_scripts(site, browser):
+    address = (site / "index.html").as_uri()
+    with browser.new_context(java_script_enabled=False, offline=True) as context:
+        page = context.new_page()
+        page.goto(address)
+        assert page.locator("table.overview tbody tr:visible").count() >= 3

@@ -1,0 +1,94 @@
+"""What the terminal shows of results."""
+
+import mock_run
+import pytest
+from rich.console import Console
+
+from dabench.leaderboard import format, terminal
+from dabench.scores import headlines, score
+
+
+@pytest.fixture
+def runs(tmp_path):
+    rec = mock_run.record(mock_run.SPHERE, error=2.0, seed=1)
+    mock_run.write(tmp_path / "free", rec=rec, method="ensemble")
+    mock_run.write(tmp_path / "guess", method="guess")
+    mock_run.write(tmp_path / "bad", method="bad", status="diverged at cycle 7")
+    return [score.score_run(tmp_path / name) for name in ("free", "guess", "bad")]
+
+
+def shown(runs, width=80) -> list[str]:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(terminal.results(runs))
+    return console.export_text().splitlines()
+
+
+def test_the_table_shows_the_scores_and_their_ratio_to_the_unconditional_ensemble(runs):
+    free, guess = (
+        headlines.values_of(r)["2m_temperature", None, "rmse"]["value"] for r in runs[:2]
+    )
+    line = next(x for x in shown(runs) if "guess" in x)
+    assert format.number(guess) in line
+    assert format.number(guess / free) in line
+
+
+def test_divergence_stands_where_a_score_would(runs):
+    assert "diverged   at cycle 7" in next(x for x in shown(runs) if "bad" in x)
+
+
+def test_the_table_fits_a_narrow_terminal(runs):
+    lines = shown(runs)
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in x for x in lines)
+
+
+def test_seeds_are_one_row_with_median_range_and_share_that_diverged(runs):
+    ensemble, guess, bad = runs
+    rows = [guess, guess | {"seed": 1}, guess | {"seed": 2}, bad | {"seed": 3, "method": "guess"}]
+    text = shown([ensemble, *rows], 120)
+    rmse = format.number(headlines.values_of(guess)["2m_temperature", None, "rmse"]["value"])
+    line = next(x for x in text if "guess" in x)
+    assert line.split()[1:3] == ["guess", rmse] or line.split()[:2] == ["guess", rmse]
+    assert f"{rmse}..diverged" in line
+    assert line.split()[-1] == "1/4"
+    assert "seeds 0, 1, 2, 3" in text[0]
+
+
+def test_a_method_alone_needs_no_reference(runs):
+    assert any("guess" in x for x in shown(runs[1:2]))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0.19, "0.190"),
+        (910.2, "910"),
+        (12345.6, "12346"),
+        (-0.5, "−0.500"),
+        (0.0, "0.00"),
+    ],
+)
+def test_numbers_have_three_digits(value, text):
+    assert format.number(value) == text
+
+
+def test_headlines_take_the_nearest_level_and_pool_toy_systems():
+    def levels(*values):
+        return {"levels": list(values)}
+
+    atmosphere = {"temperature": levels(300.0, 700.0), "q": levels(500.0)}
+    assert headlines.headlines(atmosphere) == [("temperature", 300.0)]
+    toy = {"x": levels(None), "y": levels(None)}
+    assert headlines.headlines(toy) == [("x", None), ("y", None)]
+    assert headlines.headlines(toy | {"all": levels(None)}) == [("all", None)]
+
+
+def test_names_and_units_are_the_usual_ones():
+    assert format.label("geopotential", 500.0) == "z500"
+    assert format.label("x") == "x"
+    assert format.title("u_component_of_wind", 250.0) == "U-wind, 250 hPa"
+    assert format.units("m**2 s**-2") == "m² s⁻²"
+    assert format.units("1") == ""
+    wanted = ["fa_apf", "fa_apf-paper", "letkf", "ensemble", "another"]
+    assert headlines.in_order(["another", "ensemble", "letkf", "fa_apf-paper", "fa_apf"]) == wanted

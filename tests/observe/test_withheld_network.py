@@ -1,0 +1,90 @@
+"""Withheld stations: which they are, and that what is left is as if they had never been there."""
+
+import numpy as np
+import pytest
+from grids import ring, sphere, state
+from test_network import seen
+
+from dabench.observe.network import build, build_withheld
+from dabench.scenario.locations import Misfit
+from dabench.scenario.scenario import Group
+
+PLACE = ["variable", "level", "latitude", "longitude"]
+
+
+def temperature(share: float | None = None, seed: int = 0, name: str = "t", **places) -> Group:
+    withhold = None if share is None else {"share": share, "seed": seed}
+    return Group.model_validate(
+        {"name": name, "variables": ("temperature",), "levels": ("surface", "all")}
+        | {"locations": places or {"grid": 20}, "error_std": 1.0, "withhold": withhold}
+    )
+
+
+def split(*groups: Group):
+    """(what is given, what is withheld) on the sphere."""
+    kept = build_withheld(groups, sphere())
+    assert kept is not None
+    return build(groups, sphere()), kept
+
+
+def places(network) -> set[tuple[float, float]]:
+    return {*zip(network.table.latitude, network.table.longitude, strict=True)}
+
+
+def test_what_is_given_and_what_is_withheld_make_up_the_network_with_its_noise():
+    x, whole = state(sphere()), build([temperature()], sphere())
+    parts = split(temperature(0.25))
+    wanted = whole.table.assign(y=seen(3, 2, whole, x))
+    found = [n.table.assign(y=seen(3, 2, n, x)) for n in parts]
+    for part in found:
+        both = part.merge(wanted, on=PLACE)
+        assert len(both) == len(part)
+        np.testing.assert_array_equal(both.y_x, both.y_y)
+    assert sum(map(len, found)) == len(wanted)
+    assert not places(parts[0]) & places(parts[1])
+
+
+def test_the_share_is_of_stations_each_with_all_its_levels():
+    _, kept = split(temperature(0.3, random=40))
+    assert len(places(kept)) == 12
+    assert set(kept.table.groupby(["latitude", "longitude"]).size()) == {4}  # surface, 3 levels
+
+
+def test_the_pole_is_one_place_and_so_are_two_stations_at_one_place():
+    for seed in range(8):
+        given, kept = split(temperature(0.5, seed))
+        for part in (given, kept):  # 18 longitudes at each pole
+            assert (part.table.latitude == 90).sum() in (0, 18 * 4)
+        twice = temperature(0.5, seed, points=[[10, 0], [10, 360], [20, 0], [20, 0.0]])
+        given, kept = split(twice)
+        assert given.size == kept.size == 8
+
+
+def test_groups_with_one_seed_withhold_the_same_places_whatever_their_order():
+    points = [[float(lat), 5.0] for lat in range(-60, 61, 10)]
+    _, kept = split(temperature(0.4, 7, points=points))
+    _, turned = split(temperature(0.4, 7, "other", points=points[::-1]))
+    _, other = split(temperature(0.4, 8, points=points))
+    assert places(kept) == places(turned) != places(other)
+
+
+def test_nothing_to_withhold_and_nothing_left_are_refused():
+    with pytest.raises(Misfit, match=r"observations\.0\.withhold\.share: 0.1 is none of the 4"):
+        build([temperature(0.1, points=[[1, 1], [2, 2], [3, 3], [4, 4]])], sphere())
+    with pytest.raises(Misfit, match="all are withheld"):
+        build([temperature(1)], sphere())
+    whole = temperature(1, name="verification")
+    assert build([temperature(), whole], sphere()).size == build_withheld([whole], sphere()).size
+
+
+def test_sites_of_toy_systems_can_be_withheld_and_mostly_nothing_is():
+    group = Group.model_validate({"error_std": 1.0, "withhold": {"share": 0.25}})
+    sites = [list(n.table.site) for n in (build([group], ring()), build_withheld([group], ring()))]
+    assert sorted(sites[0] + sites[1]) == list(range(12))
+    assert len(sites[1]) == 3
+    assert build_withheld([temperature()], sphere()) is None
+
+
+def test_without_withheld_stations_a_group_is_written_as_ever():
+    assert "withhold" not in temperature().model_dump()
+    assert temperature(0.5).model_dump()["withhold"] == {"share": 0.5, "seed": 0}

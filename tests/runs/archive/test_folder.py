@@ -1,0 +1,81 @@
+"""Who may write a run's folder, and what is said of a run that is not the one asked for."""
+
+import errno
+import json
+import os
+
+import pytest
+import toy
+
+from dabench.core.errors import UserError
+from dabench.runs.archive import folder, read
+
+IDENTITY = {"scenario": {"digest": "a", "period": {"cycles": 4}}, "members": 3}
+
+
+def write(path):
+    (path / "archive.zarr").mkdir(parents=True)
+    metadata = {"attributes": {"identity": IDENTITY}}
+    (path / "archive.zarr/zarr.json").write_text(json.dumps(metadata))
+
+
+def test_another_run_in_the_folder_is_named_with_what_differs(tmp_path):
+    write(tmp_path)
+    folder.check(tmp_path, IDENTITY)
+    folder.check(tmp_path / "nothing", IDENTITY)
+    asked = {"scenario": {"digest": "a", "period": {"cycles": 8}}, "members": 64}
+    with pytest.raises(UserError) as e:
+        folder.check(tmp_path, asked)
+    text = str(e.value)
+    assert "scenario.period.cycles: 4 there, 8 asked" in text
+    assert "members: 3 there, 64 asked" in text
+    assert "digest" not in text
+    assert "--fresh" in text
+    assert "--out" in text
+
+
+def test_setting_aside_keeps_every_run(tmp_path):
+    path = tmp_path / "seed0"
+    assert folder.set_aside(path) is None
+    for n in (1, 2):
+        write(path)
+        (path / "mark").write_text(str(n))
+        assert folder.set_aside(path) == tmp_path / f"seed0.{n}"
+    write(path)
+    assert read.find_runs(tmp_path) == [path]
+    assert [(tmp_path / f"seed0.{n}/mark").read_text() for n in (1, 2)] == ["1", "2"]
+
+
+def hold(path, held, release):
+    with folder.lock(path):
+        held.set()
+        release.wait(60)
+
+
+def test_two_processes_cannot_write_one_run_and_a_dead_one_holds_nothing(tmp_path):
+    context = toy.processes()
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path / "seed0", held, release))
+    other.start()
+    assert held.wait(60)
+    with (
+        pytest.raises(UserError, match=f"in use by another dabench .*process {other.pid}"),
+        folder.lock(tmp_path / "seed0"),
+    ):
+        pass
+    other.kill()
+    other.join()
+    with folder.lock(tmp_path / "seed0"):
+        pass
+
+
+def test_a_filesystem_without_locks_is_called_so(tmp_path, monkeypatch):
+    def refuse(f):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(folder, "_lock", refuse)
+    with (
+        pytest.raises(UserError, match=r"its filesystem has no file locks .*--out"),
+        folder.lock(tmp_path / "seed0"),
+    ):
+        pass

@@ -1,0 +1,73 @@
+"""The conformance kit: sound filters pass it, and each kind of mistake is found by its clause."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dabench.core.errors import UserError
+from dabench.filters.base import Ensemble, Filter, split_key
+from dabench.runs import conformance as kit
+
+
+def holds(make, clause) -> bool:
+    return clause(kit.Trial(make, kit._twin()))[0]
+
+
+def test_a_filter_of_ours_conforms():
+    assert [check.name for check in kit.conformance(kit.find("bootstrap")) if not check.holds] == []
+
+
+def nudged(problem, *, forgets: bool = False, peeks: bool = False):
+    """A filter with a mistake of choice; without one it only forecasts."""
+
+    def step(key, ens, obs):
+        keys, _ = split_key(key, len(ens.x))
+        x = problem.model.forecast(keys, ens.x, obs.time)
+        if peeks:
+            x = jnp.broadcast_to(x[:1], x.shape) + 1e-3 * (x - x[:1])
+        return Ensemble(x), {}
+
+    def randomly(x):
+        noise = np.random.default_rng(None if forgets else 0).normal(size=x.shape)
+        return Ensemble(x + jnp.asarray(noise, x.dtype) * forgets)
+
+    return Filter(randomly, step)
+
+
+def test_a_filter_that_ignores_its_observations_is_found():
+    assert not holds(nudged, kit._is_close_to_kalman)
+    assert holds(nudged, kit._ignores_what_says_nothing)
+
+
+def test_hidden_randomness_and_privileged_members_are_found():
+    assert not holds(lambda p: nudged(p, forgets=True), kit._depends_on_its_key_alone)
+    assert not holds(lambda p: nudged(p, peeks=True), kit._does_not_care_for_the_order_of_members)
+
+
+def test_what_a_filter_raises_is_a_clause_that_fails(monkeypatch):
+    def broken(problem):
+        return Filter(Ensemble, lambda key, ens, obs: (Ensemble(ens.x[:1]), {}))
+
+    monkeypatch.setattr(kit, "CLAUSES", {"shape": kit._keeps_shapes})
+    (check,) = kit.conformance(broken)
+    assert not check.holds
+    assert "a step must keep" in check.found
+
+
+def test_filters_are_found_by_module_and_checked_settings(monkeypatch, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from dabench.filters.ensemble import ensemble\n"
+        "def mine(problem, *, gain: float = 1.0):\n    return ensemble(problem)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    clauses = {"shape": kit._keeps_shapes, "kalman": kit._is_close_to_kalman}
+    monkeypatch.setattr(kit, "CLAUSES", clauses)
+    lines = []
+    with pytest.raises(UserError, match="1 of 2 clauses"):
+        kit.report("mine:mine", ["gain=2"], lines.append)
+    assert [x.split()[0] for x in lines] == ["holds", "FAILS"]
+    with pytest.raises(UserError, match="gian"):
+        kit.find("mine:mine", ["gian=2"])
+    for spec, why in (("nowhere:mine", "imported"), (":x", "imported"), ("os:sep", "no function")):
+        with pytest.raises(UserError, match=why):
+            kit.find(spec)

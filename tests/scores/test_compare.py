@@ -1,0 +1,243 @@
+"""Comparisons of runs: what they estimate, when they are sure, and what they refuse."""
+
+import mock_run
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy import stats
+from test_intervals import SIZES, autoregressive
+
+from dabench.core.errors import Caution, UserError
+from dabench.leaderboard import terminal
+from dabench.scores import paired, score
+from dabench.scores.compare import compare, compare_all
+
+
+def scores(method, values, crps=None, **changes):
+    """Scores of one cell with this RMSE in every cycle after a spin-up of two."""
+    cell = {"variable": "x", "level": None, "region": "global"}
+    series = [cell | {"metric": "rmse", "values": [9.0, 9.0, 9.0, *values]}]
+    if crps is not None:
+        series.append(cell | {"metric": "crps", "values": [9.0, 9.0, 9.0, *crps]})
+    facts = {
+        "metric_version": "1",
+        "members": 4,
+        "completed": len(values) + 2,
+        "status": "complete",
+    }
+    variables = {"variables": {"x": {"levels": [None]}}}
+    return mock_run.IDENTITY | facts | variables | {"method": method, "series": series} | changes
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).normal(size=(2, 200))
+
+
+def test_differences_are_of_roots_of_means(noise):
+    a, b = 2 + 0.1 * noise[0], 3 + 0.1 * noise[1]
+    row = compare(scores("a", a), scores("b", b)).iloc[0]
+    wanted = np.sqrt((a**2).mean()), np.sqrt((b**2).mean())
+    assert (row["a"], row["b"]) == pytest.approx(wanted)
+    assert row["difference"] == pytest.approx(wanted[0] - wanted[1])
+    assert row["ratio"] == pytest.approx(wanted[0] / wanted[1])
+    assert (row["cycles"], row["verdict"]) == (200, "better")
+
+
+@pytest.mark.parametrize("test", paired.TESTS)
+def test_all_tests_agree_where_there_is_no_doubt_and_where_there_is_none_at_all(noise, test):
+    a, b = 2 + 0.1 * noise[0], 2.5 + 0.1 * noise[1]
+    verdicts = [
+        compare(scores("a", x), scores("b", y), test=test).iloc[0]["verdict"]
+        for x, y in [(a, b), (b, a), (a, a)]
+    ]
+    assert verdicts == ["better", "worse", "same"]
+
+
+@pytest.mark.parametrize("test", paired.TESTS)
+def test_intervals_of_rmse_differences_cover_the_truth_as_often_as_they_say(test):
+    """Independent cycles with E[a^2] = 4.04, E[b^2] = 6.29."""
+    rng, truth, covered = np.random.default_rng(1), np.sqrt(4.04) - np.sqrt(6.29), 0
+    trials = 40 if test == "bootstrap" else 100
+    for _ in range(trials):
+        a, b = 2 + 0.2 * rng.normal(size=120), 2.5 + 0.2 * rng.normal(size=120)
+        row = compare(scores("a", a), scores("b", b), test=test).iloc[0]
+        covered += row["low"] <= truth <= row["high"]
+    assert covered / trials > 0.95 - 4 * np.sqrt(0.95 * 0.05 / trials)
+
+
+def test_pairing_removes_what_both_runs_share(noise):
+    shared = 1 + abs(noise[0])
+    a, b = shared + 0.01, shared + 0.02 * np.random.default_rng(5).uniform(size=200) + 0.02
+    assert compare(scores("a", a), scores("b", b)).iloc[0]["verdict"] == "better"
+
+
+def test_too_few_independent_cycles_are_insufficient_however_small_p_is(noise):
+    a, b = 1 + 0.01 * noise[0], 2 + 0.01 * noise[1]
+    few = compare(scores("a", a[:12]), scores("b", b[:12])).iloc[0]
+    assert few["verdict"] == "insufficient data"
+    slow = 2 + np.sin(np.arange(200) / 40)
+    row = compare(scores("a", slow), scores("b", slow[::-1].copy())).iloc[0]
+    assert row["effective"] < 15
+    assert row["verdict"] == "insufficient data"
+
+
+def test_a_run_that_diverged_is_not_compared(noise):
+    a, b = scores("a", 1 + noise[0], status="diverged at cycle 90"), scores("b", 2 + noise[1])
+    assert compare(a, b).iloc[0]["verdict"] == "diverged at cycle 90"
+
+
+def test_seeds_are_clusters_whose_mean_difference_has_students_t(noise):
+    """Within seeds the differences are constant: only those between seeds are in doubt."""
+    shift = np.array([0.1, 0.3, 0.2, 0.6])
+    a = [scores("a", [], crps=1 + shift[s] + abs(noise[0]), seed=s) for s in range(4)]
+    b = [scores("b", [], crps=1 + abs(noise[0]), seed=s) for s in range(4)]
+    a, b = ([s | {"series": s["series"][1:], "completed": 202} for s in runs] for runs in (a, b))
+    row = compare(a, b, metrics=["crps"]).iloc[0]
+    wanted = stats.ttest_1samp(shift, 0)
+    assert row["p"] == pytest.approx(wanted.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(wanted.confidence_interval()))
+    assert (row["seeds"], row["verdict"]) == (4, "worse" if wanted.pvalue < 0.05 else "same")
+    assert compare(a[:2], b[:2], metrics=["crps"]).iloc[0]["verdict"] == "insufficient data"
+    assert compare(a, b[2:], metrics=["crps"]).iloc[0]["seeds"] == 2
+
+
+def test_one_seed_that_diverged_is_told_and_not_averaged_away(noise):
+    a = [scores("a", 1 + 0.1 * noise[0], seed=s) for s in range(3)]
+    b = [scores("b", 2 + 0.1 * noise[1], seed=s) for s in range(3)]
+    a[1] |= {"status": "diverged at cycle 90"}
+    row = compare(a, b).iloc[0]
+    assert row["verdict"] == "1 of 3 seeds diverged"
+    assert np.isnan([row["difference"], row["p"]]).all()
+
+
+def test_a_run_that_diverged_early_does_not_make_others_more_significant(noise):
+    """Neither in the spin-up, nor soon after it, nor without the metric."""
+    a, b = scores("a", 2.0 + noise[0]), scores("ensemble", 2.15 + noise[1])
+    early = scores("early", [], status="diverged at cycle 2")
+    soon = scores("soon", 1 + noise[0][:3], status="diverged at cycle 5")
+    without = scores("without", 1 + noise[0]) | {"series": []}
+    alone = compare_all([a, b]).query("method == 'a'")
+    for test in paired.TESTS:
+        found = compare_all([a, b, early, soon, without], test=test)
+        assert found.query("method == 'early'")["verdict"].tolist() == ["diverged at cycle 2"]
+        if test == "ewc":
+            found = found.query("method == 'a'").reset_index(drop=True)
+            assert found["p_sidak"].tolist() == alone["p_sidak"].tolist()
+
+
+def test_drifting_apart_is_no_evidence(noise):
+    """A series that has not come to an end tells nothing of its mean, however smooth it is."""
+    t = np.arange(60)
+    for drift in (t / 60, 1 - np.exp(-t / 15), np.exp(t / 20)):
+        row = compare(scores("a", 2 + drift), scores("b", np.full(60, 2.0))).iloc[0]
+        assert row["effective"] < 0.01
+        assert row["verdict"] == "insufficient data"
+
+
+def test_the_null_is_the_difference_of_two_seeds_of_one_method(noise):
+    a = [scores("a", 2 + 0.1 * noise[s], seed=s) for s in range(2)]
+    b = [scores("b", 3 + 0.1 * noise[s], seed=s) for s in range(2)]
+    row = compare(a, b).iloc[0]
+    roots = [np.sqrt(((2 + 0.1 * noise[s]) ** 2).mean()) for s in range(2)]
+    assert row["null"] == pytest.approx(roots[0] - roots[1])
+    assert row["null_low"] < row["null"] < row["null_high"]
+    assert np.isnan(compare(a[0], b[0]).iloc[0]["null"])
+
+
+@pytest.mark.parametrize(("rho", "time", "naive", "geer", "ewc"), SIZES)
+def test_sizes_of_paired_comparisons_are_the_measured_ones(rho, time, naive, geer, ewc):
+    """5000 cells whose differences are AR(1) of mean zero: share that a test finds not to be."""
+    d = autoregressive(np.random.default_rng(time), 5000, time, rho)
+    shared = np.random.default_rng(7).normal(size=time)
+    tolerance = 0.01 + 2 * np.sqrt(ewc * (1 - ewc) / 5000)
+    for test, expected in (("ewc", ewc), ("geer", geer)):
+        asked = paired.Question(test=test)
+        x, y = (5 + d + shared)[None], np.broadcast_to(5 + shared, d.shape)[None]
+        found, _ = paired._differences(x, y, np.zeros(5000, bool), asked)
+        assert (found["p"] < 0.05).mean() == pytest.approx(expected, abs=tolerance), test
+
+
+@pytest.mark.parametrize("test", paired.TESTS)
+def test_size_of_the_test_over_seeds_is_nominal_however_long_the_memory(test):
+    d = autoregressive(np.random.default_rng(3), 5 * 4000, 30, 0.9).reshape(5, 4000, 30)
+    found, _ = paired._differences(d, 0 * d, np.zeros(4000, bool), paired.Question(test=test))
+    assert (found["p"] < 0.05).mean() == pytest.approx(0.05, abs=0.014)  # 4 standard errors
+
+
+def test_verdicts_allow_for_how_many_rows_are_looked_at():
+    """200 cells without a difference: at 5 % about ten would be called better or worse."""
+    rng = np.random.default_rng(0)
+    a, b = (many(name, 5 + rng.normal(size=(200, 100))) for name in "ab")
+    by = {c: (compare(a, b, metrics=["crps"], correct=c)["verdict"] != "same").sum()
+          for c in ("none", "bh", "sidak")}  # fmt: skip
+    assert 2 <= by["none"] <= 22
+    assert by["bh"] == by["sidak"] == 0
+
+
+def many(method, values):
+    """Scores of one cell a row of values."""
+    cell = {"level": None, "region": "global", "metric": "crps"}
+    series = [cell | {"variable": f"x{i}", "values": [9, 9, 9, *v]} for i, v in enumerate(values)]
+    return scores(method, []) | {"series": series, "completed": len(values[0]) + 2}
+
+
+def test_other_settings_of_a_method_have_a_row_of_their_own(noise):
+    runs = [scores("ensemble", 3 + 0.1 * noise[0]), scores("a", 1 + 0.1 * noise[1])]
+    runs.append(scores("a", 2 + 0.1 * noise[1], settings={"gain": 9}, digest="feedbeef"))
+    runs.append(runs[-1] | {"seed": 1, "digest": "deadbeef"})
+    runs.append(runs[0] | {"seed": 1})
+    found = compare_all(runs)
+    assert found["method"].str.fullmatch("a(-[0-9a-f]{6})?").all()
+    assert found["seeds"].tolist() == [1, 2]
+
+
+def test_other_problems_seeds_tests_and_metrics_are_refused(noise):
+    a = scores("a", noise[0])
+    other = a["scenario"] | {"digest": "other"}
+    with pytest.raises(UserError, match="scenario's digest 5c3 and other"):
+        compare(a, scores("b", noise[1], scenario=other))
+    with pytest.raises(UserError, match="seed 0 and 1"):
+        compare(a, scores("b", noise[1], seed=1))
+    with pytest.raises(UserError, match="unknown test 'student'; known: ewc"):
+        compare(a, a, test="student")
+    with pytest.raises(UserError, match="unknown metric 'foo'"):
+        compare(a, a, metrics=["foo"])
+    with pytest.raises(UserError, match=r"c and b .* scenario's digest 5c3 and other"):
+        compare([scores("c", noise[0], seed=1), a], [scores("b", noise[1], scenario=other)])
+    both = [a, scores("ensemble", noise[1])]
+    with pytest.raises(UserError, match="in nowhere; there are rmse in global"):
+        compare_all(both, regions=["nowhere"])
+    with pytest.warns(Caution, match="b and ensemble have no seed in common"):
+        compare_all([*both, scores("b", noise[1], seed=7)])
+
+
+def test_every_method_is_compared_with_the_unconditional_ensemble(noise):
+    runs = [
+        scores("ensemble", 2 + 0.1 * noise[0], crps=1 + 0.1 * noise[0]),
+        scores("guess", 1 + 0.1 * noise[1], crps=1 + 0.1 * noise[0]),
+        scores("bad", 1 + 0.1 * noise[1], status="diverged at cycle 9"),
+    ]
+    found = compare_all(runs)
+    assert found.groupby("method")["verdict"].agg(list).to_dict() == {
+        "guess": ["better", "same"],
+        "bad": ["diverged at cycle 9"],
+    }
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(terminal.comparison(found))
+    assert "better" in console.export_text()
+    with pytest.raises(UserError, match="runs of 'ensemble'"):
+        compare_all(runs[1:])
+
+
+def test_runs_are_compared_from_their_folders(tmp_path):
+    for name, error in (("free", 2.0), ("guess", 0.5)):
+        rec = mock_run.record(mock_run.SPHERE, error=error, cycles=40, seed=int(error))
+        mock_run.write(tmp_path / name, rec=rec, method=name)
+    found = compare(tmp_path / "guess", tmp_path / "free", regions=["global", "tropics"])
+    assert set(found["verdict"]) == {"better"}
+    assert len(found) == 4 * 2 * 2
+    one = score.load_scores(tmp_path / "guess")
+    rmse = next(r for r in one["scores"] if r["metric"] == "rmse" and r["level"] == 500.0)
+    row = found.query("metric == 'rmse' and level == 500 and region == 'global'").iloc[0]
+    assert row["a"] == pytest.approx(rmse["value"])

@@ -1,0 +1,279 @@
+"""Scores of archives of random numbers against the formulas written out in NumPy."""
+
+import json
+import subprocess
+import sys
+
+import fastparquet
+import mock_run
+import numpy as np
+import pytest
+
+from dabench.core.errors import UserError
+from dabench.runs.archive import store
+from dabench.scores import diagnostics, score
+
+SCORED = slice(3, 10)  # cycles after the spin-up
+
+
+def value(scores, variable, level, metric, region="global", key="value"):
+    (row,) = [
+        r
+        for r in scores["scores"]
+        if (r["variable"], r["level"], r["metric"], r["region"])
+        == (variable, level, metric, region)
+    ]
+    return row[key]
+
+
+def series(scores, variable, level, metric, region="global"):
+    (row,) = [
+        r
+        for r in scores["series"]
+        if (r["variable"], r["level"], r["metric"], r["region"])
+        == (variable, level, metric, region)
+    ]
+    return np.array(row["values"], float)
+
+
+def areas(north_of=-91.0):
+    """Weights (point,) of mock_run.SPHERE, from the areas of its bands."""
+    edges = np.deg2rad([-90, -75, -45, -15, 15, 45, 75, 90])
+    rows = np.diff(np.sin(edges)) * (np.linspace(-90, 90, 7) >= north_of)
+    w = np.repeat(rows, 8)
+    return w / w.sum()
+
+
+@pytest.fixture
+def run(tmp_path):
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(("region", "north_of"), [("global", -91), ("northern-hemisphere", 20)])
+def test_scores_are_their_formulas(run, region, north_of):
+    rec = mock_run.write(run)
+    scores, w = score.score_run(run), areas(north_of)
+    x, y = rec.members[SCORED, :, 2].astype(float), rec.truth[SCORED, 2].astype(float)
+    mse = ((x.mean(1) - y) ** 2 @ w).mean()
+    variance = (x.var(1, ddof=1) @ w).mean()
+    skill = (abs(x - y[:, None]).mean(1) @ w).mean()
+    pairs = abs(x[:, :, None] - x[:, None]).sum((1, 2)) @ w
+    expected = {
+        "rmse": np.sqrt(mse),
+        "spread": np.sqrt(variance),
+        "spread_skill": np.sqrt(5 / 4 * variance / mse),
+        "crps": skill - pairs.mean() / (2 * 4 * 3),
+        "crps_plain": skill - pairs.mean() / (2 * 4 * 4),
+        "bias": ((x.mean(1) - y) @ w).mean(),
+        "mae": (abs(x.mean(1) - y) @ w).mean(),
+        "rmse_root_first": np.sqrt((x.mean(1) - y) ** 2 @ w).mean(),
+    }
+    for metric, number in expected.items():
+        found = value(scores, "temperature", 500.0, metric, region)
+        assert found == pytest.approx(number, rel=1e-5), metric  # members are float32
+
+
+def test_series_begin_with_the_initial_state_and_average_to_the_headline(run):
+    mock_run.write(run)
+    scores = score.score_run(run)
+    rmse = series(scores, "2m_temperature", None, "rmse")
+    assert len(rmse) == 10
+    headline = value(scores, "2m_temperature", None, "rmse")
+    assert np.sqrt((rmse[SCORED] ** 2).mean()) == pytest.approx(headline, rel=1e-12)
+
+
+def test_intervals_hold_the_value_and_narrow_with_more_cycles(run):
+    widths = {}
+    for cycles in (20, 200):
+        mock_run.write(run, rec=mock_run.record(mock_run.SPHERE, cycles=cycles))
+        scores = score.score_run(run)
+        for row in scores["scores"]:
+            assert row["low"] <= row["value"] <= row["high"]
+        ends = [value(scores, "temperature", 500.0, "rmse", key=k) for k in ("low", "high")]
+        widths[cycles] = ends[1] - ends[0]
+    assert widths[200] < widths[20] / 2
+
+
+def test_divergence_is_a_result_and_its_series_stay(run):
+    rec = mock_run.record(mock_run.SPHERE)
+    for field in (rec.members, rec.mean, rec.spread):
+        field[6:] = np.nan
+    mock_run.write(run, rec=rec, status="diverged at cycle 6", completed=6)
+    scores = score.score_run(run)
+    assert scores["status"] == "diverged at cycle 6"
+    assert {row["value"] for row in scores["scores"]} == {None}
+    assert np.isfinite(series(scores, "temperature", 500.0, "crps")).tolist() == [True] * 6 + [
+        False
+    ]
+
+
+def test_a_run_that_diverged_during_its_spinup_has_null_scores_too(run):
+    mock_run.write(run, status="diverged at cycle 3", completed=3, spinup=6)
+    scores = score.score_run(run)
+    assert {row["metric"] for row in scores["scores"]} >= {"rmse", "crps", "spread_skill"}
+    assert {row["value"] for row in scores["scores"]} == {None}
+    assert {row["chi2"] for row in scores["observations"]["groups"]} == {None}
+
+
+def test_a_run_that_is_still_in_its_spinup_has_series_but_no_scores(run):
+    mock_run.write(run, status="running", completed=3, spinup=6)
+    scores = score.score_run(run)
+    assert scores["scores"] == []
+    assert len(series(scores, "temperature", 500.0, "rmse")) == 4
+
+
+def test_points_without_truth_do_not_count_and_the_share_of_the_others_is_stated(run):
+    rec = mock_run.record(mock_run.SPHERE)
+    sea = slice(0, 28)
+    for field in (rec.truth, rec.mean, rec.spread, rec.members):
+        field[..., 0, sea] = np.nan
+    mock_run.write(run, rec=rec)
+    scores, w = score.score_run(run), areas()
+    error = (rec.mean - rec.truth)[SCORED, 0, 28:]
+    mse = (error**2 @ w[28:] / w[28:].sum()).mean()
+    assert value(scores, "2m_temperature", None, "rmse") == pytest.approx(np.sqrt(mse))
+    share = scores["variables"]["2m_temperature"]["valid_fraction"]
+    assert share == pytest.approx(w[28:].sum(), abs=1e-9)
+    assert scores["variables"]["temperature"]["valid_fraction"] == 1
+    assert sum(scores["rank"][0]["histogram"]) == pytest.approx(1)
+
+
+def test_toy_systems_are_scored_over_all_their_variables_as_dapper_does(run):
+    rec = mock_run.write(run, mock_run.SITES, mock_run.record(mock_run.SITES))
+    scores = score.score_run(run)
+    error = (rec.mean - rec.truth)[SCORED]
+    expected = np.sqrt((error**2).mean((1, 2))).mean()
+    assert value(scores, "all", None, "rmse_root_first") == pytest.approx(expected)
+    assert scores["spectra"] == []
+    assert list(scores["variables"]) == ["x", "y", "z", "all"]
+
+
+def test_one_member_has_an_error_but_no_spread(run):
+    mock_run.write(run, rec=mock_run.record(mock_run.SPHERE, members=1))
+    scores = score.score_run(run)
+    crps, mae = (value(scores, "temperature", 250.0, m) for m in ("crps", "mae"))
+    assert crps == pytest.approx(mae, rel=1e-6)
+    assert not {r["metric"] for r in scores["scores"]} & {"spread", "spread_skill"}
+
+
+def test_without_members_all_but_crps_and_ranks_are_scored(run):
+    rec = mock_run.record(mock_run.SPHERE)
+    mock_run.write(run, rec=rec)
+    full = score.score_run(run)
+    mock_run.write(run, rec=rec._replace(members=None))
+    lean = score.score_run(run)
+    assert lean["rank"] == []
+    for metric in ("rmse", "spread", "spread_skill", "bias"):
+        ours, theirs = (value(s, "temperature", 500.0, metric) for s in (lean, full))
+        assert ours == theirs
+    assert "crps" not in {r["metric"] for r in lean["scores"]}
+
+
+def test_innovations_are_compared_with_what_spread_and_error_predict(run):
+    rec = mock_run.write(run)
+    (row,) = score.score_run(run)["observations"]["groups"]
+    d = (rec.y - rec.info["background_obs"])[SCORED]
+    total = rec.info["background_var"][SCORED] + mock_run.ERROR_STD**2
+    assert row["count"] == d.shape[1]
+    assert row["rms"] == pytest.approx(np.sqrt((d**2).mean()))
+    assert row["expected_rms"] == pytest.approx(np.sqrt(total.mean()))
+    assert row["chi2"] == pytest.approx((d**2 / total).mean())
+    wanted = np.sqrt((d**2).mean() - mock_run.ERROR_STD**2)
+    assert row["background_error"] == pytest.approx(wanted)
+    left = rec.y - mock_run.observed(rec.mean)
+    wanted = (d * left[SCORED]).mean() / mock_run.ERROR_STD**2
+    assert row["desroziers"] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("members", [4, 1])
+def test_nothing_is_expected_of_innovations_where_no_spread_is_told(run, members):
+    rec = mock_run.record(mock_run.SPHERE, members=members)
+    if members > 1:
+        del rec.info["background_var"]
+    mock_run.write(run, rec=rec)
+    found = score.score_run(run)["observations"]
+    (row,) = found["groups"]
+    d = (rec.y - rec.info["background_obs"])[SCORED]
+    assert row["rms"] == pytest.approx(np.sqrt((d**2).mean()))
+    assert row["expected_rms"] is row["chi2"] is None
+    assert set(found["chi2"]) == {None}
+
+
+def test_diagnostics_and_cost_are_summed_up(run):
+    rec = mock_run.write(run)
+    scores = score.score_run(run)
+    assert scores["ensemble"]["ess"]["mean"] == pytest.approx(rec.info["ess"][SCORED].mean())
+    unique = [len(set(a)) for a in rec.info["ancestor"][1:]]
+    assert scores["ensemble"]["unique_ancestors"]["values"] == [None, *unique]
+    assert scores["cost"]["evaluations"] == rec.info["evaluations"][1:].sum()
+    assert scores["cost"]["seconds_a_cycle"] == np.median(rec.info["seconds"][1:])
+
+
+def test_the_genealogy_is_how_far_back_all_members_have_one_ancestor():
+    ancestor = np.array([[-1] * 4, [0, 1, 2, 3], [0, 0, 2, 2], [0, 0, 0, 1], [2, 2, 2, 2]])
+    depth = diagnostics._depth(ancestor).values
+    assert np.isnan(depth[:3]).all()
+    assert depth[3:].tolist() == [2, 1]
+    depth = diagnostics._depth(ancestor)
+    assert diagnostics._summary(depth, slice(1, 5), censored=True)["mean"] is None  # not 1.5
+    assert diagnostics._summary(depth, slice(3, 5), censored=True)["mean"] == 1.5
+
+
+def test_power_spectrum_sums_to_the_variance_along_latitudes(run):
+    rec = mock_run.write(run)
+    row = next(r for r in score.score_run(run)["spectra"] if r["level"] == 250.0)
+    truth = rec.truth[SCORED, 1].astype(float).reshape(7, 7, 8)
+    along = (truth.var(-1) @ areas().reshape(7, 8).sum(1)).mean()
+    assert sum(row["truth"][1:]) == pytest.approx(along)
+
+
+def test_scoring_twice_gives_the_same_bytes_and_leaves_nothing_else(run):
+    mock_run.write(run)
+    score.score_run(run)
+    first = {f.name: f.read_bytes() for f in run.glob("scores.*")}
+    score.score_run(run / "archive.zarr")
+    assert first == {f.name: f.read_bytes() for f in run.glob("scores.*")}
+    assert {f.name for f in run.iterdir()} == {"archive.zarr", "scores.json", "scores.parquet"}
+
+
+def test_the_tidy_table_holds_every_number(run):
+    mock_run.write(run)
+    scores = score.score_run(run)
+    table = fastparquet.ParquetFile(run / "scores.parquet").to_pandas()
+    assert (table["cycle"] == -1).sum() == len(scores["scores"])
+    chosen = table.query("variable == 'temperature' and level == 500 and region == 'global'")
+    rmse = chosen.query("metric == 'rmse' and cycle >= 0").sort_values("cycle")["value"]
+    np.testing.assert_array_equal(rmse, series(scores, "temperature", 500.0, "rmse"))
+
+
+def test_scores_older_than_their_archive_are_made_anew(run):
+    rec = mock_run.record(mock_run.SPHERE)
+    mock_run.write(run, rec=rec, completed=5, status="running")
+    assert score.current_scores(run)["completed"] == 5
+    store.Archive(run).update(completed=9)
+    store.Archive(run).finish("complete")
+    assert score.current_scores(run)["completed"] == 9
+    stamp = (run / "scores.json").stat().st_mtime_ns
+    assert score.current_scores(run)["status"] == "complete"
+    assert (run / "scores.json").stat().st_mtime_ns == stamp
+
+
+def test_what_cannot_be_scored_or_read_is_the_users_to_mend(run):
+    with pytest.raises(UserError, match="no run here"):
+        score.score_run(run)
+    mock_run.write(run, completed=0, status="running")
+    with pytest.raises(UserError, match="no cycle"):
+        score.score_run(run)
+    with pytest.raises(UserError, match="dabench score"):
+        score.load_scores(run)
+    (run / "scores.json").write_text("{")
+    with pytest.raises(UserError, match="not a file of scores"):
+        score.load_scores(run)
+    (run / "scores.json").write_text(json.dumps({"schema": 1, "metric_version": "0"}))
+    with pytest.raises(UserError, match="score the run again"):
+        score.load_scores(run)
+
+
+def test_nothing_right_of_the_archive_imports_jax():
+    code = "import sys, dabench.scores.score; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,83 @@
+"""GenCast's graphs and denoiser on the true 1-degree grid, against its authors' own code."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gencast_golden import close, directories, grid, name, nodes
+
+from dabench.systems.gencast import checkpoint
+from dabench.systems.gencast.network import graph, mesh
+from dabench.systems.gencast.network.denoiser import Network
+
+pytestmark = pytest.mark.golden
+
+GRAPHS = [
+    f for d in directories("graph_1deg_mesh*.npz") for f in sorted(d.glob("graph_1deg_mesh*"))
+]
+FILE, WEIGHTS = "denoiser_1deg.npz", "tiny_checkpoint_1deg.npz"
+
+
+def number(text: str) -> int:
+    return int(text.rpartition("mesh")[2])
+
+
+def outputs() -> list:
+    found = []
+    for directory in directories(FILE):
+        with np.load(directory / FILE) as file:
+            keys = sorted(key for key in file.files if key.startswith("denoised_mesh"))
+        found += [pytest.param(directory, k, id=f"{name(directory)}-{k}") for k in keys]
+    return found
+
+
+@pytest.mark.parametrize("path", GRAPHS, ids=lambda path: path.stem)
+def test_gencast_one_degree_graph_is_exact(path: Path):
+    size = number(path.stem)
+    with np.load(path) as file:
+        stored = dict(file)
+    latitude, longitude = one_degree(len(stored["mesh2grid_senders"]))
+    built = graph.build(latitude, longitude, size, 0.6)
+    refined = mesh.icosahedron()
+    for _ in range(size):
+        refined = mesh.refine(refined)
+    np.testing.assert_array_equal(mesh.permutation(refined), stored["permutation"])
+    np.testing.assert_array_equal(built.mesh.faces, stored["mesh_faces"])
+    assert graph.query_radius(built.mesh, 0.6) == stored["query_radius"]
+    np.testing.assert_array_equal(
+        built.mesh2grid.senders.reshape(-1, 3), stored["mesh2grid_senders"]
+    )
+    order = np.lexsort((stored["grid2mesh_senders"], stored["grid2mesh_receivers"]))
+    np.testing.assert_array_equal(built.grid2mesh.senders, stored["grid2mesh_senders"][order])
+    np.testing.assert_array_equal(built.grid2mesh.receivers, stored["grid2mesh_receivers"][order])
+
+
+def one_degree(points: int) -> tuple[np.ndarray, np.ndarray]:
+    """The grid with poles and nlon = 2 (nlat - 1) that has this many points."""
+    nlat = round((1 + (1 + 2 * points) ** 0.5) / 2)
+    return grid(nlat, 2 * (nlat - 1))
+
+
+@pytest.mark.parametrize(("directory", "key"), outputs())
+def test_gencast_one_degree_denoiser(directory: Path, key: str):
+    with np.load(directory / FILE) as file:
+        names = ("norm_inputs_stacked", "norm_forcings_stacked", "noisy_targets", key)
+        inputs, forcings, noisy, expected = (file[n].astype(np.float32) for n in names)
+        sigma = jnp.asarray(file["sigma"])
+    loaded = checkpoint.load(directory / WEIGHTS)
+    size = replace(loaded.config.denoiser_architecture_config, mesh_size=number(key))
+    config = replace(loaded.config, denoiser_architecture_config=size)
+    network = Network(config, *grid(*noisy.shape[:2]))
+    known = nodes(np.concatenate([inputs, forcings], axis=-1))[None]
+
+    @jax.jit
+    def denoise(params, known, z):
+        level = network.at_level(params, sigma)
+        return network.denoise(params, level, network.condition(params, known), z)
+
+    params = jax.tree.map(jnp.asarray, loaded.params)
+    out = denoise(params, known, nodes(noisy)[None])
+    close(out[0], nodes(expected), 5e-5, scale=6)
