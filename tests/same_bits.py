@@ -128,10 +128,11 @@ class Row(NamedTuple):
 
 def record(checkout: Path, folder: Path, names: list[str]) -> None:
     """Run the experiments of these names with a checkout, and keep in `folder` what they make."""
-    if folder.exists() and any(folder.iterdir()):
-        raise SystemExit(f"{folder}: is not empty; choose another folder for the record.")
-    before = _cpu_seconds()
-    for experiment in _chosen(names):
+    before, chosen = _cpu_seconds(), _chosen(names)
+    for place in (folder / experiment.name for experiment in chosen):
+        if place.exists():
+            raise SystemExit(f"{place}: is there already; choose another folder for the record.")
+    for experiment in chosen:
         _perform(experiment, checkout.resolve(), folder / experiment.name)
         print(f"{folder}: {experiment.name}, {_cpu_seconds() - before:.0f} CPU seconds so far")
 

@@ -148,6 +148,13 @@ def test_parts_that_both_records_lack_are_no_agreement(records, capsys):
     assert _compare(records, capsys, "--only", "lorenz63-sakov2012")[0] == 1
 
 
-def test_a_record_is_never_written_over(records):
-    with pytest.raises(SystemExit, match="not empty"):
-        main(["record", "checkout", str(records[0])])
+def test_a_record_is_never_written_over(tmp_path):
+    (tmp_path / "temp_16deg").mkdir()
+    with pytest.raises(SystemExit, match="temp_16deg: is there already"):
+        main(["record", "checkout", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["temp_16deg"]
+
+
+def test_an_unknown_experiment_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="there are linear_gaussian"):
+        main(["record", "checkout", str(tmp_path), "--only", "temp"])
