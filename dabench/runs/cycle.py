@@ -21,6 +21,7 @@ from dabench.runs import memory
 from dabench.runs.archive import read
 from dabench.runs.archive import store as archive
 from dabench.runs.archive.layout import Record, label
+from dabench.runs.archive.status import COMPLETE, Status, diverged_at
 from dabench.runs.archive.store import Archive
 from dabench.runs.step import compile_step
 from dabench.runs.summary import Summary, headline, summarise
@@ -42,7 +43,7 @@ def run(
     *,
     store_members: bool | None = None,
     report: Report = lambda *_: None,
-) -> str:
+) -> Status:
     """Run a method to its end, going on after the last cycle that the folder's archive holds.
 
     The caller holds the folder's lock and has made sure that the archive is of this run.
@@ -52,7 +53,7 @@ def run(
         store_members: Archive every member; None: as the archive there does, or where all take
             less than 1 GiB.
     Returns:
-        The status, `complete` or `diverged at cycle k`.
+        Whether the run is complete, or at which cycle it diverged.
     """
     stored = read.stores_members(folder)
     if None not in (stored, store_members) and stored != store_members:
@@ -107,7 +108,7 @@ class _Loop:
         """With all members, or with what scores need of them."""
         return summary._replace(**{"ranked" if self.keep else "members": None})
 
-    def run(self, attrs: dict[str, Any], report: Report) -> str:
+    def run(self, attrs: dict[str, Any], report: Report) -> Status:
         if self.writes:
             self.archive.clean()
         processes.wait("clean")
@@ -117,16 +118,16 @@ class _Loop:
             start = 0
             self._create(attrs)
         elif start and self.summarise(self.carry.x, self.truth, start).diverged:
-            return self._finish(start, f"diverged at cycle {start}")
+            return self._finish(start, diverged_at(start))
         for k in range(start + 1, self.twin.cycles + 1):
             info, seconds, y = self._advance(k)
             summary = self._record(k, y, info, seconds)
             report(k, _scalar(info.get("ess")), float(summary.rmse))
             if summary.diverged:
-                return self._finish(k, f"diverged at cycle {k}")
+                return self._finish(k, diverged_at(k))
             if processes.told(time.perf_counter() - self.flushed > FLUSH_SECONDS):
                 self._flush(k)
-        return self._finish(self.twin.cycles, "complete")
+        return self._finish(self.twin.cycles, COMPLETE)
 
     def _advance(self, k: int) -> tuple[Info, float, Array]:
         """One cycle on the device: from posterior to posterior."""
@@ -195,7 +196,7 @@ class _Loop:
                 self.archive.mark(k, leaves)
         self.pending, self.flushed = [], time.perf_counter()
 
-    def _finish(self, k: int, status: str) -> str:
+    def _finish(self, k: int, status: Status) -> Status:
         self._flush(k)
         if self.writes:
             used = memory.used_by(self.step, self.peak, memory.peak_bytes())

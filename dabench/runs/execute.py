@@ -14,6 +14,7 @@ from dabench.core.errors import UserError
 from dabench.core.jax_setup import terminable
 from dabench.runs import memory
 from dabench.runs.archive import folder, read
+from dabench.runs.archive.status import Status
 from dabench.runs.experiment import Experiment, attributes
 from dabench.scenario import plugins
 from dabench.scenario.baseline import DEFAULT_METHODS, Baseline, load_baseline
@@ -75,7 +76,7 @@ class Job:
         except UserError as e:
             raise e if self.asked else Unfit(e) from None
 
-    def run(self, fresh: bool, store_members: bool | None, console: Console) -> str:
+    def run(self, fresh: bool, store_members: bool | None, console: Console) -> Status:
         """To the end of the archive; returns its status."""
         with ExitStack() as held:
             processes.by_first(lambda: held.enter_context(folder.lock(self.folder)))
@@ -88,7 +89,7 @@ class Job:
                 return status
             return self._run(processes.by_all(self.filter), store_members, console)
 
-    def _run(self, method: "Filter", store_members: bool | None, console: Console) -> str:
+    def _run(self, method: "Filter", store_members: bool | None, console: Console) -> Status:
         from dabench.runs import cycle
         from dabench.runs.progress import watch
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dabench.core.jax_setup import set_up_jax
+from dabench.runs.archive.status import RUNNING
 from dabench.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def attributes(scenario: Scenario, identity: dict[str, Any], label: str) -> dict
 
     text = json.dumps(identity, sort_keys=True)
     return identity | {
-        "status": "running",
+        "status": str(RUNNING),
         "completed": -1,
         "identity": identity,
         "digest": hashlib.sha256(text.encode()).hexdigest(),

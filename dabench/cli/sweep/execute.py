@@ -28,7 +28,7 @@ def run_point(point: dict[str, Any], out: str, target: dict[str, Any]) -> dict[s
     except UserError as e:
         return row | {"status": "refused", "reason": str(e), "folder": None, "score": None}
     folder = job.folder.relative_to(out).as_posix()
-    return row | {"status": status, "reason": "", "folder": folder, "score": value}
+    return row | {"status": str(status), "reason": "", "folder": folder, "score": value}
 
 
 def score(scores: dict[str, Any], target: Target) -> float | None:

@@ -164,7 +164,7 @@ def _try(job: Job, metric: str, scale: Mapping[Any, float]) -> tuple[str, float 
         status = job.run(False, None, Console(quiet=True))
     except UserError as e:
         return f"refused: {e}", None
-    return status, objective(current_scores(job.folder), scale, metric)
+    return str(status), objective(current_scores(job.folder), scale, metric)
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:

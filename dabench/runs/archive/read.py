@@ -9,6 +9,7 @@ import xarray as xr
 
 from dabench.core.errors import UserError
 from dabench.runs.archive.layout import GROUPS, RANKED, SCHEMA
+from dabench.runs.archive.status import Status
 
 
 def attributes(folder: Path) -> dict[str, Any] | None:
@@ -29,10 +30,17 @@ def lacks_ranked(folder: Path) -> bool:
     return store.exists() and not any((store / name).exists() for name in ("members", RANKED[0]))
 
 
-def ended(folder: Path) -> str | None:
+def ended(folder: Path) -> Status | None:
     """The status of a run that has come to its end; None if there is still something to do."""
-    status = (attributes(folder) or {"status": "running"})["status"]
-    return None if status == "running" else status
+    attrs = attributes(folder)
+    status = None if attrs is None else Status.parse(attrs["status"])
+    return None if status is None or status.running else status
+
+
+def has_scores(folder: Path) -> bool:
+    """Whether an archive has a whole cycle after the initial state."""
+    attrs = attributes(folder)
+    return attrs is not None and attrs.get("completed", -1) >= 1
 
 
 def open_run(path: str | Path) -> xr.DataTree:

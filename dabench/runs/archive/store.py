@@ -29,6 +29,7 @@ from dabench.core.errors import UserError
 from dabench.core.files import replacing
 from dabench.runs.archive.layout import SCHEMA
 from dabench.runs.archive.read import attributes
+from dabench.runs.archive.status import Status
 
 if TYPE_CHECKING:
     pass
@@ -82,9 +83,9 @@ class Archive:
             leaves = [saved[f"leaf{i}"].view(dtype) for i, dtype in enumerate(dtypes)]
             return int(saved["cycle"]), leaves
 
-    def finish(self, status: str) -> None:
+    def finish(self, status: Status) -> None:
         """Say how the run ended. What could resume it is dropped."""
-        self.update(status=status)
+        self.update(status=str(status))
         self.restart.unlink(missing_ok=True)
 
     def update(self, **attrs: Any) -> None:

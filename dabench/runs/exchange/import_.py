@@ -17,6 +17,7 @@ from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
 from dabench.runs.archive import folder, read
 from dabench.runs.archive.layout import Record, label
+from dabench.runs.archive.status import COMPLETE
 from dabench.runs.archive.store import Archive
 from dabench.runs.experiment import Experiment, attributes
 from dabench.scenario.catalogue import NAME
@@ -61,7 +62,7 @@ def import_store(
             record = first if k == 0 else _record(k, twin, layout, found, times, store)
             content.update(np.ascontiguousarray(record.members).tobytes())
             writer.append(label(layout, twin.network.table, record, system.start is not None))
-        writer.update(completed=twin.cycles, status="complete", store_sha256=content.hexdigest())
+        writer.update(completed=twin.cycles, status=str(COMPLETE), store_sha256=content.hexdigest())
     return home
 
 
