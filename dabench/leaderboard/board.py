@@ -10,7 +10,7 @@ import numpy as np
 from dabench.core.errors import Caution, UserError
 from dabench.leaderboard.figures.pareto import costs_and_skill
 from dabench.leaderboard.format import label, number, title, units
-from dabench.leaderboard.row import ALWAYS, Entry, Run, Value, costs_in, memory_unit, shade, words
+from dabench.leaderboard.row import ALWAYS, Row, Run, Value, costs_in, memory_unit, shade, words
 from dabench.leaderboard.stale import stale_since
 from dabench.leaderboard.vocabulary import METRICS
 from dabench.scores.compare import compare_all
@@ -21,7 +21,7 @@ KEPT = {"ranks": "rank", "spectra": "spectra"}
 """What figures show, as a run calls it."""
 
 
-def absent(entries: Sequence[Entry], figure: str, cell: Cell) -> str:
+def absent(rows: Sequence[Row], figure: str, cell: Cell) -> str:
     """A sentence for each reason; nothing if all methods are there.
 
     Arguments:
@@ -29,31 +29,31 @@ def absent(entries: Sequence[Entry], figure: str, cell: Cell) -> str:
         cell: That skill against cost is of, without a reference.
     """
     missing: dict[str, list[str]] = {}
-    shown = _shown(entries, figure, cell)
-    for entry in entries:
-        if entry.method not in shown:
-            missing.setdefault(_why(entry, figure), []).append(entry.method)
+    shown = _shown(rows, figure, cell)
+    for row in rows:
+        if row.method not in shown:
+            missing.setdefault(_why(row, figure), []).append(row.method)
     return " ".join(f"Without {', '.join(names)}: {why}." for why, names in missing.items())
 
 
-def _shown(entries: Sequence[Entry], figure: str, cell: Cell) -> set[str]:
+def _shown(rows: Sequence[Row], figure: str, cell: Cell) -> set[str]:
     if figure == "pareto":
-        found = costs_and_skill([run for entry in entries for run in entry.runs], cell)
+        found = costs_and_skill([run for row in rows for run in row.runs], cell)
         return {method for points in (found[0] if found else {}).values() for method in points}
     if figure in KEPT:
-        return {e.method for e in entries if any(run[KEPT[figure]] for run in e.runs)}
-    return {e.method for e in entries if figure not in METRICS or _has(e, figure)}
+        return {e.method for e in rows if any(run[KEPT[figure]] for run in e.runs)}
+    return {e.method for e in rows if figure not in METRICS or _has(e, figure)}
 
 
-def _has(entry: Entry, metric: str) -> bool:
-    lines = (line for run in entry.runs for line in run["series"] if line["metric"] == metric)
+def _has(row: Row, metric: str) -> bool:
+    lines = (line for run in row.runs for line in run["series"] if line["metric"] == metric)
     return any(value is not None for line in lines for value in line["values"])
 
 
-def _why(entry: Entry, figure: str) -> str:
-    if figure == "spread" and entry.first["members"] == 1:
+def _why(row: Row, figure: str) -> str:
+    if figure == "spread" and row.first["members"] == 1:
         return "one member has no spread"
-    if figure != "rmse" and not any(run["rank"] for run in entry.runs):
+    if figure != "rmse" and not any(run["rank"] for run in row.runs):
         return "no members were kept"
     return "no such numbers"
 
@@ -78,20 +78,20 @@ class Board:
         several = any(len(own) > 1 for own in by_method.values())
         self.memory_in = memory_unit(self.runs)
         shown = {"several": several, "memory_in": self.memory_in}
-        self.entries = [Entry(by_method[m], **shown) for m in in_order(by_method)]
+        self.rows = [Row(by_method[m], **shown) for m in in_order(by_method)]
         self.cells = headlines(self.first["variables"])
-        self.reference = next((e for e in self.entries if e.method == REFERENCE), None)
-        self.entries.sort(key=self._rank)
+        self.reference = next((e for e in self.rows if e.method == REFERENCE), None)
+        self.rows.sort(key=self._rank)
 
-    def _rank(self, entry: Entry) -> tuple[bool, float]:
+    def _rank(self, row: Row) -> tuple[bool, float]:
         """The best first; after them, in their usual order, those without a ratio."""
-        ratio = self.mean_ratio(entry).sort
+        ratio = self.mean_ratio(row).sort
         return ratio is None, ratio or 0.0
 
     @property
     def missing(self) -> list[str]:
         """Reference rows that nobody has run."""
-        return [m for m in ALWAYS if m not in {e.method for e in self.entries}]
+        return [m for m in ALWAYS if m not in {e.method for e in self.rows}]
 
     @property
     def stale(self) -> str:
@@ -115,17 +115,17 @@ class Board:
         unit = units(self.first["variables"].get(cell[0], {}).get("units", ""))
         return Value(label(*cell), note=title(*cell), tint=unit)
 
-    def ratio(self, entry: Entry, cell: Cell, metric: str, region: str = "global") -> float | None:
+    def ratio(self, row: Row, cell: Cell, metric: str, region: str = "global") -> float | None:
         """To the unconditional ensemble, over the seeds that both have."""
         if self.reference is None:
             return None
-        both, pair = {*entry.seeds} & {*self.reference.seeds}, (entry, self.reference)
+        both, pair = {*row.seeds} & {*self.reference.seeds}, (row, self.reference)
         ours, theirs = (e.over(cell, metric, region, both).median for e in pair)
         return ours / theirs if ours is not None and theirs else None
 
-    def mean_ratio(self, entry: Entry) -> Value:
+    def mean_ratio(self, row: Row) -> Value:
         """Geometric mean of the RMSE ratios of all variables and levels."""
-        found = [self.ratio(entry, cell, "rmse") for cell in self.all_cells]
+        found = [self.ratio(row, cell, "rmse") for cell in self.all_cells]
         known = [f for f in found if f]
         if not known or len(known) < len(found):
             return Value("–")
@@ -137,21 +137,21 @@ class Board:
         variables = self.first["variables"]
         return [(name, level) for name, v in variables.items() for level in v["levels"]]
 
-    def scorecard(self, entry: Entry, region: str, metric: str) -> list[tuple[str, list[Value]]]:
+    def scorecard(self, row: Row, region: str, metric: str) -> list[tuple[str, list[Value]]]:
         """Rows of variables, columns of `levels`: ratios to the unconditional ensemble."""
         rows = []
         for name in self.first["variables"]:
             own = self.first["variables"][name]["levels"]
             cells = [
-                self._ratio(entry, (name, level), metric, region) if level in own else Value("")
+                self._ratio(row, (name, level), metric, region) if level in own else Value("")
                 for level in self.levels
             ]
             rows.append((title(name), cells))
         return rows
 
-    def _ratio(self, entry: Entry, cell: Cell, metric: str, region: str) -> Value:
-        ratio = self.ratio(entry, cell, metric, region)
-        verdict = self._verdicts.get((entry.method, *cell, metric), "")
+    def _ratio(self, row: Row, cell: Cell, metric: str, region: str) -> Value:
+        ratio = self.ratio(row, cell, metric, region)
+        verdict = self._verdicts.get((row.method, *cell, metric), "")
         mark = MARKS.get(verdict, "?") if region == "global" and ratio is not None else ""
         return Value(number(ratio, 2) + mark, ratio, tint=shade(ratio))
 
@@ -161,7 +161,7 @@ class Board:
 
         They allow for each other, all methods' of them.
         """
-        runs = [run for entry in self.entries for run in entry.runs]
+        runs = [run for row in self.rows for run in row.runs]
         try:
             with warnings.catch_warnings(action="ignore", category=Caution):
                 table = compare_all(runs, all_cells=True)
@@ -183,12 +183,12 @@ class Board:
         return {
             m: text
             for m, text in METRICS.items()
-            if any(e.over(cell, m).median is not None for e in self.entries)
+            if any(e.over(cell, m).median is not None for e in self.rows)
         }
 
     def absent(self, figure: str) -> str:
         """Which methods a figure, or the column of a metric, does not show, and why."""
-        return absent(self.entries, figure, self.cells[0])
+        return absent(self.rows, figure, self.cells[0])
 
     @property
     def cost_names(self) -> dict[str, str]:
@@ -224,31 +224,31 @@ class Board:
     @property
     def weighed(self) -> bool:
         """Whether the memory of any method is known."""
-        return any(entry.memory.sort is not None for entry in self.entries)
+        return any(row.memory.sort is not None for row in self.rows)
 
     def diagnostics(self, kind: str, names: Iterable[str]) -> dict[str, Any]:
         """A row a method of its `diagnostic` or `cost` values, and which of them any method has."""
-        rows = [(e, {name: getattr(e, kind)(name) for name in names}) for e in self.entries]
+        rows = [(e, {name: getattr(e, kind)(name) for name in names}) for e in self.rows]
         known = {name: any(values[name].sort is not None for _, values in rows) for name in names}
         return {"rows": rows, "known": known}
 
     @property
-    def innovations(self) -> list[tuple[Entry, dict[str, Any]]]:
-        return [(entry, row) for entry in self.entries for row in entry.innovations]
+    def innovations(self) -> list[tuple[Row, dict[str, Any]]]:
+        return [(row, fit) for row in self.rows for fit in row.innovations]
 
     @property
-    def withheld(self) -> list[tuple[Entry, dict[str, Any]]]:
-        return [(entry, row) for entry in self.entries for row in entry.withheld]
+    def withheld(self) -> list[tuple[Row, dict[str, Any]]]:
+        return [(row, fit) for row in self.rows for fit in row.withheld]
 
-    def provenance(self, entry: Entry) -> dict[str, str]:
+    def provenance(self, row: Row) -> dict[str, str]:
         """Where a row comes from, for a list of terms."""
-        run, made = entry.first, {key: _of_seeds(entry, key) for key in SEVERAL}
+        run, made = row.first, {key: _of_seeds(row, key) for key in SEVERAL}
         shown = {
             "filter": run["filter"],
             "settings": words(run["settings"]),
             "members": run["members"],
-            "seeds": ", ".join(str(r["seed"]) for r in entry.runs),
-            "status": ", ".join(dict.fromkeys(r["status"] for r in entry.runs)),
+            "seeds": ", ".join(str(r["seed"]) for r in row.runs),
+            "status": ", ".join(dict.fromkeys(r["status"] for r in row.runs)),
             "commit": made["commit"],
             "made": made["created"],
             "device": made["device"],
@@ -260,9 +260,9 @@ class Board:
         return {term: str(text)[:2000] for term, text in shown.items() if text not in (None, "")}
 
 
-def _of_seeds(entry: Entry, key: str) -> str:
+def _of_seeds(row: Row, key: str) -> str:
     """What the provenances of all seeds say, each text once."""
-    texts = dict.fromkeys(words(run["provenance"].get(key)) for run in entry.runs)
+    texts = dict.fromkeys(words(run["provenance"].get(key)) for run in row.runs)
     return "; ".join(text or "not known" for text in texts) if any(texts) else ""
 
 
@@ -293,10 +293,10 @@ def boards(runs: Iterable[Run]) -> list[Board]:
     return sorted(found, key=lambda b: (not b.sphere, b.name != FIRST, b.slug))
 
 
-def methods(shown: Iterable[Board]) -> dict[str, list[tuple[Board, Entry]]]:
+def methods(shown: Iterable[Board]) -> dict[str, list[tuple[Board, Row]]]:
     """Where each method has a row."""
-    found: dict[str, list[tuple[Board, Entry]]] = {}
+    found: dict[str, list[tuple[Board, Row]]] = {}
     for board in shown:
-        for entry in board.entries:
-            found.setdefault(entry.method, []).append((board, entry))
+        for row in board.rows:
+            found.setdefault(row.method, []).append((board, row))
     return {method: found[method] for method in in_order(found)}

@@ -35,7 +35,7 @@ class Loose(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
-class Scenario(Loose):
+class ScenarioRecord(Loose):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
     name: Folder
     title: Text = ""
@@ -43,18 +43,18 @@ class Scenario(Loose):
     digest: Name
 
 
-class System(Loose):
+class SystemRecord(Loose):
     name: Folder
     digest: Name
 
 
-class Variable(Loose):
+class VariableRecord(Loose):
     units: Name = ""
     levels: Annotated[list[Number], Field(min_length=1)]
     valid_fraction: float = 1.0
 
 
-class Row(Loose):
+class ScoreRecord(Loose):
     variable: Label
     level: Number
     region: Label
@@ -64,7 +64,7 @@ class Row(Loose):
     high: Number
 
 
-class Line(Loose):
+class SeriesRecord(Loose):
     variable: Label
     level: Number
     region: Label
@@ -72,13 +72,13 @@ class Line(Loose):
     values: Series
 
 
-class Rank(Loose):
+class RankRecord(Loose):
     variable: Label
     level: Number
     histogram: Series
 
 
-class Spectrum(Loose):
+class SpectrumRecord(Loose):
     variable: Label
     level: Number
     truth: Series = []
@@ -86,13 +86,13 @@ class Spectrum(Loose):
     member: Series = []
 
 
-class Diagnostic(Loose):
+class DiagnosticRecord(Loose):
     mean: Number
     min: Number
     values: Series
 
 
-class Innovation(Loose):
+class InnovationRecord(Loose):
     group: Label
     variable: Label
     level: Number
@@ -107,12 +107,12 @@ class Innovation(Loose):
     desroziers: Number = None
 
 
-class Observations(Loose):
-    groups: list[Innovation]
+class InnovationsRecord(Loose):
+    groups: list[InnovationRecord]
     chi2: Series
 
 
-class Fit(Loose):
+class WithheldFitRecord(Loose):
     stage: Label
     group: Label
     variable: Label
@@ -127,12 +127,12 @@ class Fit(Loose):
     chi2: Number
 
 
-class Withheld(Loose):
-    groups: list[Fit]
+class WithheldRecord(Loose):
+    groups: list[WithheldFitRecord]
     chi2: dict[Label, Series]
 
 
-class Places(Loose):
+class GroupPlaces(Loose):
     group: Label
     withheld: bool = False
     variables: Annotated[list[Label], Field(max_length=100)]
@@ -144,37 +144,37 @@ class Places(Loose):
     site: Axis = []
 
 
-class Packed(Loose):
+class PackedMap(Loose):
     low: float
     step: float
     data: Annotated[str, Field(max_length=200_000, pattern=r"^[A-Za-z0-9+/]*=*$")]
 
 
-class Map(Loose):
+class MapRecord(Loose):
     variable: Label
     level: Number
     cycle: Annotated[int, Field(ge=0)]
-    truth: Packed
-    error: Packed
+    truth: PackedMap
+    error: PackedMap
 
 
-class Fields(Loose):
+class MapsRecord(Loose):
     """Of `pictures`: maps (latitude, longitude), every so many grid points."""
 
     latitude: Annotated[list[float], Field(min_length=2, max_length=181)]
     longitude: Annotated[list[float], Field(min_length=2, max_length=360)]
     every: int
-    maps: Annotated[list[Map], Field(max_length=12)]
+    maps: Annotated[list[MapRecord], Field(max_length=12)]
 
     @model_validator(mode="after")
-    def _hold_whole_maps(self) -> "Fields":
+    def _hold_whole_maps(self) -> "MapsRecord":
         for shown in self.maps:
             for part in (shown.truth, shown.error):
                 unpacked(part.model_dump(), (len(self.latitude), len(self.longitude)))
         return self
 
 
-class Point(Loose):
+class PointRecord(Loose):
     variable: Label
     level: Number
     cycle: Annotated[int, Field(ge=0)]
@@ -184,12 +184,12 @@ class Point(Loose):
     members: Annotated[list[Number], Field(max_length=1000)]
 
 
-class Pictures(Loose):
+class PicturesRecord(Loose):
     """What the site shows of fields; the first seed of a result has them."""
 
-    network: Annotated[list[Places], Field(max_length=50)]
-    fields: Fields | None
-    point: Point | None
+    network: Annotated[list[GroupPlaces], Field(max_length=50)]
+    fields: MapsRecord | None
+    point: PointRecord | None
 
     @property
     def cycles(self) -> list[int]:
@@ -198,12 +198,12 @@ class Pictures(Loose):
         return [one.cycle for one in shown]
 
 
-class Run(Loose):
+class RunRecord(Loose):
     """The scores of one seed, as `scores.json` has them."""
 
     metric_version: Name
-    scenario: Scenario
-    system: System
+    scenario: ScenarioRecord
+    system: SystemRecord
     method: Folder
     filter: Name
     settings: Shown
@@ -216,20 +216,20 @@ class Run(Loose):
     completed: Annotated[int, Field(ge=0)]
     provenance: Shown
     regions: dict[Label, int]
-    variables: Annotated[dict[Label, Variable], Field(min_length=1)]
+    variables: Annotated[dict[Label, VariableRecord], Field(min_length=1)]
     seconds: Times
-    scores: list[Row]
-    series: list[Line]
-    rank: list[Rank]
-    spectra: list[Spectrum]
-    observations: Observations | None
-    ensemble: dict[Label, Diagnostic]
+    scores: list[ScoreRecord]
+    series: list[SeriesRecord]
+    rank: list[RankRecord]
+    spectra: list[SpectrumRecord]
+    observations: InnovationsRecord | None
+    ensemble: dict[Label, DiagnosticRecord]
     cost: dict[Label, Number]
-    withheld: Withheld | None = None
-    pictures: Pictures | None = None
+    withheld: WithheldRecord | None = None
+    pictures: PicturesRecord | None = None
 
     @model_validator(mode="after")
-    def _agrees_with_itself(self) -> "Run":
+    def _agrees_with_itself(self) -> "RunRecord":
         lengths = {len(self.seconds), *(len(line.values) for line in self.series)}
         if lengths != {self.completed + 1}:
             raise ValueError(f"series of {sorted(lengths)} cycles, where {self.completed} are done")
@@ -240,7 +240,7 @@ class Run(Loose):
         return self
 
 
-class Result(Loose):
+class ResultFile(Loose):
     """One method on one scenario and system; every seed has the same problem and settings.
 
     Arguments:
@@ -261,4 +261,4 @@ class Result(Loose):
     seeds: Annotated[list[int], Field(min_length=1, max_length=1000)]
     commands: Annotated[list[Text], Field(max_length=1000)]
     sha256: Name
-    runs: Annotated[list[Run], Field(min_length=1, max_length=1000)]
+    runs: Annotated[list[RunRecord], Field(min_length=1, max_length=1000)]

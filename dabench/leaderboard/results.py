@@ -18,7 +18,7 @@ from dabench.core.errors import UserError
 from dabench.core.files import replace
 from dabench.core.workers import Each, here
 from dabench.leaderboard import packed_series, thumbnails
-from dabench.leaderboard.result_schema import SCHEMA, Result, Run
+from dabench.leaderboard.result_schema import SCHEMA, ResultFile, RunRecord
 from dabench.runs.archive.read import attributes, find_runs
 from dabench.scores import metrics
 from dabench.scores.headlines import headlines
@@ -55,7 +55,9 @@ def of_run(folder: str | Path) -> dict[str, Any]:
     slim = {"series": curves, "rank": shown(scores["rank"]), "spectra": shown(scores["spectra"])}
     seen = {"pictures": thumbnails.of_run(folder, scores["variables"])}
     made_with = {name: scores[name] for name in MADE_WITH}
-    return Run.model_validate(rounded(scores | slim | seen) | made_with).model_dump(mode="json")
+    return RunRecord.model_validate(rounded(scores | slim | seen) | made_with).model_dump(
+        mode="json"
+    )
 
 
 def rounded(value: Any) -> Any:
@@ -158,7 +160,7 @@ def load(file: str | Path) -> list[dict[str, Any]]:
         if file.stat().st_size > LARGEST:
             raise UserError(f"{file}: larger than {LARGEST >> 20} MiB; not read.")
         text = file.read_bytes()
-        result = Result.model_validate_json(text)
+        result = ResultFile.model_validate_json(text)
     except ValidationError as e:
         first = e.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -171,7 +173,7 @@ def load(file: str | Path) -> list[dict[str, Any]]:
     return runs
 
 
-def _check(file: Path, result: Result, runs: Sequence[Mapping[str, Any]], found: str) -> None:
+def _check(file: Path, result: ResultFile, runs: Sequence[Mapping[str, Any]], found: str) -> None:
     """UserError where a file is of other metrics, or does not agree with itself.
 
     Arguments:

@@ -51,7 +51,7 @@ def shade(ratio: float | None) -> str:
     return "" if ratio is None else CLASSES[int(np.searchsorted(STEPS, ratio))]
 
 
-class Entry:
+class Row:
     """One method of a board: its runs, one a seed; numbers are medians over them.
 
     Arguments:

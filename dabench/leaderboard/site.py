@@ -125,7 +125,7 @@ def _write(shown: list[Board], part: Path, out: Path, each: Each) -> None:
     pages = _environment()
     for method, found in methods(shown).items():
         path = part / "methods" / f"{found[0][1].slug}.html"
-        rows = [(board, entry, origin(entry.first)) for board, entry in found]
+        rows = [(board, row, origin(row.first)) for board, row in found]
         _page(pages, "method.html", path, method=method, found=rows, root="../")
     front = {"boards": shown, "sections": Markup(sections), "root": ""}
     _page(pages, "index.html", part / "index.html", **front)
@@ -138,9 +138,9 @@ def _board(board: Board, folder: Path, earlier: Path) -> str:
     _page(pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../")
     fits = {"board": board, "figures": figures, "root": "../"}
     _page(pages, "diagnostics.html", folder / "diagnostics.html", **fits)
-    for entry in board.entries:
-        path = folder / "rows" / f"{entry.slug}.html"
-        _page(pages, "row.html", path, board=board, entry=entry, root="../../")
+    for row in board.rows:
+        path = folder / "rows" / f"{row.slug}.html"
+        _page(pages, "row.html", path, board=board, row=row, root="../../")
     return pages.get_template("board.html").render(board=board, root="")
 
 
@@ -183,7 +183,7 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
 
 def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, Any]:
     """Draw a board; names of its figures by section, and their sizes."""
-    shown = [run for entry in board.entries for run in entry.runs]
+    shown = [run for row in board.rows for run in row.runs]
     drawn = draw_scores(shown, folder, earlier, key)
     names = [file.stem for file in drawn if file.suffix == ".svg"]
     maps: dict[str, list[str]] = {}
@@ -214,9 +214,9 @@ def _downloads(board: Board, folder: Path) -> str:
     writer = csv.DictWriter(table, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     (folder / "results").mkdir(parents=True)
-    for entry in board.entries:
-        runs = [{k: v for k, v in run.items() if k != "folder"} for run in entry.runs]
-        (folder / "results" / f"{entry.slug}.json").write_bytes(file := content(runs))
+    for row in board.rows:
+        runs = [{k: v for k, v in run.items() if k != "folder"} for run in row.runs]
+        (folder / "results" / f"{row.slug}.json").write_bytes(file := content(runs))
         digest.update(file)
         for run in runs:
             given = {"method": run["method"], "seed": run["seed"]}

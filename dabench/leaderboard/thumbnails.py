@@ -37,7 +37,7 @@ MISSING, MOST = 255, 254
 
 
 def of_run(folder: str | Path, variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Network, maps and members of a run, as `resultfile.Pictures`.
+    """Network, maps and members of a run, as `result_schema.PicturesRecord`.
 
     Arguments:
         variables: With their levels, as in `scores.json`.

@@ -27,8 +27,8 @@ def board(runs):
     return Board(list(runs.values()), "mock")
 
 
-def entry_of(board, method):
-    return next(entry for entry in board.entries if entry.method == method)
+def row_of(board, method):
+    return next(row for row in board.rows if row.method == method)
 
 
 def test_ratios_are_of_the_seeds_that_both_have(board, runs):
@@ -37,19 +37,19 @@ def test_ratios_are_of_the_seeds_that_both_have(board, runs):
         return next(r["value"] for r in rows if r["metric"] == "rmse")
 
     wanted = rmse(runs["one", 0]) / rmse(runs["ensemble", 0])
-    assert board.ratio(entry_of(board, "one"), CELL, "rmse") == pytest.approx(wanted)
+    assert board.ratio(row_of(board, "one"), CELL, "rmse") == pytest.approx(wanted)
     alone = Board([runs["ensemble", 1], runs["one", 0]], "mock")
-    assert alone.ratio(entry_of(alone, "one"), CELL, "rmse") is None
+    assert alone.ratio(row_of(alone, "one"), CELL, "rmse") is None
 
 
 def test_the_best_comes_first_and_last_come_those_without_a_ratio(board, runs):
-    assert [entry.method for entry in board.entries] == ["one", "ensemble"]
+    assert [row.method for row in board.rows] == ["one", "ensemble"]
     worst = runs["ensemble", 2] | {"method": "another"}
     unlike = runs["one", 0] | {"method": "fa_apf", "scores": runs["one", 0]["scores"][:1]}
     longer = Board([*runs.values(), worst, unlike], "mock")
-    assert [e.method for e in longer.entries] == ["one", "ensemble", "another", "fa_apf"]
+    assert [e.method for e in longer.rows] == ["one", "ensemble", "another", "fa_apf"]
     alone = Board([runs["one", 0], worst | {"method": "letkf"}], "mock")
-    assert [entry.method for entry in alone.entries] == ["letkf", "one"]
+    assert [row.method for row in alone.rows] == ["letkf", "one"]
 
 
 def test_the_problem_of_the_paper_comes_first(runs):
@@ -66,13 +66,13 @@ def test_the_problem_of_the_paper_comes_first(runs):
 )
 def test_what_cannot_be_told_is_marked_and_regions_are_not_tested(board, verdict, mark):
     board._verdicts = {("one", *CELL, "rmse"): verdict} if verdict else {}
-    entry = entry_of(board, "one")
-    text = board._ratio(entry, CELL, "rmse", "global").text
+    row = row_of(board, "one")
+    text = board._ratio(row, CELL, "rmse", "global").text
     assert text.rstrip("*?") + mark == text
-    assert board._ratio(entry, CELL, "rmse", "tropics").text == board._ratio(
-        entry, CELL, "rmse", "tropics"
+    assert board._ratio(row, CELL, "rmse", "tropics").text == board._ratio(
+        row, CELL, "rmse", "tropics"
     ).text.rstrip("*?")
-    assert board._ratio(entry, ("2m_temperature", 3.0), "rmse", "global").text == "–"
+    assert board._ratio(row, ("2m_temperature", 3.0), "rmse", "global").text == "–"
 
 
 def test_provenance_is_of_all_seeds(runs):
@@ -81,7 +81,7 @@ def test_provenance_is_of_all_seeds(runs):
     made = [made[0] | {"cores": 1}, *(one | {"cores": 8} for one in made[1:])]
     changed = [runs["ensemble", seed] | {"provenance": made[seed]} for seed in range(3)]
     board = Board(changed, "mock")
-    told = board.provenance(board.entries[0])
+    told = board.provenance(board.rows[0])
     assert told["commit"] == "a; not known"
     assert told["cores"] == "1; 8"
     assert told["device"] == mock_run.IDENTITY["provenance"]["device"]
@@ -89,13 +89,13 @@ def test_provenance_is_of_all_seeds(runs):
 
 
 def test_a_single_seed_is_told_beside_several(board, runs):
-    assert entry_of(board, "one").tags == "1 seed"
-    assert entry_of(board, "ensemble").tags == "reference, 3 seeds"
-    assert entry_of(Board([runs["one", 0]], "mock"), "one").tags == ""
+    assert row_of(board, "one").tags == "1 seed"
+    assert row_of(board, "ensemble").tags == "reference, 3 seeds"
+    assert row_of(Board([runs["one", 0]], "mock"), "one").tags == ""
 
 
 def test_counts_are_whole_numbers(board):
-    (row, *_) = entry_of(board, "one").innovations
+    (row, *_) = row_of(board, "one").innovations
     assert row["numbers"]["count"].isdigit()
 
 
@@ -103,9 +103,9 @@ def test_counts_are_whole_numbers(board):
 def test_memory_is_in_units_that_read_well(runs, size, text, unit):
     run = runs["one", 0] | {"cost": {"compiled_step_bytes_a_member": size}}
     board = Board([run], "mock")
-    assert (board.entries[0].memory.text, board.memory_in) == (text, unit)
+    assert (board.rows[0].memory.text, board.memory_in) == (text, unit)
     assert board.cost_names["compiled_step_bytes"] == f"memory of a compiled step, {unit}"
-    assert ("memory of a compiled step a member, " + unit, text, "") in board.entries[0].diagnostics
+    assert ("memory of a compiled step a member, " + unit, text, "") in board.rows[0].diagnostics
 
 
 def test_who_is_missing_in_a_figure_is_said_with_the_reason(runs):

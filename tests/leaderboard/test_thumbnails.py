@@ -89,7 +89,7 @@ def test_only_the_first_seed_of_a_result_has_them(kept, tmp_path):
     ids=["too few", "a bomb", "not compressed", "not base64"],
 )
 def test_fields_of_another_size_are_refused(kept, tmp_path, data):
-    run = results.Run.model_validate(kept[2]).model_dump(mode="json")
+    run = results.RunRecord.model_validate(kept[2]).model_dump(mode="json")
     run["pictures"]["fields"]["maps"][0]["truth"]["data"] = data
     (tmp_path / "x.json").write_bytes(results.content([run]))
     with pytest.raises(UserError, match=r"pictures\.fields"):
