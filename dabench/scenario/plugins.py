@@ -27,7 +27,7 @@ def factory(kind: Kind, name: str) -> Callable[..., Any]:
     return find(registry(kind)[name])
 
 
-def find(place: str) -> Callable[..., Any]:
-    """The function at "module:function"."""
+def find(place: str) -> Any:
+    """The function, or whatever else, at "module:name"."""
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)

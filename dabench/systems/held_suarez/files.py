@@ -1,20 +1,14 @@
-"""The files of the embedded atmosphere, and their digest; no JAX."""
+"""The dry atmosphere's files, and the digest of what they say; no JAX."""
 
-import hashlib
 from pathlib import Path
 
+from dabench.systems.atmosphere.files import CLIMATE, WEIGHTS, digest, stretches
+
 FILES = Path(__file__).parent / "files"
-WEIGHTS, VERIFICATION, CLIMATE = "gencast.npz", "verification.npz", "climate.npz"
-
-
-def digest(folder: Path, *settings: object) -> str:
-    """Of the files and the settings, all that determines the numbers."""
-    content = hashlib.sha256(repr(settings).encode())
-    for name in (WEIGHTS, VERIFICATION, CLIMATE):
-        content.update((folder / name).read_bytes())
-    return content.hexdigest()
 
 
 def digest_of(*, resolution: int = 4, offset: int = 0, files: str = "") -> str:
-    """Of the system with these settings, as `system.held_suarez` has it."""
-    return digest(Path(files) if files else FILES, resolution, offset)
+    """Digest of the system with these settings, as `system.held_suarez` has it."""
+    folder = Path(files) if files else FILES
+    paths = [folder / WEIGHTS, *stretches(folder), folder / CLIMATE]
+    return digest(paths, resolution, offset)

@@ -11,10 +11,12 @@ from dabench.core.layout import Layout
 from dabench.core.types import Keys, Members, Time
 from dabench.diffusion import draw
 from dabench.diffusion.model import NoiseFactor, Sampler
+from dabench.systems.atmosphere.atmosphere import Statistics, normalised
+from dabench.systems.atmosphere.grid import grid, sphere_noise
 from dabench.systems.gencast import channels as gencast
 from dabench.systems.gencast.checkpoint import Checkpoint
 from dabench.systems.gencast.network.denoiser import Network
-from dabench.systems.held_suarez import channels, harmonics
+from dabench.systems.held_suarez.channels import HELD_SUAREZ
 from dabench.systems.sphere.noise import SphereNoise
 
 BATCH = 4  # members at a time: the fastest on a CPU
@@ -22,26 +24,10 @@ SAMPLER = Sampler("dpmpp_2m", levels=12, sigma_max=60.0, sigma_min=0.01)
 Targets = Float[Array, "member target"]
 
 
-def grid(resolution: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
-    """Latitudes (both poles) and longitudes in degrees, ascending."""
-    return (
-        np.linspace(-90.0, 90.0, round(180 / resolution) + 1),
-        np.arange(round(360 / resolution)) * resolution,
-    )
-
-
-def sphere_noise(resolution: float = 4.0) -> SphereNoise:
-    """The noise of this system: equal power in degrees 0 to 31, whatever the grid."""
-    lat, lon = grid(resolution)
-    return SphereNoise(lat, lon, harmonics.LMAX, weights=harmonics.area_weights(lat))
-
-
 def static_input(sphere: SphereNoise) -> Float[Array, "point"]:
     """Surface geopotential, normalised by its area mean and standard deviation."""
-    mean, std = channels.static_statistics()
-    normal = channels.GRAVITY * channels.surface_height() / std
-    normal[0] -= mean / std * np.sqrt(4 * np.pi)
-    return sphere.synthesise(jnp.asarray(normal, jnp.float32))
+    geopotential = HELD_SUAREZ.ground(HELD_SUAREZ.files)["geopotential_at_surface"]
+    return sphere.synthesise(jnp.asarray(normalised(geopotential), jnp.float32))
 
 
 def stack_inputs(
@@ -51,7 +37,7 @@ def stack_inputs(
     static: Float[Array, "point"],
 ) -> Float[Array, "member point known"]:
     """The network's known channels, all normalised, in the order of `fields`."""
-    place = {(c.name, c.level): i for i, c in enumerate(channels.channels())}
+    place = {(c.name, c.level): i for i, c in enumerate(HELD_SUAREZ.channels)}
     frames = {-gencast.FRAME_HOURS: previous, 0: now}
     ground = jnp.broadcast_to(static[None], (len(now), *static.shape))
     known = [
@@ -78,7 +64,7 @@ class HeldSuarezModel:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        statistics: channels.Statistics,
+        statistics: Statistics,
         resolution: float = 4.0,
         project: bool = True,
     ) -> None:
@@ -87,7 +73,7 @@ class HeldSuarezModel:
         trained_on = checkpoint.metadata.get("training_grid_size")
         self.network = Network(checkpoint.config, lat, lon, trained_on)
         self.sphere = sphere_noise(resolution)
-        self.layout = Layout(channels.channels(), {"latitude": lat, "longitude": lon}, frames=2)
+        self.layout = Layout(HELD_SUAREZ.channels, {"latitude": lat, "longitude": lon}, frames=2)
         self.mean, self.std, self.diff_std = (
             jnp.asarray(a, jnp.float32)[None, :, None] for a in statistics
         )

@@ -9,10 +9,10 @@ import pytest
 
 from dabench.core.errors import UserError
 from dabench.diffusion.model import DiffusionModel
-from dabench.systems.held_suarez import files, harmonics
-from dabench.systems.held_suarez.model import sphere_noise
+from dabench.systems.atmosphere import files as shipped
+from dabench.systems.atmosphere.grid import sphere_noise
 from dabench.systems.held_suarez.system import FILES, held_suarez
-from dabench.systems.held_suarez.training import release
+from dabench.systems.sphere.gaussian import area_weights
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,13 @@ def fine():
 
 def test_package_data_are_small():
     size = {path.name: path.stat().st_size / 1e6 for path in FILES.iterdir()}
-    assert size[files.WEIGHTS] < 8
-    assert size[files.VERIFICATION] + size[files.CLIMATE] < 12
+    assert size[shipped.WEIGHTS] < 8
+    assert size[shipped.verification(0)] + size[shipped.CLIMATE] < 12
 
 
 def test_rounding_of_the_packaged_temperatures_is_far_below_the_observation_error():
-    about = json.loads((FILES / release.PROVENANCE).read_text())["data"]
-    for name in (files.VERIFICATION, files.CLIMATE):
+    about = json.loads((FILES / shipped.PROVENANCE).read_text())["data"]
+    for name in (shipped.verification(0), shipped.CLIMATE):
         errors = about[name]["rounding_error_rms"]
         assert all(error < 1e-3 for field, error in errors.items() if "temperature" in field)
 
@@ -106,7 +106,7 @@ def test_noise_has_unit_variance_and_the_covariance_it_claims(system):
         np.testing.assert_allclose(column[at], 1.0, rtol=1e-5)
         np.testing.assert_allclose(column[points:], 0.0, atol=1e-7)
     draw = model.noise(jax.random.key(0)).reshape(24, -1)
-    weight = harmonics.area_weights(system.layout.coords["latitude"]).repeat(90) / 180
+    weight = area_weights(system.layout.coords["latitude"]).repeat(90) / 180
     variance = float(((np.asarray(draw) ** 2) @ weight).mean())
     assert abs(variance - 1) < 0.25  # 24 fields of 32 degrees, low ones with few coefficients
 

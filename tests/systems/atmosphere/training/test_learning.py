@@ -8,11 +8,13 @@ import pytest
 
 pytest.importorskip("optax")
 
-from dabench.systems.held_suarez.training import learning, regrid
+from dabench.systems.atmosphere.training import frames as training_frames
+from dabench.systems.atmosphere.training import learning, pairs, state
+from dabench.systems.held_suarez.channels import HELD_SUAREZ
 
 
 def tiny_config():
-    config = learning.network_config()
+    config = learning.network_config(HELD_SUAREZ)
     size = config.denoiser_architecture_config
     transformer = dataclasses.replace(
         size.sparse_transformer_config, d_model=8, num_layers=1, num_heads=2, ffw_hidden=8
@@ -27,19 +29,19 @@ def tiny_config():
 def frames():
     rng = np.random.default_rng(0)
     member = np.cumsum(rng.standard_normal((8, 24, 1024)), axis=0).astype(np.float32)
-    return learning.Frames([member], regrid.statistics([member]))
+    return pairs.TrainingFrames([member], training_frames.statistics([member]))
 
 
 @pytest.fixture(scope="module")
 def trainer():
-    settings = learning.TrainSettings(
+    settings = state.TrainSettings(
         steps=12, batch=2, warmup=1, peak_rate=1e-2, save_every=4, validate_every=12
     )
-    return learning.Trainer(settings, tiny_config(), resolution=5.0)
+    return learning.Trainer(settings, tiny_config(), HELD_SUAREZ.ground(HELD_SUAREZ.files), 5.0)
 
 
 def test_rate_rises_stays_and_falls_to_zero():
-    settings = learning.TrainSettings(steps=1000, peak_rate=1.0, warmup=10, decay_share=0.25)
+    settings = state.TrainSettings(steps=1000, peak_rate=1.0, warmup=10, decay_share=0.25)
     rates = [float(settings.rate(step)) for step in (0, 9, 500, 750, 875, 1000)]
     np.testing.assert_allclose(rates, [0.1, 1, 1, 1, 0.5, 0], atol=1e-6)
 
@@ -67,9 +69,9 @@ def test_the_target_leads_from_erroneous_inputs_to_the_true_next_frame(frames):
 
 def test_steps_on_one_batch_reduce_its_loss(trainer, frames):
     batch, key = frames.draw(0, 0, 2, (0.03, 1.0)), jax.random.key(0)
-    state, losses = trainer.start(), []
+    now, losses = trainer.start(), []
     for _ in range(10):
-        state, value = trainer.update(state, batch, key)
+        now, value = trainer.update(now, batch, key)
         losses.append(float(value))
     assert losses[-1] < losses[0]  # the same batch, noise and levels: nothing random between
 
@@ -80,7 +82,7 @@ def test_resumed_training_ends_with_the_same_bits(trainer, frames, tmp_path):
     class Stop(Exception):
         pass
 
-    class Interrupted(learning.Frames):
+    class Interrupted(pairs.TrainingFrames):
         def draw(self, seed, step, size, error):
             if step == 6:
                 raise Stop

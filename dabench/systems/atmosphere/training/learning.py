@@ -6,13 +6,12 @@ loss needs no grid. Needs the optional package `optax` (extra `train`).
 """
 
 import csv
-import dataclasses
 import logging
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,179 +19,107 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from dabench.core import files
+from dabench.systems.atmosphere.atmosphere import SURFACE, Atmosphere, Ground, normalised
+from dabench.systems.atmosphere.grid import grid, sphere_noise
+from dabench.systems.atmosphere.training.pairs import Batch, TrainingFrames
+from dabench.systems.atmosphere.training.state import (
+    TrainSettings,
+    TrainState,
+    initial_state,
+    load_state,
+    optimiser,
+    save_state,
+)
 from dabench.systems.gencast import channels as gencast
 from dabench.systems.gencast import checkpoint
-from dabench.systems.gencast.network import parameters
 from dabench.systems.gencast.network.denoiser import Network
-from dabench.systems.held_suarez import channels, harmonics
-from dabench.systems.held_suarez.model import grid, sphere_noise, stack_inputs, static_input
 
 log = logging.getLogger(__name__)
 
-_DEGREE = harmonics.degrees()
-_SHARE = (_DEGREE + 1.0) ** -2 / (2 * _DEGREE + 1)
-ERROR_STD = np.sqrt(4 * np.pi * _SHARE / _SHARE.sum()).astype(np.float32)
 VALIDATION_SIGMAS = (0.1, 0.5, 1.5, 5.0, 15.0, 50.0)
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainSettings:
-    """Everything that determines the weights, besides the data and the network's configuration.
-
-    The learning rate rises over `warmup` steps, stays at `peak_rate` and falls linearly to zero
-    over the last `decay_share` of `steps`, so a run may be prolonged before its decay begins.
-    `input_error` are the least and the largest size of the errors that inputs carry; see
-    `Frames.draw`.
-    """
-
-    steps: int = 20000
-    batch: int = 4
-    peak_rate: float = 3e-3
-    warmup: int = 100
-    decay_share: float = 0.25
-    ema: float = 0.999
-    clip: float = 1.0
-    sigma_min: float = 0.02
-    sigma_max: float = 88.0
-    input_error: tuple[float, float] = (0.01, 0.3)
-    seed: int = 7
-    save_every: int = 250
-    validate_every: int = 500
-
-    def rate(self, step: Any) -> Any:
-        """Learning rate of a step, counted from zero."""
-        step = jnp.asarray(step, jnp.float32)
-        rise = jnp.minimum(1.0, (step + 1) / self.warmup)
-        fall = jnp.clip((self.steps - step) / (self.decay_share * self.steps), 0.0, 1.0)
-        return self.peak_rate * rise * fall
-
-
-class Batch(NamedTuple):
-    """Normalised coefficients: the two input frames, and their target (`pair` x channel x ...)."""
-
-    previous: Float[Array, "pair channel coefficient"]
-    now: Float[Array, "pair channel coefficient"]
-    target: Float[Array, "pair channel coefficient"]
-
-
-class Frames:
-    """Normalised, consecutive frames of several members, from which pairs are drawn."""
-
-    def __init__(
-        self, members: list[channels.Coefficients], statistics: channels.Statistics
-    ) -> None:
-        mean, std, diff_std = (a[:, None].astype(np.float32) for a in statistics)
-        self.members = []
-        for frames in members:
-            normal = frames / std
-            normal[:, :, :1] -= mean / std * np.float32(np.sqrt(4 * np.pi))
-            self.members.append(normal)
-        self.scale = std / diff_std
-        self.starts = [(m, k) for m, rows in enumerate(members) for k in range(len(rows) - 2)]
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def pairs(self, index: np.ndarray) -> Batch:
-        """The batch of the given starting points."""
-        rows = np.stack([self.members[m][k : k + 3] for m, k in (self.starts[i] for i in index)])
-        target = (rows[:, 2] - rows[:, 1]) * self.scale
-        return Batch(*map(jnp.asarray, (rows[:, 0], rows[:, 1], target)))
-
-    def draw(self, seed: int, step: int, size: int, error: tuple[float, float]) -> Batch:
-        """The batch of one step, a function of (seed, step) alone.
-
-        Inputs carry random errors, which the target takes away again. The climate alone does not
-        tell what follows a state that is off it (one of another mass, say), and without them such
-        errors grew from cycle to cycle. They are of large scale (variance falling with degree l as
-        (l + 1)^-2), independent in every channel, and on the first frame a random share of those on
-        the second. Their size is uniform in the logarithm between the two of `error`, in standard
-        deviations of the 12-hour difference.
-        """
-        rng = np.random.default_rng([seed, step])
-        clean = self.pairs(rng.choice(len(self), size, replace=False))
-        low, high = np.log(error)
-        sizes = np.exp(rng.uniform(low, high, (size, 1, 1)))
-        shape = clean.target.shape
-        target = (sizes * rng.standard_normal(shape) * ERROR_STD).astype(np.float32)
-        now = (target / self.scale).astype(np.float32)
-        previous = rng.uniform(size=(size, 1, 1)).astype(np.float32) * now
-        return Batch(clean.previous + previous, clean.now + now, clean.target - target)
-
-
-class TrainState(NamedTuple):
-    """All that changes during training, and so all that resuming needs."""
-
-    params: checkpoint.Params
-    average: checkpoint.Params
-    optimiser: Any
-    step: Array
-
-
-def network_config() -> checkpoint.Config:
-    """The small GenCast: mesh 3, width 64, four layers."""
-    upper, surface = tuple(channels.UPPER), tuple(channels.SURFACE)
+def network_config(atmosphere: Atmosphere, width: int = 64, mesh: int = 3) -> checkpoint.Config:
+    """The small GenCast of four layers: `width` features a node, a mesh refined `mesh` times."""
+    targets = (*SURFACE, *atmosphere.upper)
     task = checkpoint.TaskConfig(
-        input_variables=(*surface, *upper, "geopotential_at_surface"),
-        target_variables=(*surface, *upper),
-        pressure_levels=channels.LEVELS,
+        input_variables=(*targets, *atmosphere.static),
+        target_variables=targets,
+        pressure_levels=atmosphere.levels,
     )
     transformer = checkpoint.TransformerConfig(
-        attention_k_hop=1, d_model=64, num_layers=4, num_heads=4, ffw_hidden=128
+        attention_k_hop=1, d_model=width, num_layers=4, num_heads=4, ffw_hidden=2 * width
     )
     size = checkpoint.DenoiserConfig(
         transformer,
-        mesh_size=3,
-        latent_size=64,
+        mesh_size=mesh,
+        latent_size=width,
         grid2mesh_aggregate_normalization=10.24,  # mean in-degree of a mesh node at 4 degrees
-        node_output_size=len(channels.channels()),
+        node_output_size=len(atmosphere.channels),
     )
     sampler = checkpoint.SamplerConfig(max_noise_level=60.0, stochastic_churn_rate=0.0)
     return checkpoint.Config(task, size, sampler)
 
 
 class Trainer:
-    """Loss and update of one network on one grid."""
+    """Loss and update of one network on one grid.
+
+    Arguments:
+        ground: Coefficients of the static fields, in physical units.
+        resolution: Grid spacing in degrees.
+    """
 
     def __init__(
-        self, settings: TrainSettings, config: checkpoint.Config, resolution: float = 4.0
+        self,
+        settings: TrainSettings,
+        config: checkpoint.Config,
+        ground: Ground,
+        resolution: float = 4.0,
     ) -> None:
         lat, lon = grid(resolution)
         self.settings, self.config = settings, config
         self.network = Network(config, lat, lon)
         self.sphere = sphere_noise(resolution)
-        self.static = static_input(self.sphere)
+        self.static = {
+            name: self.sphere.synthesise(jnp.asarray(normalised(field), jnp.float32))
+            for name, field in ground.items()
+        }
         self.inputs = gencast.inputs(config.task_config)
-        rule = optax.chain(
-            optax.clip_by_global_norm(settings.clip),
-            optax.scale_by_adam(),
-            optax.scale_by_learning_rate(settings.rate),
-        )
-        self.rule = rule
+        targets = gencast.targets(config.task_config)
+        self.place = {(f.name, f.level): i for i, f in enumerate(targets)}
+        self.rule = optimiser(settings)
         self.update = jax.jit(self._update, donate_argnums=0)
         self.errors = jax.jit(self._errors)
 
     def start(self, params: checkpoint.Params | None = None) -> TrainState:
         """Before the first step, from `params` or from fresh random ones."""
-        if params is None:
-            params = parameters.initialise(
-                jax.random.key(self.settings.seed), self.config, output_scale=0.1
-            )
-        first: Any = jax.tree.map(jnp.asarray, params)
-        average = jax.tree.map(jnp.array, first)
-        return TrainState(first, average, self.rule.init(first), jnp.zeros((), jnp.int32))
+        return initial_state(self.settings, self.config, params)
 
     def denoise(
         self, params: checkpoint.Params, batch: Batch, noisy: Array, sigma: Float[Array, "pair"]
     ) -> Float[Array, "pair channel coefficient"]:
         """Coefficients of D, projected on the band."""
         previous, now, z = (self.sphere.synthesise(c) for c in (batch.previous, batch.now, noisy))
-        known = stack_inputs(self.inputs, previous, now, self.static)
+        known = self.known(previous, now)
         level = self.network.at_level(params, sigma)
         condition = self.network.condition(params, known)
         out = self.network.denoise(params, level, condition, jnp.swapaxes(z, 1, 2))
         return self.sphere.analyse(jnp.swapaxes(out, 1, 2))
+
+    def known(
+        self,
+        previous: Float[Array, "pair channel point"],
+        now: Float[Array, "pair channel point"],
+    ) -> Float[Array, "pair point known"]:
+        """The network's known channels, all normalised, in GenCast's order."""
+        frames = {-gencast.FRAME_HOURS: previous, 0: now}
+
+        def field(f: gencast.Field) -> Array:
+            if f.hours is None:
+                return jnp.broadcast_to(self.static[f.name][None], now[:, 0].shape)
+            return frames[f.hours][:, self.place[f.name, f.level]]
+
+        return jnp.stack([field(f) for f in self.inputs], axis=-1)
 
     def noisy(self, key: Array, target: Array, sigma: Float[Array, "pair"]) -> Array:
         """Coefficients of target + sigma e, e isotropic with equal power in every degree."""
@@ -235,7 +162,9 @@ class Trainer:
         return ((out - batch.target) ** 2).sum(-1).mean(0) / (4 * np.pi)
 
 
-def validate(trainer: Trainer, params: checkpoint.Params, held_out: Frames, size: int = 24) -> dict:
+def validate(
+    trainer: Trainer, params: checkpoint.Params, held_out: TrainingFrames, size: int = 24
+) -> dict[str, float]:
     """Root-mean-square error of D on fixed held-out pairs and noise, for each noise level.
 
     Over all channels, in units of the 12-hour difference's standard deviation; `persistence` is
@@ -255,23 +184,10 @@ def validate(trainer: Trainer, params: checkpoint.Params, held_out: Frames, size
     return out | {"persistence": float(np.sqrt(np.mean(still)))}
 
 
-def save_state(path: Path, state: TrainState) -> None:
-    """Write everything needed to resume, so that the file is either absent or whole."""
-    leaves = jax.tree.leaves(state)
-    files.save(path, {f"leaf_{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)})
-
-
-def load_state(path: Path, like: TrainState) -> TrainState:
-    """What `save_state` wrote, in the structure of `like`."""
-    with np.load(path) as file:
-        leaves = [jnp.asarray(file[name]) for name in sorted(file.files)]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
-
-
 def fit(
     trainer: Trainer,
-    training: Frames,
-    held_out: Frames,
+    training: TrainingFrames,
+    held_out: TrainingFrames,
     out: Path,
     start: checkpoint.Params | None = None,
     progress: Callable[[dict], None] = lambda row: None,

@@ -1,13 +1,11 @@
-"""The nature run, with a chaotic map for an atmosphere; and SPEEDY itself where jcm is there."""
-
-import importlib.util
+"""The nature run, with a chaotic map for dynamics."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dabench.systems.speedy.training import nature
+from dabench.systems.atmosphere.training import nature
 
 SETTINGS = nature.NatureSettings(
     members=(nature.Member("first", 7), nature.Member("second", 4)),
@@ -22,7 +20,7 @@ class Logistic:
 
     frames = 0
 
-    def start(self):
+    def start(self, key):
         return {"x": jnp.array([0.3, 0.6]), "step": jnp.int32(0)}
 
     def branch(self, state, key):
@@ -64,10 +62,10 @@ def stored(out):
 @pytest.mark.parametrize("last", [0, 45, 101, 104, 109, 112])
 def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, last):
     """Stopped in the spin-up, in a branch, or in the middle of a segment."""
-    nature.run(tmp_path / "whole", SETTINGS, atmosphere=Logistic())
+    nature.run(tmp_path / "whole", SETTINGS, Logistic())
     with pytest.raises(KeyboardInterrupt):
-        nature.run(tmp_path / "parts", SETTINGS, atmosphere=Interrupted(last))
-    nature.run(tmp_path / "parts", SETTINGS, atmosphere=Logistic())
+        nature.run(tmp_path / "parts", SETTINGS, Interrupted(last))
+    nature.run(tmp_path / "parts", SETTINGS, Logistic())
     whole, parts = stored(tmp_path / "whole"), stored(tmp_path / "parts")
     assert list(whole) == list(parts)
     for key, array in whole.items():
@@ -75,14 +73,14 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, last):
 
 
 def test_a_run_that_is_there_costs_no_frame(tmp_path):
-    nature.run(tmp_path, SETTINGS, atmosphere=Logistic())
+    nature.run(tmp_path, SETTINGS, Logistic())
     again = Logistic()
-    nature.run(tmp_path, SETTINGS, atmosphere=again)
+    nature.run(tmp_path, SETTINGS, again)
     assert again.frames == 0
 
 
 def test_frames_follow_each_other_and_members_part(tmp_path):
-    nature.run(tmp_path, SETTINGS, atmosphere=Logistic())
+    nature.run(tmp_path, SETTINGS, Logistic())
     first = [np.load(nature.segment_path(tmp_path, "first", i))["x"] for i in (1, 2, 3)]
     assert [len(x) for x in first] == [3, 3, 3]  # whole segments, at least the frames asked for
     x = np.concatenate(first)
@@ -94,8 +92,8 @@ def test_frames_follow_each_other_and_members_part(tmp_path):
 
 def test_a_member_depends_on_its_name_alone(tmp_path):
     """Members may be added, left out, or run by another process."""
-    nature.run(tmp_path / "all", SETTINGS, atmosphere=Logistic())
-    nature.run(tmp_path / "one", SETTINGS, ["second"], atmosphere=Logistic())
+    nature.run(tmp_path / "all", SETTINGS, Logistic())
+    nature.run(tmp_path / "one", SETTINGS, Logistic(), ["second"])
     path = nature.segment_path(tmp_path / "one", "second", 2)
     other = nature.segment_path(tmp_path / "all", "second", 2)
     np.testing.assert_array_equal(np.load(path)["x"], np.load(other)["x"])
@@ -108,22 +106,4 @@ def test_a_state_that_blows_up_is_reported(tmp_path):
             return {"x": np.full(2, np.nan)}
 
     with pytest.raises(FloatingPointError, match="first blew up in segment 1"):
-        nature.run(tmp_path, SETTINGS, atmosphere=Exploding())
-
-
-@pytest.mark.skipif(importlib.util.find_spec("jcm") is None, reason="needs the extra speedy")
-def test_speedy_keeps_its_air_and_starts_like_the_earth():
-    with jax.enable_x64(False):
-        model = nature.Speedy()
-        state = model.start()
-        frames = [state := model.frame(state) for _ in range(2)]
-        first, second = (model.view(frame) for frame in frames)
-    assert first["coefficients"].shape == (41, 1024)
-    assert first["surface"].shape == (3, 48, 96)
-    weight = np.repeat(np.polynomial.legendre.leggauss(48)[1][:, None] / 2 / 96, 96, 1)
-    land = (model.ground()["land"] * weight).sum()
-    assert 0.25 < land < 0.35  # the Earth's share is 0.29
-    # ln ps keeps its mean exactly, so the mass of air is kept to the variance of ln ps
-    means = [v["coefficients"][40, 0] for v in (first, second)]
-    assert means[0] == means[1]
-    assert 0.96 < np.exp(means[0] / np.sqrt(4 * np.pi)) < 1.0  # the Earth's is 0.985
+        nature.run(tmp_path, SETTINGS, Exploding())

@@ -1,37 +1,29 @@
-"""Harmonics and their gradients at any points, and the Gaussian grid of the nature run.
+"""Harmonics and their gradients at any points, and the Gaussian grid on which they are orthogonal.
 
-The convention and the order of coefficients are those of `gencast.sphere`; here degrees go to 31.
+The convention and the order of coefficients are those of `sphere.harmonics`, in plain numpy.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 
-from dabench.systems.sphere import harmonics
-
-LMAX = 31
+from dabench.systems.sphere.harmonics import degrees, legendre, orders
 
 
-def degrees() -> Int[np.ndarray, "coefficient"]:
-    """Degree l of every coefficient."""
-    return harmonics.degrees(LMAX)
-
-
-def fourier(lon: NDArray) -> Float[np.ndarray, "coefficient longitude"]:
+def fourier(lon: NDArray, lmax: int) -> Float[np.ndarray, "coefficient longitude"]:
     """Longitude part of every harmonic at `lon` in degrees."""
-    m = harmonics.orders(LMAX)[:, None]
+    m = orders(lmax)[:, None]
     angle = np.abs(m) * np.radians(lon)[None]
     wave = np.where(m < 0, np.sin(angle), np.cos(angle)) / np.sqrt(np.pi)
     return np.where(m == 0, np.sqrt(0.5 / np.pi), wave)
 
 
-def basis(lat: NDArray, lon: NDArray) -> Float[np.ndarray, "coefficient point"]:
-    """Every harmonic on the grid lat x lon (degrees), latitude-major."""
-    m, degree = np.abs(harmonics.orders(LMAX)), degrees()
-    p = harmonics.legendre(np.sin(np.radians(lat)), LMAX)[m, degree]
-    return np.einsum("cj,ci->cji", p, fourier(lon)).reshape(len(p), -1)
+def basis(lat: NDArray, lon: NDArray, lmax: int) -> Float[np.ndarray, "coefficient point"]:
+    """Every harmonic of degree <= lmax on the grid lat x lon (degrees), latitude-major."""
+    p = legendre(np.sin(np.radians(lat)), lmax)[np.abs(orders(lmax)), degrees(lmax)]
+    return np.einsum("cj,ci->cji", p, fourier(lon, lmax)).reshape(len(p), -1)
 
 
 class Gradient(NamedTuple):
@@ -41,10 +33,10 @@ class Gradient(NamedTuple):
     north: NDArray
 
 
-def gradient(lat: NDArray, lon: NDArray) -> Gradient:
+def gradient(lat: NDArray, lon: NDArray, lmax: int) -> Gradient:
     """Derivatives of `basis` on the unit sphere, both times cos φ."""
-    m, degree = harmonics.orders(LMAX), degrees()
-    p = harmonics.legendre(np.sin(np.radians(lat)), LMAX + 1)
+    m, degree = orders(lmax), degrees(lmax)
+    p = legendre(np.sin(np.radians(lat)), lmax + 1)
     p = np.pad(p, [(0, 0), (1, 0), (0, 0)])
 
     def epsilon(n):
@@ -53,10 +45,10 @@ def gradient(lat: NDArray, lon: NDArray) -> Gradient:
     above, below = p[np.abs(m), degree + 2], p[np.abs(m), degree]
     slope = (degree + 1)[:, None] * epsilon(degree) * below
     slope = slope - degree[:, None] * epsilon(degree + 1) * above
-    north = np.einsum("cj,ci->cji", slope, fourier(lon))
+    north = np.einsum("cj,ci->cji", slope, fourier(lon, lmax))
     # d/dλ of cos is -|m| sin, of sin |m| cos: the partner's values; a sine follows its cosine
     partner = np.arange(len(m)) + np.sign(m)
-    east = -m[:, None] * basis(lat, lon)[partner]
+    east = -m[:, None] * basis(lat, lon, lmax)[partner]
     return Gradient(east, north.reshape(len(m), -1))
 
 
@@ -67,6 +59,11 @@ class GaussianGrid(NamedTuple):
     lon: NDArray
     weight: NDArray
 
+    @property
+    def area(self) -> Float[np.ndarray, "point"]:
+        """Area of every point on the unit sphere."""
+        return np.repeat(self.weight * 2 * np.pi / len(self.lon), len(self.lon))
+
 
 def gaussian_grid(nlat: int = 48) -> GaussianGrid:
     """The grid on which products of two fields of degree < nlat are integrated exactly."""
@@ -74,10 +71,9 @@ def gaussian_grid(nlat: int = 48) -> GaussianGrid:
     return GaussianGrid(np.degrees(np.arcsin(nodes)), np.arange(2 * nlat) * 180.0 / nlat, weight)
 
 
-def analysis(grid: GaussianGrid) -> Float[np.ndarray, "point coefficient"]:
+def analysis(grid: GaussianGrid, lmax: int) -> Float[np.ndarray, "point coefficient"]:
     """The matrix from values on the Gaussian grid to coefficients, by quadrature."""
-    area = np.repeat(grid.weight * 2 * np.pi / len(grid.lon), len(grid.lon))
-    return basis(grid.lat, grid.lon).T * area[:, None]
+    return basis(grid.lat, grid.lon, lmax).T * grid.area[:, None]
 
 
 def area_weights(lat: NDArray) -> Float[np.ndarray, "lat"]:

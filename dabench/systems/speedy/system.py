@@ -1,0 +1,42 @@
+"""SPEEDY's atmosphere as a system."""
+
+from pathlib import Path
+from typing import Literal
+
+from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS
+from dabench.systems.atmosphere.model import BATCH, model
+from dabench.systems.atmosphere.system import Stretch, embedded, need_files, statistics
+from dabench.systems.base import System
+from dabench.systems.gencast import checkpoint
+from dabench.systems.speedy.channels import SPEEDY, ground
+from dabench.systems.speedy.files import FILES, Truth, digest_of, trajectories
+
+
+def speedy(
+    *, resolution: Literal[2, 4] = 4, truth: Truth = "verification", files: str = ""
+) -> System:
+    """The Earth's atmosphere as SPEEDY has it in January, with a small GenCast; all in the package.
+
+    Arguments:
+        resolution: Grid spacing in degrees; the same weights, truth and climate on either grid.
+        truth: Which trajectories the truth is: `verification`, five of 30 cycles, one after the
+            other for the seeds 0, 1, ..; `tuning`, one of 30 cycles for choosing settings; `long`,
+            one of 120 cycles.
+        files: Folder with other weights and data, as written by `dabench train speedy`.
+
+    Each trajectory is a branch of the nature run that the network was never trained on.
+    """
+    folder = Path(files) if files else FILES
+    need_files("speedy", folder, (WEIGHTS, GROUND, CLIMATE))
+    truths = trajectories(folder, truth)
+    need_files("speedy", folder, tuple(path.name for path in truths))
+    network = checkpoint.load(folder / WEIGHTS)
+    return embedded(
+        "speedy",
+        model(SPEEDY, network, statistics(network), ground(folder), resolution),
+        folder,
+        resolution,
+        stretch=lambda seed: Stretch(truths[seed % len(truths)]),
+        digest=digest_of(resolution=resolution, truth=truth, files=files),
+        extra={"resolution": resolution, "truth": truth, "batch": BATCH},
+    )
