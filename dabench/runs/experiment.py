@@ -1,12 +1,11 @@
 """A scenario with its system, observations and truth: what all methods on it share."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dabench.core.digest import sha256
 from dabench.core.jax_setup import set_up_jax
 from dabench.runs.archive.status import RUNNING
 from dabench.scenario.scenario import Scenario
@@ -24,12 +23,11 @@ def attributes(scenario: Scenario, identity: dict[str, Any], label: str) -> dict
     """What the root of a new run's archive says."""
     from dabench.core.provenance import provenance
 
-    text = json.dumps(identity, sort_keys=True)
     return identity | {
         "status": str(RUNNING),
         "completed": -1,
         "identity": identity,
-        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "digest": sha256(identity),
         "scenario": scenario.plain() | {"digest": scenario.digest},
         "method": label,
         "seed": scenario.seed,

@@ -1,7 +1,5 @@
 """A baseline: a method with its settings, read from YAML and checked by the filter's factory."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from dabench.core.digest import sha256
 from dabench.core.errors import UserError
 from dabench.scenario import catalogue, settings, yamlfile
 from dabench.scenario.locations import Count
@@ -115,7 +114,7 @@ class Baseline:
     def digest(self) -> str:
         """sha256 of filter, settings and ensemble size."""
         content = {"filter": self.filter, "settings": self.settings, "members": self.members}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return sha256(content)
 
 
 def load_baseline(

@@ -1,7 +1,5 @@
 """A scenario: the problem that every method is given, read from YAML, checked and frozen."""
 
-import hashlib
-import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -16,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from dabench.core.digest import sha256
 from dabench.scenario.locations import (
     Count,
     Every,
@@ -171,7 +170,7 @@ class Scenario(Strict):
     def digest(self) -> str:
         """sha256 of the problem: all but name, title, source and seed, defaults written out."""
         content = self.model_dump(mode="json", exclude={"name", "title", "source", "seed"})
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return sha256(content)
 
     def plain(self) -> dict[str, Any]:
         """Everything as JSON has it; `Scenario.model_validate` turns it back."""

@@ -1,15 +1,14 @@
 """Digests that tell whether two runs are of one problem, and of one setting of a method."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from dabench.core.digest import sha256
 
 
 def settings_digest(run: Mapping[str, Any]) -> str:
     """sha256 of filter, settings and ensemble size, as `Baseline.digest`."""
-    shown = {name: run[name] for name in ("filter", "settings", "members")}
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+    return sha256({name: run[name] for name in ("filter", "settings", "members")})
 
 
 def problem(run: Mapping[str, Any]) -> tuple[str, str, str, str, str]:

@@ -1,6 +1,5 @@
 """The points of a sweep on Dask workers: finished ones are skipped, others go on."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from dabench.cli.sweep.spec import Point, Target
+from dabench.core.digest import sha256
 from dabench.core.errors import UserError
 
 CLUSTERS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
@@ -109,7 +109,7 @@ def execute(
     from distributed import as_completed
 
     place, wanted = str(out.absolute()), target.model_dump(mode="json")
-    what = hashlib.sha256(json.dumps([place, wanted]).encode()).hexdigest()[:12]
+    what = sha256([place, wanted])[:12]
     futures = {}
     for p in points:
         key = f"run-{p.digest}-{what}"  # sweeps on one scheduler share what has the same key

@@ -1,6 +1,5 @@
 """What a sweep is: a scenario, methods, and settings to vary, read from YAML; and its points."""
 
-import hashlib
 import itertools
 import json
 import math
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from dabench.core.digest import sha256
 from dabench.core.errors import UserError
 from dabench.leaderboard.format import title
 from dabench.runs.execute import Job
@@ -115,7 +115,7 @@ class Point(Strict):
     @property
     def digest(self) -> str:
         """Names the run's folder; the same for the same settings in another sweep file."""
-        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()[:12]
+        return sha256(self.plain())[:12]
 
     def plain(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

@@ -1,7 +1,5 @@
 """A linear-Gaussian system on a ring, for which every method has an exact answer."""
 
-import hashlib
-import json
 from functools import partial
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 from jaxtyping import Array, Float, Key
 
+from dabench.core.digest import sha256
 from dabench.core.layout import Channel, Layout
 from dabench.core.random import stream
 from dabench.systems.base import System
@@ -84,7 +83,7 @@ def linear_gaussian(
         climate=jnp.asarray(draws, dtype) @ root.T,
         perturb=perturb,
         cycle_seconds=1.0,
-        digest=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        digest=sha256(settings),
         extra={"A": A, "Q": Q, "stationary_cov": np.asarray(root @ root.T)},
     )
 

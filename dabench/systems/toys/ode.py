@@ -1,7 +1,5 @@
 """Toy systems made of an ordinary differential equation, with or without additive model error."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dabench.core.digest import sha256
 from dabench.core.layout import Layout
 from dabench.core.random import stream
 from dabench.core.types import Keys, Members, Time
@@ -114,7 +113,6 @@ def build(
         keys = jax.vmap(partial(jax.random.fold_in, stream(seed, "truth")))(jnp.arange(cycles + 1))
         return trajectory(model, prior(keys[0]), keys[1:])
 
-    text = json.dumps({"system": name, **settings}, sort_keys=True)
     return System(
         name=name,
         model=model,
@@ -123,7 +121,7 @@ def build(
         perturb=perturb,
         prior=prior,
         cycle_seconds=cycle,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
+        digest=sha256({"system": name, **settings}),
     )
 
 
