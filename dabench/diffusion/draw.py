@@ -51,7 +51,8 @@ def draw(
         batch: How many members go through the denoiser at once.
         condition: `conditions` of x where they are already known.
     Returns:
-        x' in physical units, and `evaluations`, `products` and `guarded` of `filters.base.Info`.
+        x' in physical units, and `evaluations` and `products` of `filters.base.Info`; with
+        `given` its `guarded` too.
     """
     table = steps(sampler)
     cut = _first_guided(table, given)
@@ -73,8 +74,9 @@ def draw(
     stats = {
         "evaluations": jnp.asarray(len(table.sigma)),
         "products": jnp.asarray(guided * given.settings.products if given else 0),
-        "guarded": jnp.mean(guarded) / max(guided, 1),
     }
+    if given:
+        stats["guarded"] = jnp.mean(guarded) / max(guided, 1)
     return x_next, stats
 
 

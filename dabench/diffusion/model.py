@@ -81,13 +81,17 @@ class ForecastModel(Protocol):
 
 
 @runtime_checkable
-class DiffusionModel(ForecastModel, Protocol):
+class DiffusionModel(Protocol):
     """A forecast drawn by denoising, which is what lets a filter condition it on y.
+
+    `diffusion.draw` makes its draws, with `sampler` unless a method has a sampler of its own. A
+    model that has a cheaper exact draw is a `ForecastModel` too, and is then forecast with that.
 
     z = target + sigma e with e ~ N(0, C), where the target is a normalised form of x' and
     `next_state` the affine map from a target to x'.
     """
 
+    layout: Layout
     sampler: Sampler
     target_size: int
 
@@ -123,3 +127,7 @@ class DiffusionModel(ForecastModel, Protocol):
     def next_state(self, z: Float[Array, "member target"], x: Members) -> Members:
         """x' in physical units from a clean target z and the current x; affine in z."""
         ...
+
+
+Model = ForecastModel | DiffusionModel
+"""A model that draws from p(x' | x), by itself or by denoising."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from dabench.core.types import Members
-from dabench.diffusion.model import ForecastModel
+from dabench.diffusion.model import Model
 from dabench.observe.network import Network, Observation
 
 Info = dict[str, Array]
@@ -44,7 +44,7 @@ class Problem(NamedTuple):
         batch: How many members to hold in the forecast model at once.
     """
 
-    model: ForecastModel
+    model: Model
     network: Network
     climate: Float[Array, "draw state"]
     batch: int = 8

@@ -1,4 +1,4 @@
-"""The forecast step that methods share: the model's own, or with another sampler."""
+"""The forecast step that methods share: the model's own draw, or a draw by denoising."""
 
 import jax
 from jaxtyping import Array, Float
@@ -8,7 +8,7 @@ from dabench.core.errors import UserError
 from dabench.core.precision import wide
 from dabench.core.types import Keys, Members, Time
 from dabench.diffusion import draw
-from dabench.diffusion.model import DiffusionModel, ForecastModel, Sampler
+from dabench.diffusion.model import DiffusionModel, ForecastModel, Model, Sampler
 from dabench.filters.base import Info, Problem
 from dabench.observe.network import Network
 from dabench.observe.withheld import moments
@@ -19,13 +19,19 @@ def forecast(
     keys: Keys,
     x: Members,
     time: Time,
-    sampler: Sampler | None,
+    sampler: Sampler | None = None,
 ) -> tuple[Members, Info]:
-    """Draws from p(x' | x), with the model's own forecast where no sampler is given."""
-    if sampler is None:
-        return devices.share(lambda m: problem.model.forecast(m[0], m[1], time), (keys, x)), {}
-    model = diffusion_model(problem.model)
-    return draw.draw(keys, model, x, time, sampler, problem.batch)
+    """One draw a member from p(x' | x), and its cost where it calls a denoiser.
+
+    Arguments:
+        sampler: Sampler of a draw by denoising. None: the model's own `forecast` if it has one,
+            else a draw with the model's own sampler.
+    """
+    own = problem.model
+    if sampler is None and isinstance(own, ForecastModel):
+        return devices.share(lambda m: own.forecast(m[0], m[1], time), (keys, x)), {}
+    model = diffusion_model(own)
+    return draw.draw(keys, model, x, time, sampler or model.sampler, problem.batch)
 
 
 def observed(network: Network, x: Members) -> Float[Array, "member obs"]:
@@ -33,7 +39,7 @@ def observed(network: Network, x: Members) -> Float[Array, "member obs"]:
     return devices.gather(devices.share(jax.vmap(network.h), x)).astype(wide())
 
 
-def diffusion_model(model: ForecastModel) -> DiffusionModel:
+def diffusion_model(model: Model) -> DiffusionModel:
     """The model, if it can be conditioned on observations; UserError if not."""
     if not isinstance(model, DiffusionModel):
         raise UserError(

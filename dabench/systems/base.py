@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 
-from dabench.core.layout import Layout
-from dabench.diffusion.model import ForecastModel
+from dabench.core.layout import Channel, Layout
+from dabench.diffusion.model import DiffusionModel, ForecastModel, Model, Sampler
+
+__all__ = ["Channel", "DiffusionModel", "ForecastModel", "Layout", "Model", "Sampler", "System"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class System:
     """
 
     name: str
-    model: ForecastModel
+    model: Model
     truth: Callable[[int, int], Any]
     climate: Any
     perturb: Callable[[jax.Array, jax.Array, float], jax.Array]

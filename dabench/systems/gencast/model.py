@@ -11,8 +11,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
-from dabench.core.types import Keys, Members, Time
-from dabench.diffusion import draw
+from dabench.core.types import Members, Time
 from dabench.diffusion.model import NoiseFactor, Sampler
 from dabench.systems.gencast import batches, channels, checkpoint, clock
 from dabench.systems.gencast.checkpoint import Checkpoint, SamplerConfig
@@ -146,10 +145,6 @@ class GenCast:
         """The normalised target that `next_state` turns into the last frame of x_next."""
         now, new = (self.fill(self.layout.now(each)) for each in (x, x_next))
         return ((new - self._base(now)) / self.normaliser.scale[None]).reshape(len(x), -1)
-
-    def forecast(self, keys: Keys, x: Members, time: Time) -> Members:
-        """One draw of x' for each member with the checkpoint's own sampler."""
-        return draw.draw(keys, self, x, time, self.sampler, self.batch)[0]
 
     def _base(self, now: Float[Array, "member channel point"]) -> Array:
         residual = jnp.where(self.normaliser.residual[None], now, 0)

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from dabench.core.layout import Layout
-from dabench.core.types import Keys, Members, Time
-from dabench.diffusion import draw
+from dabench.core.types import Members, Time
 from dabench.diffusion.model import NoiseFactor, Sampler
 from dabench.systems.atmosphere.atmosphere import Statistics, normalised
 from dabench.systems.atmosphere.grid import grid, sphere_noise
@@ -122,7 +121,3 @@ class HeldSuarezModel:
         now = self.layout.now(x)
         new = now + self.diff_std * z.reshape(-1, *self.shape)
         return jnp.stack([now, new], axis=1).reshape(len(x), -1)
-
-    def forecast(self, keys: Keys, x: Members, time: Time) -> Members:
-        """One draw of x' for each member."""
-        return draw.draw(keys, self, x, time, self.sampler, BATCH)[0]
