@@ -1,6 +1,7 @@
 """What methods say that a forecast cost, against a denoiser that counts how often it is called."""
 
 from collections import Counter
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,20 +40,20 @@ class Counting:
     """
 
     def __init__(self):
-        self.system = linear_gaussian(size=SIZE)
+        self.exact: Any = linear_gaussian(size=SIZE).model
         self.sampler, self.calls = OWN, Counter()
 
     def __getattr__(self, name):
         if name == "forecast":
             raise AttributeError(name)
-        return getattr(self.system.model, name)
+        return getattr(self.exact, name)
 
     def tally(self, kind, rows):
         """Count the rows when the program runs: under vmap, those of every element."""
         jax.debug.callback(lambda rows: self.calls.update({kind: len(rows)}), rows)
 
     def denoiser(self, sigma):
-        exact = self.system.model.denoiser(sigma)
+        exact = self.exact.denoiser(sigma)
 
         @jax.custom_vjp
         def denoise(z):
@@ -134,7 +135,7 @@ def test_without_a_forecast_of_its_own_a_model_is_drawn_with_its_own_sampler(key
 
 
 def test_an_exact_forecast_is_preferred_and_calls_no_denoiser(key):
-    model = linear_gaussian(size=SIZE).model
+    model: Any = linear_gaussian(size=SIZE).model
     problem, x, obs = observed(model)
     keys, _ = split_key(key, MEMBERS)
     drawn, info = forecast(problem, keys, x, obs.time)
