@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dabench.core.errors import UserError
-from dabench.diffusion.model import ForecastModel
+from dabench.diffusion.model import Model
 from dabench.systems.atmosphere import int16
 from dabench.systems.atmosphere.atmosphere import Statistics
 from dabench.systems.atmosphere.files import CLIMATE
@@ -38,7 +38,7 @@ def need_files(name: str, folder: Path, files: tuple[str, ...]) -> None:
 
 def embedded(
     name: str,
-    model: ForecastModel,
+    model: Model,
     folder: Path,
     resolution: float,
     stretch: Callable[[int], Stretch],
