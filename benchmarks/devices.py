@@ -60,7 +60,7 @@ def _draw(members: int, devices: int) -> Callable[[], jax.Array]:
     keys, time = jax.random.split(jax.random.key(0), members), jnp.zeros(())
     sampler, model = Sampler("dpmpp_2m", LEVELS), cast(DiffusionModel, system.model)
     with mock.patch.object(sharing, "available", return_value=jax.devices()[:devices]):
-        run = jax.jit(lambda k, x: draw.draw(k, model, x, time, sampler, BATCH)[0])
+        run = jax.jit(lambda k, x: draw.members(k, model, x, time, sampler, BATCH)[0])
         compiled = run.lower(keys, x).compile()
     return lambda: compiled(keys, x)
 

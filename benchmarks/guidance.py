@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from benchmarks.race import Row, race, temporary_bytes
-from dabench.diffusion import draw, guidance
-from dabench.diffusion.guidance import Condition, GuidanceSettings, posterior_mean
+from dabench.diffusion import draw
+from dabench.diffusion.guidance import GuidanceSettings, posterior_mean, prepare
 from dabench.runs.experiment import Experiment
 from dabench.scenario.load import change, load_scenario
 
@@ -42,18 +42,16 @@ class Setting:
         self.model: Any = problem.model
         self.network, self.x = problem.network, twin.initial(MEMBERS)
         self.y, time = twin.observation(1).y, jnp.asarray(twin.times[1])
-        self.condition = jax.jit(self.model.condition)(self.x, time)
+        self.context = jax.jit(self.model.condition)(self.x, time)
         keys = jax.random.split(jax.random.key(0), MEMBERS)
         self.noise = jax.jit(jax.vmap(self.model.noise))(keys)
         sampler = self.model.sampler
-        members = draw.Member(keys, self.x, self.condition)
-        self.target = draw.mean(members, self.model, time, sampler, MEMBERS)
-        first = self.x[0]
-        settings = GuidanceSettings(prior_variance=PRIOR)
-        network = self.network
-        self.preconditioner = guidance.preconditioner(
-            self.model, network.h, network.error_std, first, settings
-        )
+        start = draw.Start(keys, self.x, self.context)
+        self.target = draw.expected_target(start, self.model, time, sampler, MEMBERS)
+        settings, network = GuidanceSettings(prior_variance=PRIOR), self.network
+        self.condition = prepare(
+            self.model, network.h, network.error_std, settings, self.x
+        )._replace(y=self.y)
 
     def z(self, sigma: float) -> Float[Array, "member target"]:
         """A forecast's target, as noisy as the level wants it."""
@@ -61,15 +59,16 @@ class Setting:
 
     def guided(self, settings: GuidanceSettings) -> Any:
         """(sigma, z) -> D_y."""
-        M = self.preconditioner if settings.prior_variance else None
-        given = Condition(self.network.h, self.network.error_std, self.y, settings, M)
+        condition = self.condition._replace(settings=settings)
+        if not settings.prior_variance:
+            condition = condition._replace(preconditioner=None)
 
         def evaluate(sigma: Array, z: Array) -> Array:
             denoise = self.model.denoiser(sigma)
             return posterior_mean(
                 self.model,
-                given,
-                lambda z: denoise(z, self.condition),
+                condition,
+                lambda z: denoise(z, self.context),
                 sigma,
                 z,
                 self.x,
@@ -79,7 +78,7 @@ class Setting:
 
     def forward(self, sigma: Array, z: Array) -> Array:
         """D alone."""
-        return self.model.denoiser(sigma)(z, self.condition)
+        return self.model.denoiser(sigma)(z, self.context)
 
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:

@@ -33,8 +33,8 @@ def run(quick: bool, rounds: int) -> Iterator[Row]:
     keys = jax.random.split(jax.random.key(0), MEMBERS)
     x, time = experiment.twin.initial(MEMBERS), jnp.asarray(experiment.twin.times[1])
     condition = jax.jit(model.condition)(x, time)
-    members = draw.Member(keys, x, condition)
-    target = draw.mean(members, model, time, model.sampler, MEMBERS)
+    start = draw.Start(keys, x, condition)
+    target = draw.expected_target(start, model, time, model.sampler, MEMBERS)
     noise = jax.jit(jax.vmap(model.noise))(keys)
 
     def denoise(sigma: Array, z: Array, condition: Array) -> Array:

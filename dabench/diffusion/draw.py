@@ -1,10 +1,9 @@
-"""Draws from p(x' | x) and p(x' | x, y) by denoising, for whole ensembles.
+"""Draws of x' from p(x' | x), or from p(x' | x, y), by denoising, for whole ensembles.
 
-One loop runs the table of any sampler: levels outside, batches of members inside. Where there are
-several devices each runs the whole loop for its own members.
+One loop runs the table of any sampler (`samplers`): noise levels outside, batches of members
+inside. Where there are several devices each runs the whole loop for its own members.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,177 +13,145 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from dabench.core import devices
 from dabench.core.types import Keys, Members, Time
+from dabench.diffusion.batches import batch_by_batch, in_batches, one_by_one
 from dabench.diffusion.guidance import Condition, Map, posterior_mean
 from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.diffusion.samplers import Steps, steps
 
-Stats = dict[str, Array]
+Counts = dict[str, Array]
 
-KEEP_BELOW = 8 * 2**30
-"""Conditions that take more bytes of a device are worked out again whenever they are needed."""
+KEEP_BELOW = 8 * 2**30  # bytes on a device above which contexts are computed anew at every level
 
 
-class Member(NamedTuple):
-    """What a draw knows of each member; `condition` is None where it is not kept."""
+class Start(NamedTuple):
+    """What the draw of a member depends on, a row a member.
+
+    Arguments:
+        key: (member,) random keys.
+        x: (member, state) current states.
+        context: What `model.condition` makes of x; None where it is computed when needed.
+    """
 
     key: Keys
     x: Members
-    condition: PyTree
+    context: PyTree
 
 
-def draw(
+def members(
     keys: Keys,
     model: DiffusionModel,
     x: Members,
     time: Time,
     sampler: Sampler,
     batch: int,
-    given: Condition | None = None,
-    condition: PyTree = None,
-) -> tuple[Members, Stats]:
-    """One draw a member from p(x' | x), or from p(x' | x, y) where `given`.
+    condition: Condition | None = None,
+    context: PyTree = None,
+) -> tuple[Members, Counts]:
+    """Draw x' for every member, from p(x' | x), or from p(x' | x, y) given a condition.
 
     Member i's draw depends on its key, its x and y alone; with an uninformative y it is the
     unconditional draw of the same key.
 
     Arguments:
-        batch: How many members go through the denoiser at once.
-        condition: `conditions` of x where they are already known.
+        keys: Keys of the members' noise.
+        model: Diffusion model of the forecast.
+        x: Current states, in physical units.
+        time: Valid time of x'.
+        sampler: Noise levels and steps.
+        batch: Number of members in the denoiser at once.
+        condition: Observations that the draws are conditioned on; None: none.
+        context: `contexts` of x where they were computed already.
     Returns:
-        x' in physical units, and `evaluations` and `products` of `filters.base.Info`; with
-        `given` its `guarded` too.
+        x' in physical units, and `evaluations` and `products` of `filters.base.Info`; given a
+        condition, `guarded` too.
     """
     table = steps(sampler)
-    cut = _first_guided(table, given)
+    first_guided = _first_guided(table, condition)
 
-    def integrate(members: Member) -> tuple[Array, Array]:
-        state = one_by_one(lambda m: _initial(model, m.key, table), members)
-        state, _ = _run(model, time, table, slice(0, cut), None, state, members)
-        state, guarded = _run(model, time, table, slice(cut, None), given, state, members)
+    def integrate(batches: Start) -> tuple[Array, Array]:
+        state = one_by_one(lambda start: _initial(model, start.key, table), batches)
+        state, _ = _run(model, time, table, slice(0, first_guided), None, state, batches)
+        guided = slice(first_guided, None)
+        state, guarded = _run(model, time, table, guided, condition, state, batches)
         return state[0], guarded
 
-    def own(m: Member) -> tuple[Members, Array]:
-        if m.condition is None:
-            m = m._replace(condition=conditions(model, m.x, time, batch))
-        z, guarded = in_batches(integrate, m, batch)
-        return model.next_state(z, m.x), guarded
+    def draw(start: Start) -> tuple[Members, Array]:
+        if start.context is None:
+            start = start._replace(context=contexts(model, start.x, time, batch))
+        z, guarded = in_batches(integrate, start, batch)
+        return model.next_state(z, start.x), guarded
 
-    x_next, guarded = devices.share(own, Member(keys, x, condition))
-    guided = (len(table.sigma) - cut) if given else 0
-    stats = {
+    x_next, guarded = devices.share(draw, Start(keys, x, context))
+    return x_next, _counts(table, first_guided, condition, guarded)
+
+
+def _counts(
+    table: Steps, first_guided: int, condition: Condition | None, guarded: Float[Array, "member"]
+) -> Counts:
+    """Denoiser evaluations and Jacobian products of a member, and the share of solves guarded."""
+    guided = len(table.sigma) - first_guided if condition else 0
+    counts = {
         "evaluations": jnp.asarray(len(table.sigma)),
-        "products": jnp.asarray(guided * given.settings.products if given else 0),
+        "products": jnp.asarray(guided * condition.settings.products if condition else 0),
     }
-    if given:
-        stats["guarded"] = jnp.mean(guarded) / max(guided, 1)
-    return x_next, stats
+    if condition:
+        counts["guarded"] = jnp.mean(guarded) / max(guided, 1)
+    return counts
 
 
-def mean(
-    members: Member, model: DiffusionModel, time: Time, sampler: Sampler, batch: int
+def expected_target(
+    start: Start, model: DiffusionModel, time: Time, sampler: Sampler, batch: int
 ) -> Float[Array, "member target"]:
-    """E[target | x], near enough: one denoiser evaluation of pure noise at sigma_max."""
+    """E[target | x] of every member, from one denoiser evaluation of pure noise at sigma_max."""
     sigma = jnp.asarray(sampler.sigma_max)
     denoise = model.denoiser(sigma)
 
-    def evaluate(m: Member) -> Float[Array, "member target"]:
-        e = jax.vmap(model.noise)(m.key)
-        return denoise(sigma.astype(e.dtype) * e, known(model, m, time))
+    def evaluate(start: Start) -> Float[Array, "member target"]:
+        e = jax.vmap(model.noise)(start.key)
+        return denoise(sigma.astype(e.dtype) * e, context_of(model, start, time))
 
-    return batch_by_batch(evaluate, members, batch)
+    return batch_by_batch(evaluate, start, batch)
 
 
-def conditions(model: DiffusionModel, x: Members, time: Time, batch: int) -> PyTree:
+def contexts(model: DiffusionModel, x: Members, time: Time, batch: int) -> PyTree:
     """`model.condition` of every member, in batches; None where that is too much to keep."""
-    if devices.held(len(x)) * condition_bytes(model) > KEEP_BELOW:
+    if devices.held(len(x)) * context_bytes(model) > KEEP_BELOW:
         return None
 
-    def own(x: Members) -> PyTree:
+    def compute(x: Members) -> PyTree:
         return batch_by_batch(lambda x: model.condition(x, time), x, batch)
 
-    return devices.share(own, x)
+    return devices.share(compute, x)
 
 
-def condition_bytes(model: DiffusionModel) -> int:
-    """Of what the denoiser needs to know of one member."""
+def context_bytes(model: DiffusionModel) -> int:
+    """Bytes that the context of one member takes."""
     one = jax.ShapeDtypeStruct((1, model.layout.size), model.layout.dtype)
     leaves = jax.tree.leaves(jax.eval_shape(model.condition, one, jnp.zeros(())))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
-def known(model: DiffusionModel, m: Member, time: Time) -> PyTree:
-    """The condition of a batch of members, kept or worked out here."""
-    return model.condition(m.x, time) if m.condition is None else m.condition
-
-
-def replay(
-    model: DiffusionModel,
-    condition: PyTree,
-    sampler: Sampler,
-    initial: Float[Array, "member target"],
-    noise: Float[Array, "step member target"],
-) -> Float[Array, "step member target"]:
-    """z after every step of the table, for recorded noise.
-
-    Arguments:
-        initial: Unit-variance noise, scaled here by the first level.
-        noise: Unit-variance noise of every step (row of `steps`), scaled here; in the table of
-            `dpmpp_2s` the churn belongs to rows 0, 2, 4, ..
-    """
-    table, dtype = steps(sampler), initial.dtype
-    rows = [jnp.asarray(a, dtype) for a in (table.sigma, table.noise, table.mix)]
-
-    def advance(state: tuple[Array, ...], row: Any) -> tuple[Any, Array]:
-        (sigma, factor, mix), e = row
-        z = state[0] + factor * e
-        state = _mix(mix, (z, *state[1:], model.denoiser(sigma)(z, condition)))
-        return state, state[0]
-
-    start = _with_memory(jnp.asarray(table.start, dtype) * initial, table)
-    return jax.lax.scan(advance, start, (rows, noise))[1]
-
-
-def in_batches(f: Callable[[Any], Any], members: PyTree, size: int) -> PyTree:
-    """f of members as (batch, member, ...): equal batches of at most `size`.
-
-    The last one repeats the last member where it must.
-    """
-    n = len(jax.tree.leaves(members)[0])
-    count = -(-n // size)
-    each = -(-n // count)
-    index = np.minimum(np.arange(count * each), n - 1).reshape(count, each)
-    done = f(jax.tree.map(lambda a: a[index], members))
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], done)
-
-
-def batch_by_batch(f: Callable[[Any], Any], members: PyTree, size: int) -> PyTree:
-    """f of members as (member, ...), of one batch after the other."""
-    return in_batches(lambda batches: one_by_one(f, batches), members, size)
-
-
-def one_by_one(f: Callable[[Any], Any], tree: PyTree) -> PyTree:
-    """f of every batch of (batch, member, ...), one after the other."""
-    if len(jax.tree.leaves(tree)[0]) == 1:
-        one = f(jax.tree.map(lambda a: a[0], tree))
-        return jax.tree.map(lambda a: a[None], one)
-    return jax.lax.map(f, tree)
+def context_of(model: DiffusionModel, start: Start, time: Time) -> PyTree:
+    """The context of a batch of members, kept or computed here."""
+    return model.condition(start.x, time) if start.context is None else start.context
 
 
 def _initial(model: DiffusionModel, keys: Keys, table: Steps) -> tuple[Array, ...]:
     """z = sigma e of the first level, and an empty memory."""
     e = jax.vmap(lambda k: model.noise(jax.random.fold_in(k, 0)))(keys)
-    return _with_memory(jnp.asarray(table.start, e.dtype) * e, table)
+    return with_memory(jnp.asarray(table.start, e.dtype) * e, table)
 
 
-def _with_memory(z: Array, table: Steps) -> tuple[Array, ...]:
+def with_memory(z: Array, table: Steps) -> tuple[Array, ...]:
+    """z and as many zeros as a sampler remembers arrays."""
     return (z, *[jnp.zeros_like(z)] * (table.mix.shape[1] - 1))
 
 
-def _first_guided(table: Steps, given: Condition | None) -> int:
+def _first_guided(table: Steps, condition: Condition | None) -> int:
     """The step from which on all are at or below `sigma_guide`."""
-    if given is None or given.settings.sigma_guide is None:
+    if condition is None or condition.settings.sigma_guide is None:
         return 0
-    above = np.flatnonzero(table.sigma > given.settings.sigma_guide)
+    above = np.flatnonzero(table.sigma > condition.settings.sigma_guide)
     return int(above[-1]) + 1 if len(above) else 0
 
 
@@ -193,9 +160,9 @@ def _run(
     time: Time,
     table: Steps,
     rows: slice,
-    given: Condition | None,
+    condition: Condition | None,
     state: tuple[Array, ...],
-    members: Member,
+    batches: Start,
 ) -> tuple[tuple[Array, ...], Float[Array, "batch member"]]:
     """Some rows of the table, batch by batch; also how many guarded solves each member had."""
     dtype = state[0].dtype
@@ -210,13 +177,15 @@ def _run(
         denoise = model.denoiser(sigma)
 
         def one_batch(batch: Any) -> Any:
-            (z, *memory), count, m = batch
-            z = _renoise(model, z, m.key, noise, number)
-            condition = known(model, m, time)
-            D, guarded = _denoise(model, lambda z: denoise(z, condition), given, sigma, z, m.x)
-            return _mix(mix, (z, *memory, D)), count + guarded
+            (z, *memory), count, start = batch
+            z = _renoise(model, z, start.key, noise, number)
+            context = context_of(model, start, time)
+            D, guarded = _denoise(
+                model, lambda z: denoise(z, context), condition, sigma, z, start.x
+            )
+            return combine(mix, (z, *memory, D)), count + guarded
 
-        return one_by_one(one_batch, (*carry, members)), None
+        return one_by_one(one_batch, (*carry, batches)), None
 
     return jax.lax.scan(step, (state, count), (part, numbers))[0]
 
@@ -224,15 +193,15 @@ def _run(
 def _denoise(
     model: DiffusionModel,
     denoise: Map,
-    given: Condition | None,
+    condition: Condition | None,
     sigma: Float[Array, ""],
     z: Float[Array, "member target"],
     x: Members,
 ) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
     """D or D_y, and which solves were guarded."""
-    if given is None:
+    if condition is None:
         return denoise(z), jnp.zeros(len(z), bool)
-    return posterior_mean(model, given, denoise, sigma, z, x)
+    return posterior_mean(model, condition, denoise, sigma, z, x)
 
 
 def _renoise(
@@ -247,7 +216,8 @@ def _renoise(
     return jax.lax.cond(factor > 0, add, lambda z: z, z)
 
 
-def _mix(mix: Float[Array, "slot inputs"], inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+def combine(mix: Float[Array, "slot inputs"], inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The linear combinations of (z, memory.., D) that are the new (z, memory..)."""
     return tuple(
         sum((mix[i, j] * v for j, v in enumerate(inputs)), jnp.zeros_like(inputs[0]))
         for i in range(len(inputs) - 1)

@@ -29,7 +29,7 @@ class GuidanceSettings:
     """How to condition a denoiser on observations.
 
     Arguments:
-        solver, iterations: See `solve.solve`; the paper takes two BiCGStab iterations.
+        solver, iterations: See `krylov.solve`; the paper takes two BiCGStab iterations.
         product: How products with Cov[target | z] = sigma² J C are made: `vjp`, sigma² C (Jᵀ w), or
             `jvp`, sigma² J (C w). Equal for an exact denoiser.
         sigma_guide: Noise level above which there is no guidance (and no work); None: always on.
@@ -55,8 +55,9 @@ class Condition(NamedTuple):
     Arguments:
         h: (state,) -> (obs,) for one member, differentiable.
         error_std: (obs,) standard deviations of the errors; R = diag(error_std^2).
-        y: (obs,) the values that were observed, in their own units.
-        preconditioner: As `preconditioner` makes it for these `settings`.
+        y: (obs,) observed values, in their own units.
+        settings: How to solve.
+        preconditioner: Preconditioner of the solve, as `prepare` makes it for these settings.
     """
 
     h: Observe
@@ -66,35 +67,31 @@ class Condition(NamedTuple):
     preconditioner: Preconditioner | None = None
 
 
-def preconditioner(
+def prepare(
     model: DiffusionModel,
     h: Observe,
     error_std: np.ndarray,
-    x: Float[Array, "state"],
     settings: GuidanceSettings,
-) -> Preconditioner | None:
-    """What `settings` ask for, made once a run; an h that is not linear is linearised at x."""
+    climate: Float[Array, "draw state"],
+) -> Condition:
+    """The condition on one network's observations, made once a run; its y is to be replaced.
+
+    Arguments:
+        model: Model to be conditioned.
+        h, error_std, settings: As in `Condition`.
+        climate: States of the climate; a preconditioner linearises h at the first.
+    """
+    condition = Condition(h, error_std, jnp.zeros(len(error_std), model.layout.dtype), settings)
     if settings.prior_variance is None:
-        return None
+        return condition
+    x = climate[0]
     rows = jnp.broadcast_to(x[None], (precondition.BATCH, len(x)))
     z = jnp.zeros((len(rows), model.target_size), x.dtype)
-    condition = Condition(h, error_std, jnp.zeros(len(error_std), x.dtype), settings)
-    _, observe = jax.linearize(misfit(model, condition, rows), z)
-    back = jax.linear_transpose(observe, z)
-    return precondition.build(
-        model.noise_factor, observe, lambda r: back(r)[0], settings.prior_variance, x.dtype
+    _, H = _observe(model, condition, z, rows)
+    preconditioner = precondition.build(
+        model.noise_factor, H.observe, H.spread_back, settings.prior_variance, x.dtype
     )
-
-
-def misfit(model: DiffusionModel, condition: Condition, x: Members) -> Map:
-    """z -> (h(x') - y) / std, the misfit of the x' that belongs to a clean target z and to x."""
-    std = jnp.asarray(condition.error_std, x.dtype)
-
-    def whitened(z: Float[Array, "member target"]) -> Float[Array, "member obs"]:
-        hx = jax.vmap(condition.h)(model.next_state(z, x))
-        return (hx - condition.y[None]) / std[None]
-
-    return whitened
+    return condition._replace(preconditioner=preconditioner)
 
 
 def posterior_mean(
@@ -107,25 +104,28 @@ def posterior_mean(
 ) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
     r"""E[target | z, y] and which solves were guarded.
 
-        D_y = D + V Hᵀ u,   (I + H V Hᵀ) u = -misfit(D),   V = Cov[target | z] = σ² J C
+        D_y = D + V Hᵀ u,   (I + H V Hᵀ) u = R^-½ (y - h(D)),   V = Cov[target | z] = σ² J C
 
-    with H the Jacobian of the whitened misfit at D, so that R = I and the solver's guards have no
-    scale. The solver carries V Hᵀ u along, so this costs one linearisation of the denoiser and
-    `GuidanceSettings.products` products.
+    with H the Jacobian of R^-½ h at D: observations are in units of their errors, so that the
+    solver's guards have no scale. The solver carries V Hᵀ u along, so this costs one linearisation
+    of the denoiser and the solver's products, no more.
 
     Arguments:
-        denoise: D at this noise level.
-        x: The current states.
+        model: Model to be conditioned.
+        condition: Observations and settings.
+        denoise: D at this noise level, a row a member.
+        sigma: Noise level.
+        z: Noisy targets.
+        x: Current states, in physical units.
     Source: Rozet et al. (2024), arXiv:2405.13712; Savary, Rozet & Louppe (2025), arXiv:2509.18811,
     equations 14-16, here with C.
     """
-    guide = condition.settings
-    D, residual, H, apply = _linearise(
-        denoise, misfit(model, condition, x), model.noise_cov, sigma, z, guide.product
-    )
-    M = condition.preconditioner
+    settings, M = condition.settings, condition.preconditioner
+    D, covariance = _tweedie(model, denoise, sigma, z, settings.product)
+    innovation, H = _observe(model, condition, D, x)
     inverse = M.inverse(sigma, H.observe, H.spread_back) if M else lambda r: r
-    solution = solve(apply, -residual, guide.solver, guide.iterations, inverse)
+    kalman = _kalman_operator(H, covariance)
+    solution = solve(kalman, innovation, settings.solver, settings.iterations, inverse)
     return D + solution.image, solution.guarded
 
 
@@ -140,51 +140,56 @@ def log_evidence(
     """log N(y; h(D), R + H V Hᵀ) up to a constant, in float64, and D.
 
     H V Hᵀ is made with one product an observation, symmetrised, and its negative eigenvalues (which
-    an exact denoiser does not have) are set to zero.
+    an exact denoiser does not have) are set to zero. Arguments are those of `posterior_mean`.
     """
-    D, residual, _, apply = _linearise(
-        denoise, misfit(model, condition, x), model.noise_cov, sigma, z, condition.settings.product
-    )
-    unit = jnp.eye(residual.shape[1], dtype=z.dtype)
+    D, covariance = _tweedie(model, denoise, sigma, z, condition.settings.product)
+    innovation, H = _observe(model, condition, D, x)
+    apply = _kalman_operator(H, covariance)
+    unit = jnp.eye(innovation.shape[1], dtype=z.dtype)
     columns = jax.lax.map(
-        lambda e: apply(jnp.broadcast_to(e[None], residual.shape))[0], unit, batch_size=64
+        lambda e: apply(jnp.broadcast_to(e[None], innovation.shape))[0], unit, batch_size=64
     )
     S = jnp.moveaxis(columns, 0, -1).astype(wide())
     lam, U = jnp.linalg.eigh((S + S.mT) / 2)
     lam = jnp.maximum(lam, 1)
-    along = (residual[:, None].astype(wide()) @ U)[:, 0]
+    along = (innovation[:, None].astype(wide()) @ U)[:, 0]
     return -0.5 * (along**2 / lam + jnp.log(lam)).sum(-1), D
 
 
 class Jacobian(NamedTuple):
-    """H and Hᵀ, row by row."""
+    """H and Hᵀ in units of the observations' errors, a row a member."""
 
     observe: Map
     spread_back: Map
 
 
-def _linearise(
-    denoise: Map, observe: Map, noise_cov: Map, sigma: Array, z: Array, product: str
-) -> tuple[Float[Array, "member target"], Float[Array, "member obs"], Jacobian, Operator]:
-    """D, the misfit of D, H, and u -> ((I + H V Hᵀ) u, V Hᵀ u)."""
-    D, cov = _tweedie(denoise, noise_cov, sigma, z, product)
-    residual, push = jax.linearize(observe, D)
-    pull = jax.linear_transpose(push, D)
-    H = Jacobian(push, lambda u: pull(u)[0])
-
-    def apply(u: Float[Array, "member obs"]) -> tuple[Array, Array]:
-        v = cov(H.spread_back(u))
-        return u + H.observe(v), v
-
-    return D, residual, H, apply
-
-
 def _tweedie(
-    denoise: Map, noise_cov: Map, sigma: Array, z: Array, product: str
+    model: DiffusionModel, denoise: Map, sigma: Array, z: Array, product: str
 ) -> tuple[Float[Array, "member target"], Map]:
     """D and w -> V w, from one linearisation."""
     if product == "jvp":
         D, push = jax.linearize(denoise, z)
-        return D, lambda w: sigma**2 * push(noise_cov(w))
+        return D, lambda w: sigma**2 * push(model.noise_cov(w))
     D, pull = jax.vjp(denoise, z)
-    return D, lambda w: sigma**2 * noise_cov(pull(w)[0])
+    return D, lambda w: sigma**2 * model.noise_cov(pull(w)[0])
+
+
+def _observe(
+    model: DiffusionModel, condition: Condition, target: Float[Array, "member target"], x: Members
+) -> tuple[Float[Array, "member obs"], Jacobian]:
+    """The innovation (y - h(x')) / std of clean targets, and the Jacobian of h / std there."""
+    std = jnp.asarray(condition.error_std, x.dtype)[None]
+    hx, push = jax.linearize(lambda z: jax.vmap(condition.h)(model.next_state(z, x)), target)
+    pull = jax.linear_transpose(push, target)
+    innovation = (condition.y[None] - hx) / std
+    return innovation, Jacobian(lambda z: push(z) / std, lambda u: pull(u / std)[0])
+
+
+def _kalman_operator(H: Jacobian, covariance: Map) -> Operator:
+    """u -> ((I + H V Hᵀ) u, V Hᵀ u)."""
+
+    def apply(u: Float[Array, "member obs"]) -> tuple[Array, Array]:
+        v = covariance(H.spread_back(u))
+        return u + H.observe(v), v
+
+    return apply

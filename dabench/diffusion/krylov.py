@@ -1,4 +1,4 @@
-"""Krylov solvers for a few guarded steps, for many small systems side by side."""
+"""A few guarded steps of a Krylov solver, for many small systems side by side."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -11,18 +11,18 @@ Solver = Literal["bicgstab", "cg"]
 Operator = Callable[[Float[Array, "member obs"]], tuple[Array, Array]]
 Precondition = Callable[[Float[Array, "member obs"]], Float[Array, "member obs"]]
 
-FLOOR = 1e-3  # of a Rayleigh quotient, below which a step is refused
-NEAR = 2  # times the smallest residual: how large that of the iterate returned may be
-GROWTH = 100  # of the residual over its start, at which a solve is given up
+FLOOR = 1e-3  # smallest Rayleigh quotient of A with which a step is taken
+NEAR = 2  # largest residual of the iterate returned, over the smallest residual yet
+GROWTH = 100  # residual over the first residual at which a solve is given up
 
 
 class Solution(NamedTuple):
-    """What A u = b was solved for.
+    """The result of solving A u = b.
 
     Arguments:
-        image: (member, target) B u of the last good iterate u.
-        guarded: (member,) whether a guard stopped the solve.
-        residual: (member,) |b - A u| / |b| of that iterate.
+        image: B u of the last good iterate u.
+        guarded: Whether a guard stopped the solve.
+        residual: |b - A u| / |b| of that iterate.
     """
 
     image: Float[Array, "member target"]
@@ -49,7 +49,9 @@ def solve(
 
     Arguments:
         apply: p -> (A p, B p), row by row; one product with the expensive matrix.
+        b: Right-hand sides.
         method: `cg` (one product a step) or `bicgstab` (two; van der Vorst 1992).
+        iterations: Number of steps.
         precondition: r -> M⁻¹ r with M symmetric, positive definite and near A.
     """
     step = {"cg": _cg_step, "bicgstab": _bicgstab_step}[method]
@@ -86,7 +88,7 @@ def _dot(a: Array, b: Array) -> Array:
 
 
 def _ratio(a: Array, b: Array, safe: Array) -> Array:
-    """a / b as a column where it is safe, else 0."""
+    """A column of a / b, and of 0 where that is not safe."""
     return jnp.where(safe, a / jnp.where(safe, b, 1), 0)[:, None]
 
 
@@ -97,7 +99,7 @@ def _step_along(mask: Array, x: Array, *terms: tuple[Array, Array]) -> Array:
 
 
 def _accept(s: _State, b: Array, image: Array, r: Array, moved: Array) -> _State:
-    """Take a step where it was made and left a tolerable residual; else stop there."""
+    """The state with a step taken where it left a tolerable residual, and stopped elsewhere."""
     square = _dot(r, r)
     good = moved & (square <= GROWTH**2 * _dot(b, b))
     better = good & (square <= NEAR**2 * s.least)

@@ -24,7 +24,8 @@ class Sampler:
         from_mean: Begin with D of pure noise and the noise around it, one evaluation more, so that
             sigma_max need not be large against the target's mean.
         correctors, tau: Langevin steps after each level, and their size.
-        churn, churn_min, inflation: Of `dpmpp_2s` alone; GenCast's are 2.5, 0.75, 1.05.
+        churn, churn_min, inflation: Noise that `dpmpp_2s` adds before its steps: its strength, the
+            level above which it is added, and a factor; GenCast has 2.5, 0.75, 1.05.
     """
 
     method: Literal["ab3", "dpmpp_2m", "dpmpp_3m", "dpmpp_2s"] = "ab3"
@@ -50,9 +51,9 @@ class NoiseFactor(NamedTuple):
     """B of the covariance B Bᵀ that the noise of every field has, independently of the others.
 
     Arguments:
-        fields, points, modes: How many; a target is (field, point), flattened.
-        apply: B x, of the last axis.
-        adjoint: Bᵀ x, of the last axis.
+        fields, points, modes: Their numbers; a target is (field, point), flattened.
+        apply: w -> B w, along the last axis.
+        adjoint: z -> Bᵀ z, along the last axis.
     """
 
     fields: int
@@ -62,7 +63,7 @@ class NoiseFactor(NamedTuple):
     adjoint: Callable[[Float[Array, "*rows point"]], Float[Array, "*rows mode"]]
 
     def split(self, z: Float[Array, "member target"]) -> Float[Array, "member field point"]:
-        """Targets by field."""
+        """Targets as (member, field, point)."""
         return z.reshape(-1, self.fields, self.points)
 
 
@@ -96,7 +97,7 @@ class DiffusionModel(Protocol):
     target_size: int
 
     def condition(self, x: Members, time: Time) -> PyTree:
-        """All that the denoiser needs of x; leaves lead with `member`.
+        """Whatever the denoiser needs to know of x; the first axis of every leaf is `member`.
 
         Computed once a cycle where that is not too much to keep.
         """
@@ -105,7 +106,7 @@ class DiffusionModel(Protocol):
     def denoiser(
         self, sigma: Float[Array, ""]
     ) -> Callable[[Float[Array, "member target"], PyTree], Float[Array, "member target"]]:
-        """D(z, condition) = E[target | z] at one noise level; level-only work is done here, once.
+        """D(z, condition) = E[target | z] at one noise level; work for the level is done here, once
 
         Differentiable in z in both modes; member i of the result depends on member i alone.
         """

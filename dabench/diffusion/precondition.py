@@ -1,4 +1,4 @@
-"""A preconditioner of guidance: the solve it would be if D's Jacobian were a multiple of I."""
+"""A preconditioner of guidance: its matrix as it would be if D's Jacobian were a multiple of I."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,17 +11,17 @@ from jaxtyping import Array, Float, Int
 from dabench.core.errors import UserError
 from dabench.diffusion.model import NoiseFactor
 
-MODES = 4096  # of a field's noise, up to which their products with H are made as matrices
+MODES = 4096  # most modes of a field's noise for which their products with H are made as matrices
 BATCH = 128  # modes observed at once
 
 Map = Callable[[Float[Array, "member a"]], Float[Array, "member b"]]
 
 
 class Basis(NamedTuple):
-    """Where the observations of some fields are, as the noise sees it: (H B)ᵀ H B = U diag(c S) Uᵀ.
+    """Eigenvectors that the observations of some fields share: (H B)ᵀ H B = U diag(c S) Uᵀ.
 
     Arguments:
-        fields: That have it, each with a factor c of its own.
+        fields: Numbers of the fields, each with a factor c of its own.
         vectors: U.
         values: c S of each field.
     """
@@ -32,15 +32,16 @@ class Basis(NamedTuple):
 
 
 class Preconditioner(NamedTuple):
-    """M = I + s H C Hᵀ with H the whitened observation operator, and each field for itself.
+    """M = I + s H C Hᵀ with H in units of the observations' errors, field by field.
 
-    With C = B Bᵀ and (H B)ᵀ H B = U S Uᵀ, M⁻¹ = I - H B U (s / (1 + s S)) Uᵀ Bᵀ Hᵀ. What observes
-    two fields at once couples them in H C Hᵀ but not here.
+    Where C = B Bᵀ and (H B)ᵀ H B = U S Uᵀ, M⁻¹ = I - H B U (s / (1 + s S)) Uᵀ Bᵀ Hᵀ. Observations
+    of two fields at once couple them in H C Hᵀ but not here.
 
     Arguments:
+        factor: B.
         prior_variance: tau of s = sigma² tau / (sigma² + tau), the variance of the target in units
             of the noise's, as if it were the same in every mode.
-        bases: Of all observed fields.
+        bases: Eigenvectors and eigenvalues of all observed fields.
     """
 
     factor: NoiseFactor
@@ -53,6 +54,7 @@ class Preconditioner(NamedTuple):
         """r -> M⁻¹ r at one noise level.
 
         Arguments:
+            sigma: Noise level.
             observe, spread_back: H and Hᵀ.
         """
         s = sigma**2 * self.prior_variance / (sigma**2 + self.prior_variance)
@@ -71,9 +73,14 @@ class Preconditioner(NamedTuple):
 def build(
     factor: NoiseFactor, observe: Map, spread_back: Map, prior_variance: float, dtype: jnp.dtype
 ) -> Preconditioner:
-    """The preconditioner of one network, from products with H and Hᵀ of `BATCH` rows.
+    """The preconditioner of one network.
 
-    UserError where the noise of a field has more than `MODES` modes.
+    Arguments:
+        factor: B of the noise.
+        observe, spread_back: H and Hᵀ, for `BATCH` rows at once.
+        prior_variance: Variance of the target given x in units of the noise's.
+        dtype: Type of states.
+    Raises: UserError where the noise of a field has more than `MODES` modes.
     """
     if factor.modes > MODES:
         raise UserError(
@@ -101,7 +108,7 @@ def build(
 
 
 def _alike(probes: list[np.ndarray]) -> list[list[int]]:
-    """The fields that are observed, in groups whose matrices are multiples of each other."""
+    """The observed fields, in groups whose matrices are multiples of each other."""
     groups: list[list[int]] = []
     unit = {f: p / np.abs(p).max() for f, p in enumerate(probes) if np.any(p)}
     for f in unit:

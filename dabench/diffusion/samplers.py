@@ -1,25 +1,27 @@
-"""Samplers of a diffusion model as tables, which `diffusion` runs.
+"""Samplers of a diffusion model as tables, which `draw` runs.
 
 A step is one denoiser evaluation: it adds some noise to z, evaluates D, and replaces (z, memory) by
 linear combinations of (z, memory, D).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.polynomial import Polynomial
 
 from dabench.diffusion.model import Sampler
 
 
 class Steps(NamedTuple):
-    """A sampler, worked out.
+    """The steps of a sampler, a row an evaluation.
 
     Arguments:
         start: Factor of the noise that z starts from.
-        sigma: (step,) noise level of the evaluation.
-        noise: (step,) factor of the noise that is added to z before it.
-        mix: (step, slot, slot + 1): new (z, memory..) from (z, memory.., D).
+        sigma: Noise level of the evaluation.
+        noise: Factor of the noise that is added to z before it.
+        mix: Weights of (z, memory.., D) in the new (z, memory..).
     """
 
     start: float
@@ -69,15 +71,16 @@ def _ab3(sigma: np.ndarray) -> list[Row]:
 
 
 def _adams_weights(nodes: np.ndarray, start: float, end: float) -> np.ndarray:
-    """Integrals from start to end of the Lagrange polynomials of the nodes."""
+    """Integrals of the nodes' Lagrange polynomials from start to end."""
     integrals = [_lagrange(nodes, j).integ() for j in range(len(nodes))]
     return np.array([integral(end) - integral(start) for integral in integrals])
 
 
-def _lagrange(nodes: np.ndarray, j: int) -> np.poly1d:
+def _lagrange(nodes: np.ndarray, j: int) -> Polynomial:
     """The polynomial that is 1 at node j and 0 at the others."""
     others = np.delete(nodes, j)
-    return np.poly1d(others, r=True) / np.prod(nodes[j] - others)
+    zero_at_others = math.prod((Polynomial([-x, 1]) for x in others), start=Polynomial([1]))
+    return zero_at_others / np.prod(nodes[j] - others)
 
 
 def _dpmpp_2m(sigma: np.ndarray) -> list[Row]:
@@ -110,7 +113,7 @@ def _dpmpp_3m(sigma: np.ndarray) -> list[Row]:
 
 
 def _exponential_weights(nodes: np.ndarray, start: float, end: float) -> np.ndarray:
-    """Integrals from start to end of e^(l - end) times the Lagrange polynomials of the nodes."""
+    """Integrals of e^(l - end) times the nodes' Lagrange polynomials from start to end."""
     x, w = np.polynomial.legendre.leggauss(20)
     l = start + (end - start) * (x + 1) / 2
     w = w * (end - start) / 2 * np.exp(l - end)
@@ -118,7 +121,7 @@ def _exponential_weights(nodes: np.ndarray, start: float, end: float) -> np.ndar
 
 
 def _dpmpp_2s(sampler: Sampler, sigma: np.ndarray) -> list[Row]:
-    """DPM-Solver++(2S) with stochastic churn as GenCast has it; the churned z is remembered.
+    """DPM-Solver++(2S) as GenCast has it, with stochastic churn; the churned z is remembered.
 
     The last level takes one evaluation: the second would be at sigma = 0 and change nothing.
     """
@@ -136,22 +139,22 @@ def _dpmpp_2s(sampler: Sampler, sigma: np.ndarray) -> list[Row]:
 
 
 def _to_mean(sigma: float, slots: int) -> Row:
-    """From sigma e to D + sigma e: where the target has a mean, z begins around it."""
+    """The row that goes from sigma e to D + sigma e: z begins around the target's mean."""
     mix = np.zeros((slots, slots + 1))
     mix[0, [0, -1]] = 1
     return sigma, 0.0, mix
 
 
 def _with_correctors(rows: list[Row], sampler: Sampler) -> list[Row]:
-    """Langevin steps z + τ (D - z) + sqrt(2 τ) σ e at every level, before its deterministic step.
+    """Rows with Langevin steps z + τ (D - z) + sqrt(2 τ) σ e before every deterministic step.
 
-    Their noise is that of the row after them, which is on the same level.
+    The noise of a Langevin step is added by the row after it, which is on the same level.
     """
     slots = rows[0][2].shape[0]
     langevin = np.eye(slots, slots + 1)
     langevin[0, 0], langevin[0, -1] = 1 - sampler.tau, sampler.tau
-    out, strength = [], np.sqrt(2 * sampler.tau)
+    corrected, strength = [], np.sqrt(2 * sampler.tau)
     for sigma, _, mix in rows:
         level = [(sigma, strength * sigma * (c > 0), langevin) for c in range(sampler.correctors)]
-        out += [*level, (sigma, strength * sigma * (sampler.correctors > 0), mix)]
-    return out
+        corrected += [*level, (sigma, strength * sigma * (sampler.correctors > 0), mix)]
+    return corrected

@@ -1,7 +1,7 @@
 """The fully adapted auxiliary particle filter: choose ancestors by y, then draw given y."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,21 +11,23 @@ from jaxtyping import Array, Float, Key
 from dabench.core import devices
 from dabench.core.errors import UserError
 from dabench.core.precision import wide
+from dabench.core.types import Time
 from dabench.diffusion import draw
+from dabench.diffusion.batches import batch_by_batch
 from dabench.diffusion.guidance import (
     DENSE_LIMIT,
     Condition,
     GuidanceSettings,
     log_evidence,
-    preconditioner,
+    prepare,
 )
 from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import diffusion_model
 from dabench.filters.particles.resample import Scheme, resample
-from dabench.filters.particles.weights import ess as effective_size
+from dabench.filters.particles.weights import ess as effective_sample_size
 from dabench.filters.particles.weights import log_likelihood, normalise, temper
-from dabench.observe.network import Observation
+from dabench.observe.network import Network, Observation
 
 Size = Annotated[float, Gt(0)]
 DEFAULT = GuidanceSettings()
@@ -50,97 +52,107 @@ def fa_apf(
             Gaussian, for up to 2000 observations.
         resampling: How ancestors are drawn.
         guidance: How draws are conditioned on y.
-        sampler: Of the draws; None is the model's own.
+        sampler: Sampler of the draws; null is the model's own.
     Source: Savary, Rozet & Louppe (2025), arXiv:2509.18811; Pitt & Shephard (1999).
     """
-    model = diffusion_model(problem.model)
+    model, network = diffusion_model(problem.model), problem.network
     sampler = sampler or model.sampler
-    M = preconditioner(
-        model, problem.network.h, problem.network.error_std, problem.climate[0], guidance
-    )
-    look_ahead = {"dirac": dirac, "gaussian": gaussian}[weight](problem, model, sampler, guidance)
-    looking = problem.network.size if weight == "gaussian" else 0  # products of `log_evidence`
-    window = checked(ess)
+    template = prepare(model, network.h, network.error_std, guidance, problem.climate)
+    look_ahead = {"dirac": dirac, "gaussian": gaussian}[weight](problem, model, sampler)
+    window = window_of(ess)
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
-        n = len(ens.x)
-        keys, key = split_key(key, n)
-        key_look, key_resample = jax.random.split(key)
-        condition = draw.conditions(model, ens.x, obs.time, problem.batch)
+        n, condition = len(ens.x), template._replace(y=obs.y)
+        draw_keys, look_keys, resample_key = _split(key, n)
+        context = draw.contexts(model, ens.x, obs.time, problem.batch)
 
-        looked = draw.Member(split_key(key_look, n)[0], ens.x, condition)
-        log_w, hx = devices.share(lambda members: look_ahead(members, obs), looked)
-        log_w = devices.gather(log_w)
-        alpha = temper(log_w, *window(n)) if window else jnp.ones((), wide())
-        log_w = normalise(alpha * log_w)
-        ancestor = resample(resampling, key_resample, jnp.exp(log_w))
-        x, condition = devices.take((ens.x, condition), ancestor)
+        # w_i ~ p(y | x_i)^alpha
+        start = draw.Start(look_keys, ens.x, context)
+        log_p, hx = devices.share(lambda start: look_ahead(start, obs.time, condition), start)
+        log_p = devices.gather(log_p)
+        alpha = temper(log_p, *window(n)) if window else jnp.ones((), wide())
+        log_w = normalise(alpha * log_p)
 
-        x_next, info = draw.draw(
-            keys,
-            model,
-            x,
-            obs.time,
-            sampler,
-            problem.batch,
-            given=Condition(problem.network.h, problem.network.error_std, obs.y, guidance, M),
-            condition=condition,
+        # a_i ~ w
+        ancestor = resample(resampling, resample_key, jnp.exp(log_w))
+        x, context = devices.take((ens.x, context), ancestor)
+
+        # x'_i ~ p(x' | x_{a_i}, y)
+        x_next, info = draw.members(
+            draw_keys, model, x, obs.time, sampler, problem.batch, condition, context
         )
-        info |= {"ess": effective_size(log_w), "alpha": alpha, "log_weights": log_w}
+        info["evaluations"] += 1
+        info["products"] += network.size if weight == "gaussian" else 0
+        info |= {"ess": effective_sample_size(log_w), "alpha": alpha, "log_weights": log_w}
         info |= {"ancestor": ancestor, "background_obs": hx.mean(0, dtype=wide())}
-        info["evaluations"], info["products"] = info["evaluations"] + 1, info["products"] + looking
         return Ensemble(x_next), info
 
-    return Filter(Ensemble, step, fewest(ess))
+    return Filter(Ensemble, step, least_members(ess))
+
+
+class StepKeys(NamedTuple):
+    """The random keys of one step: of the draws, of the look-ahead's noise, of resampling."""
+
+    draw: Key[Array, "member"]
+    look: Key[Array, "member"]
+    resample: Key[Array, ""]
+
+
+def _split(key: Key[Array, ""], n: int) -> StepKeys:
+    draw_keys, analysis = split_key(key, n)
+    look, resample_key = jax.random.split(analysis)
+    return StepKeys(draw_keys, split_key(look, n)[0], resample_key)
 
 
 LookAhead = Callable[
-    [draw.Member, Observation],
-    tuple[Float[Array, "member"], Float[Array, "member obs"]],
+    [draw.Start, Time, Condition], tuple[Float[Array, "member"], Float[Array, "member obs"]]
 ]
-"""(members, y) -> (log p(y | x) up to a constant, h of the mean of x')."""
+"""(members, time, condition) -> (log p(y | x) up to a constant, h of the mean of x')."""
 
 
-def dirac(
-    problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: GuidanceSettings
-) -> LookAhead:
+def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookAhead:
     """p(y | x) ~ N(y; h(mu), R), as if the forecast had no spread (the paper's equation 7)."""
+    network = problem.network
 
-    def look_ahead(members: draw.Member, obs: Observation):
-        z = draw.mean(members, model, obs.time, sampler, problem.batch)
-        hx = jax.vmap(problem.network.h)(model.next_state(z, members.x))
-        return log_likelihood(hx, obs.y, problem.network), hx
+    def look_ahead(start: draw.Start, time: Time, condition: Condition):
+        z = draw.expected_target(start, model, time, sampler, problem.batch)
+        hx = jax.vmap(network.h)(model.next_state(z, start.x))
+        return log_likelihood(hx, condition.y, network), hx
 
     return look_ahead
 
 
-def gaussian(
-    problem: Problem, model: DiffusionModel, sampler: Sampler, guidance: GuidanceSettings
-) -> LookAhead:
+def gaussian(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookAhead:
     """p(y | x) ~ N(y; h(mu), R + H V Hᵀ), V = Cov[target | pure noise] by Tweedie's formula."""
-    if problem.network.size > DENSE_LIMIT:
-        raise UserError(
-            f"weight: gaussian takes up to {DENSE_LIMIT} observations and this scenario has "
-            f"{problem.network.size}; use weight: dirac"
-        )
+    _fits_dense(problem.network)
 
-    def look_ahead(members: draw.Member, obs: Observation):
-        given = Condition(problem.network.h, problem.network.error_std, obs.y, guidance)
-        sigma = jnp.asarray(sampler.sigma_max, members.x.dtype)
+    def look_ahead(start: draw.Start, time: Time, condition: Condition):
+        sigma = jnp.asarray(sampler.sigma_max, start.x.dtype)
         denoise = model.denoiser(sigma)
 
-        def one_batch(m: draw.Member):
-            z, condition = sigma * jax.vmap(model.noise)(m.key), draw.known(model, m, obs.time)
-            log_w, D = log_evidence(model, given, lambda z: denoise(z, condition), sigma, z, m.x)
-            return log_w, jax.vmap(problem.network.h)(model.next_state(D, m.x))
+        def one_batch(start: draw.Start):
+            z = sigma * jax.vmap(model.noise)(start.key)
+            context = draw.context_of(model, start, time)
+            log_p, D = log_evidence(
+                model, condition, lambda z: denoise(z, context), sigma, z, start.x
+            )
+            return log_p, jax.vmap(problem.network.h)(model.next_state(D, start.x))
 
-        return draw.batch_by_batch(one_batch, members, problem.batch)
+        return batch_by_batch(one_batch, start, problem.batch)
 
     return look_ahead
 
 
-def checked(ess: tuple[float, float] | None) -> Callable[[int], tuple[float, float]] | None:
-    """The window in members, for a number of members."""
+def _fits_dense(network: Network) -> None:
+    if network.size > DENSE_LIMIT:
+        raise UserError(
+            f"weight: gaussian takes up to {DENSE_LIMIT} observations and this scenario has "
+            f"{network.size}; use weight: dirac"
+        )
+
+
+def window_of(ess: tuple[float, float] | None) -> Callable[[int], tuple[float, float]] | None:
+    """The window of the effective sample size in members, for a number of members."""
     if ess is None:
         return None
     low, high = ess
@@ -152,6 +164,6 @@ def checked(ess: tuple[float, float] | None) -> Callable[[int], tuple[float, flo
     return lambda n: (low * n, high * n) if high <= 1 else (min(low, n), min(high, n))
 
 
-def fewest(ess: tuple[float, float] | None) -> int:
-    """More members than a window in their numbers begins with: fewer would leave no weights."""
+def least_members(ess: tuple[float, float] | None) -> int:
+    """More members than the lower end of a window in members: fewer would leave no weights."""
     return 1 if ess is None or ess[1] <= 1 else int(ess[0]) + 1

@@ -31,7 +31,7 @@ def forecast(
     if sampler is None and isinstance(own, ForecastModel):
         return devices.share(lambda m: own.forecast(m[0], m[1], time), (keys, x)), {}
     model = diffusion_model(own)
-    return draw.draw(keys, model, x, time, sampler or model.sampler, problem.batch)
+    return draw.members(keys, model, x, time, sampler or model.sampler, problem.batch)
 
 
 def observed(network: Network, x: Members) -> Float[Array, "member obs"]:

@@ -3,7 +3,7 @@
 from jaxtyping import Array, Key
 
 from dabench.diffusion import draw
-from dabench.diffusion.guidance import Condition, GuidanceSettings, preconditioner
+from dabench.diffusion.guidance import GuidanceSettings, prepare
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import diffusion_model
@@ -20,19 +20,17 @@ def guided(
     Biased wherever p(y | x) differs between members.
 
     Arguments:
-        sampler: Of the draws; None is the model's own.
+        sampler: Sampler of the draws; null is the model's own.
         guidance: How draws are conditioned on y.
     """
-    model = diffusion_model(problem.model)
+    model, network = diffusion_model(problem.model), problem.network
     sampler = sampler or model.sampler
-    M = preconditioner(
-        model, problem.network.h, problem.network.error_std, problem.climate[0], guidance
-    )
+    condition = prepare(model, network.h, network.error_std, guidance, problem.climate)
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         keys, _ = split_key(key, len(ens.x))
-        given = Condition(problem.network.h, problem.network.error_std, obs.y, guidance, M)
-        x_next, info = draw.draw(keys, model, ens.x, obs.time, sampler, problem.batch, given)
+        given_y = condition._replace(y=obs.y)
+        x_next, info = draw.members(keys, model, ens.x, obs.time, sampler, problem.batch, given_y)
         return Ensemble(x_next), info
 
     return Filter(Ensemble, step)

@@ -47,15 +47,15 @@ def member_bytes(experiment: "Experiment", members: int) -> int:
     import numpy as np
 
     from dabench.core.devices import held
-    from dabench.diffusion.draw import KEEP_BELOW, condition_bytes
+    from dabench.diffusion.draw import KEEP_BELOW, context_bytes
     from dabench.diffusion.model import DiffusionModel
 
     model, layout = experiment.system.model, experiment.system.layout
     number = np.dtype(layout.dtype).itemsize
     found = 3 * layout.size * number
     if isinstance(model, DiffusionModel):
-        condition = condition_bytes(model)
-        found += condition if held(members) * condition <= KEEP_BELOW else 0
+        context = context_bytes(model)
+        found += context if held(members) * context <= KEEP_BELOW else 0
         found += COPIES * model.target_size * number
     return found
 

@@ -24,7 +24,7 @@ def test_covariances_are_those_of_draws(name, key):
     layout = Layout((Channel("state"),), {"site": np.arange(posterior.SIZE)}, dtype="float64")
     model = AdditiveGaussian(layout, lambda x: x, posterior.P)
     x, keys = jnp.zeros((n, posterior.SIZE)), jax.random.split(key, n)
-    drawn = jax.jit(lambda k: draw.draw(k, model, x, 0.0, sampler, n)[0])(keys)
+    drawn = jax.jit(lambda k: draw.members(k, model, x, 0.0, sampler, n)[0])(keys)
     found, expected = (
         np.var(drawn, axis=0).mean(),
         np.trace(posterior.drawn_cov(sampler, posterior.Gaussian(posterior.P))),

@@ -19,7 +19,7 @@ import xarray as xr
 from dabench.core import devices
 from dabench.core.jax_setup import set_up_jax
 from dabench.core.layout import Channel, Layout
-from dabench.diffusion import draw as diffusion
+from dabench.diffusion import draw
 from dabench.diffusion.guidance import Condition
 from dabench.diffusion.model import Sampler
 from dabench.observe.network import Network
@@ -52,10 +52,10 @@ def guided_ring():
     network = Network(lambda x: x[:2], np.array([0.1, 0.3]), pd.DataFrame(), True)
     keys = jax.random.split(jax.random.key(0), MEMBERS)
     x = jax.random.normal(jax.random.key(1), (MEMBERS, 6))
-    given = Condition(network.h, network.error_std, jnp.array([0.5, -1.0]))
+    condition = Condition(network.h, network.error_std, jnp.array([0.5, -1.0]))
     sampler = Sampler("dpmpp_2s", levels=6, churn=2.5)
     drawn, stats = jax.jit(
-        lambda keys, x: diffusion.draw(keys, model, x, jnp.zeros(()), sampler, BATCH, given)
+        lambda keys, x: draw.members(keys, model, x, jnp.zeros(()), sampler, BATCH, condition)
     )(keys, x)
     return drawn, stats["guarded"]
 
@@ -69,10 +69,10 @@ def gencast():
     sampler = Sampler("dpmpp_2m", levels=2)
 
     @jax.jit
-    def draw(keys, x):
-        return diffusion.draw(keys, model, x, jnp.asarray(time), sampler, BATCH)[0]
+    def drawn(keys, x):
+        return draw.members(keys, model, x, jnp.asarray(time), sampler, BATCH)[0]
 
-    return (draw(keys, x),)
+    return (drawn(keys, x),)
 
 
 def draws():

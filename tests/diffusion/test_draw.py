@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from replay import replay
 
 from dabench.core.layout import Channel, Layout
-from dabench.diffusion import draw as diffusion
+from dabench.diffusion import draw
 from dabench.diffusion.guidance import Condition
 from dabench.diffusion.model import Sampler
 from dabench.diffusion.samplers import noise_levels, steps
@@ -55,7 +56,7 @@ def test_error_falls_with_the_order_of_the_sampler(method, order):
     for levels in (80, 160, 320):
         sampler = Sampler(method, levels, 80.0, 0.1)
         count = len(steps(sampler).sigma)
-        z = diffusion.replay(m, (), sampler, jnp.ones((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
+        z = replay(m, (), sampler, jnp.ones((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
         exact = 80 / np.sqrt((1 + 80**2) * (1 + 0.1**2))
         errors.append(abs(float(z) - exact))
     slopes = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
@@ -67,8 +68,8 @@ def test_unconditional_draws_have_the_moments_of_the_model(name, key):
     n, m = 4000, model()
     x = jnp.broadcast_to(jnp.linspace(-1, 1, SIZE), (n, SIZE))
     sampler = replace(SAMPLERS[name], levels=80)
-    draw = jax.jit(lambda k: diffusion.draw(k, m, x, jnp.zeros(()), sampler, n)[0])
-    x_next = np.asarray(draw(jax.random.split(key, n)))
+    drawn = jax.jit(lambda k: draw.members(k, m, x, jnp.zeros(()), sampler, n)[0])
+    x_next = np.asarray(drawn(jax.random.split(key, n)))
     assert np.all(np.abs(x_next.mean(0) - np.sin(x[0])) < 4.5 * 2 / np.sqrt(n))
     ratio = x_next.var(0).mean() / 4
     # scatter: sqrt(2 / n) for each of 6 correlated variances; discretisation at 80 levels: 1 %
@@ -96,10 +97,10 @@ def test_the_mean_of_draws_from_a_small_sigma_max_is_what_the_flow_makes_of_thei
     m = Shifted(AdditiveGaussian(layout, lambda x: x, np.eye(1)), mean)
     sampler = Sampler("dpmpp_3m", 400, sigma_max, from_mean=from_mean)
     count = len(steps(sampler).sigma)
-    found = diffusion.replay(m, (), sampler, jnp.zeros((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
-    known = 1 / (1 + sigma_max**2)  # share of a deviation that D keeps of pure noise
-    missing = mean * known if from_mean else mean
-    np.testing.assert_allclose(found, mean - missing * np.sqrt(known), rtol=1e-5)
+    z = replay(m, (), sampler, jnp.zeros((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
+    share = 1 / (1 + sigma_max**2)  # share of a deviation that D keeps of pure noise
+    missing = mean * share if from_mean else mean
+    np.testing.assert_allclose(z, mean - missing * np.sqrt(share), rtol=1e-5)
 
 
 def test_table_of_gencast_is_its_algorithm_step_by_step(key):
@@ -126,7 +127,7 @@ def test_table_of_gencast_is_its_algorithm_step_by_step(key):
 
     noise = np.zeros((39, 3, SIZE))
     noise[::2] = churn
-    replayed = diffusion.replay(m, (), GENCAST, jnp.asarray(init), jnp.asarray(noise))
+    replayed = replay(m, (), GENCAST, jnp.asarray(init), jnp.asarray(noise))
     np.testing.assert_allclose(
         jnp.concatenate([replayed[1::2], replayed[-1:]]), np.array(states), rtol=1e-9, atol=1e-12
     )
@@ -136,30 +137,31 @@ def test_table_of_gencast_is_its_algorithm_step_by_step(key):
 def test_a_draw_is_the_replay_of_the_noise_of_its_key(name, key):
     m, sampler = model(), replace(SAMPLERS[name], levels=6)
     x, keys = jnp.zeros((2, SIZE)), jax.random.split(key, 2)
-    drawn, stats = diffusion.draw(keys, m, x, jnp.zeros(()), sampler, 2)
+    drawn, stats = draw.members(keys, m, x, jnp.zeros(()), sampler, 2)
     count = int(stats["evaluations"])
     noise = jnp.stack(
         [jax.vmap(lambda k, i=i: m.noise(jax.random.fold_in(k, i)))(keys) for i in range(count + 1)]
     )
-    z = diffusion.replay(m, (), sampler, noise[0], noise[1:])[-1]
+    z = replay(m, (), sampler, noise[0], noise[1:])[-1]
     np.testing.assert_allclose(m.next_state(z, x), drawn, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
-    "given", [None, Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0]))]
+    "condition", [None, Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0]))]
 )
-def test_a_member_depends_on_its_own_key_and_state_alone(given, key):
+def test_a_member_depends_on_its_own_key_and_state_alone(condition, key):
     m, n = model(), 7
     sampler = Sampler("dpmpp_2s", levels=8, churn=2.5)
     keys, x = jax.random.split(key, n), jax.random.normal(key, (n, SIZE))
 
-    def draw(rows, batch):
-        return diffusion.draw(keys[rows], m, x[rows], jnp.zeros(()), sampler, batch, given)[0]
+    def drawn(rows, batch):
+        time = jnp.zeros(())
+        return draw.members(keys[rows], m, x[rows], time, sampler, batch, condition)[0]
 
-    everyone = draw(np.arange(n), n)
+    everyone = drawn(np.arange(n), n)
     for batch in (1, 2, 3):
-        np.testing.assert_allclose(draw(np.arange(n), batch), everyone, rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(draw(np.array([4, 1]), 2), everyone[np.array([4, 1])], rtol=1e-10)
+        np.testing.assert_allclose(drawn(np.arange(n), batch), everyone, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(drawn(np.array([4, 1]), 2), everyone[np.array([4, 1])], rtol=1e-10)
 
 
 class Counting:
@@ -182,15 +184,17 @@ class Counting:
 
 
 @pytest.mark.parametrize(
-    "given", [None, Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0]))]
+    "condition", [None, Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0]))]
 )
-def test_the_denoiser_is_traced_once_however_many_levels_and_members(given, key):
+def test_the_denoiser_is_traced_once_however_many_levels_and_members(condition, key):
     counts = []
     for levels, n in ((3, 2), (30, 9)):
         m, x = Counting(model()), jnp.zeros((n, SIZE))
         sampler = Sampler(levels=levels, correctors=1)
-        draw = jax.jit(lambda k, m=m, x=x, s=sampler: diffusion.draw(k, m, x, 0.0, s, 2, given)[0])
-        draw(jax.random.split(key, n))
+        drawn = jax.jit(
+            lambda k, m=m, x=x, s=sampler: draw.members(k, m, x, 0.0, s, 2, condition)[0]
+        )
+        drawn(jax.random.split(key, n))
         counts.append(len(m.traces))
         assert set(m.traces) == {(2, SIZE)}
     assert counts == [1, 1]
@@ -199,7 +203,8 @@ def test_the_denoiser_is_traced_once_however_many_levels_and_members(given, key)
 def test_float32_stays_float32(key):
     m = replace(model(), layout=replace(LAYOUT, dtype="float32"))
     x = jnp.zeros((3, SIZE), jnp.float32)
-    given = Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0], jnp.float32))
-    x_next, _ = diffusion.draw(jax.random.split(key, 3), m, x, jnp.zeros(()), Sampler(), 2, given)
+    condition = Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0], jnp.float32))
+    keys = jax.random.split(key, 3)
+    x_next, _ = draw.members(keys, m, x, jnp.zeros(()), Sampler(), 2, condition)
     assert x_next.dtype == jnp.float32
     assert jnp.isfinite(x_next).all()

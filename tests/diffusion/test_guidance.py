@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dabench.core.layout import Channel, Layout
-from dabench.diffusion import draw as diffusion
+from dabench.diffusion import draw
 from dabench.diffusion.guidance import Condition, GuidanceSettings, log_evidence, posterior_mean
 from dabench.diffusion.model import Sampler
 from dabench.diffusion.samplers import noise_levels
@@ -20,7 +20,7 @@ SIZE, OBSERVED, STD = 64, np.arange(0, 64, 4), 0.1
 LAYOUT = Layout((Channel("state"),), {"site": np.arange(SIZE)}, periodic=True, dtype="float64")
 NETWORK = Network(lambda x: x[OBSERVED], np.full(16, STD), pd.DataFrame(), linear=True)
 H = np.eye(SIZE)[OBSERVED]
-EXACT = GuidanceSettings("cg", 16)
+EXACT, TWO_STEPS = GuidanceSettings("cg", 16), GuidanceSettings()
 
 
 def model(noise="identity"):
@@ -35,6 +35,10 @@ def observations():
     return truth[OBSERVED] + STD * rng.standard_normal(16)
 
 
+def condition_of(y, settings=TWO_STEPS, error_std=NETWORK.error_std):
+    return Condition(NETWORK.h, error_std, jnp.asarray(y), settings)
+
+
 def condition_on(mean, cov, y):
     """Mean and covariance of N(mean, cov) given y."""
     gain = cov @ H.T @ np.linalg.inv(H @ cov @ H.T + STD**2 * np.eye(len(H)))
@@ -42,12 +46,9 @@ def condition_on(mean, cov, y):
 
 
 def at_level(m, sigma, z, guide):
-    given, x = (
-        Condition(NETWORK.h, NETWORK.error_std, jnp.asarray(observations()), guide),
-        jnp.zeros_like(z),
-    )
-    denoise = m.denoiser(jnp.asarray(sigma))
-    return posterior_mean(m, given, lambda z: denoise(z, ()), jnp.asarray(sigma), z, x)
+    condition, level = condition_of(observations(), guide), jnp.asarray(sigma)
+    denoise = m.denoiser(level)
+    return posterior_mean(m, condition, lambda z: denoise(z, ()), level, z, jnp.zeros_like(z))
 
 
 @pytest.mark.parametrize("noise", ["identity", "correlated"])
@@ -106,8 +107,7 @@ def test_log_evidence_is_the_density_of_y(noise, key):
     m, sigma = model(noise), jnp.asarray(80.0)
     z, x = sigma * jax.vmap(m.noise)(jax.random.split(key, 4)), jnp.zeros((4, SIZE))
     denoise, y = m.denoiser(sigma), observations()
-    given = Condition(NETWORK.h, NETWORK.error_std, jnp.asarray(y))
-    log_p, D = log_evidence(m, given, lambda z: denoise(z, ()), sigma, z, x)
+    log_p, D = log_evidence(m, condition_of(y), lambda z: denoise(z, ()), sigma, z, x)
     P = m.model_cov
     C = np.eye(SIZE) if noise == "identity" else m.noise_cov_matrix
     V = P - P @ np.linalg.solve(P + 80.0**2 * C, P)
@@ -142,11 +142,11 @@ POSTERIOR = {
 
 
 def drawn(m, sampler, guide, key):
-    given = Condition(NETWORK.h, NETWORK.error_std, jnp.asarray(observations()), guide)
-    draw = jax.jit(
-        lambda keys, x: diffusion.draw(keys, m, x, jnp.zeros(()), sampler, DRAWS, given)[0]
+    condition = condition_of(observations(), guide)
+    draws = jax.jit(
+        lambda keys, x: draw.members(keys, m, x, jnp.zeros(()), sampler, DRAWS, condition)[0]
     )
-    return np.asarray(draw(jax.random.split(key, DRAWS), jnp.zeros((DRAWS, SIZE))))
+    return np.asarray(draws(jax.random.split(key, DRAWS), jnp.zeros((DRAWS, SIZE))))
 
 
 def compare(x, noise="identity"):
@@ -180,28 +180,27 @@ def test_draws_with_correlated_noise_are_as_good_and_ruined_where_c_is_ignored(k
 
 def test_no_information_leaves_the_unconditional_draw(key):
     m, keys = model("correlated"), jax.random.split(key, 5)
-    x, y = jax.random.normal(key, (5, SIZE)), jnp.asarray(observations())
-    blind = replace(NETWORK, error_std=np.full(16, 1e9))
-    free, _ = diffusion.draw(keys, m, x, jnp.zeros(()), Sampler(), 5)
-    given, _ = diffusion.draw(
-        keys, m, x, jnp.zeros(()), Sampler(), 5, Condition(blind.h, blind.error_std, y)
+    x, blind = (
+        jax.random.normal(key, (5, SIZE)),
+        condition_of(observations(), error_std=np.full(16, 1e9)),
     )
-    np.testing.assert_allclose(given, free, atol=1e-12)
+    free, _ = draw.members(keys, m, x, jnp.zeros(()), Sampler(), 5)
+    guided, _ = draw.members(keys, m, x, jnp.zeros(()), Sampler(), 5, blind)
+    np.testing.assert_allclose(guided, free, atol=1e-12)
 
 
 def test_guidance_is_off_above_its_noise_level_and_counted_below(key):
     m, keys, x = model(), jax.random.split(key, 3), jnp.zeros((3, SIZE))
-    y, sampler = jnp.asarray(observations()), Sampler(levels=12)
+    sampler = Sampler(levels=12)
 
-    def draw(sigma_guide):
+    def drawn(sigma_guide):
         guide = GuidanceSettings("cg", 3, sigma_guide=sigma_guide)
-        return diffusion.draw(
-            keys, m, x, jnp.zeros(()), sampler, 2, Condition(NETWORK.h, NETWORK.error_std, y, guide)
-        )
+        condition = condition_of(observations(), guide)
+        return draw.members(keys, m, x, jnp.zeros(()), sampler, 2, condition)
 
-    free, _ = diffusion.draw(keys, m, x, jnp.zeros(()), sampler, 2)
+    free, _ = draw.members(keys, m, x, jnp.zeros(()), sampler, 2)
     levels = noise_levels(sampler)
     for sigma_guide, count in [(1e3, 12), (levels[5], 7), (1e-4, 0)]:
-        x_next, stats = draw(sigma_guide)
+        x_next, stats = drawn(sigma_guide)
         assert stats["products"] == 3 * count
         assert (count == 0) == bool(jnp.allclose(x_next, free, atol=1e-12))

@@ -9,7 +9,7 @@ import pytest
 
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
-from dabench.diffusion.guidance import Condition, GuidanceSettings, posterior_mean, preconditioner
+from dabench.diffusion.guidance import GuidanceSettings, posterior_mean, prepare
 from dabench.diffusion.model import NoiseFactor
 from dabench.diffusion.precondition import build
 from dabench.observe.network import Network
@@ -38,12 +38,12 @@ def kalman(z):
 @pytest.mark.parametrize("solver", ["cg", "bicgstab"])
 def test_one_step_solves_a_problem_of_the_assumed_kind(solver):
     settings = GuidanceSettings(solver, 1, prior_variance=1.0)  # the target's own, in units of C
-    M = preconditioner(MODEL, NETWORK.h, NETWORK.error_std, X[0], settings)
+    condition = prepare(MODEL, NETWORK.h, NETWORK.error_std, settings, X)._replace(y=Y)
     z = SIGMA * X[::-1]
     denoise = MODEL.denoiser(jnp.asarray(SIGMA))
     D_y, guarded = posterior_mean(
         MODEL,
-        Condition(NETWORK.h, NETWORK.error_std, Y, settings, M),
+        condition,
         lambda z: denoise(z, ()),
         jnp.asarray(SIGMA),
         z,

@@ -8,12 +8,12 @@ import pytest
 
 from dabench.core.errors import UserError
 from dabench.diffusion import draw
-from dabench.diffusion.guidance import GuidanceSettings
+from dabench.diffusion.guidance import Condition, GuidanceSettings
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Problem
 from dabench.filters.bootstrap import bootstrap
 from dabench.filters.ensemble import ensemble
-from dabench.filters.fa_apf import checked, dirac, fa_apf, fewest, gaussian
+from dabench.filters.fa_apf import dirac, fa_apf, gaussian, least_members, window_of
 from dabench.filters.guided import guided
 from dabench.filters.kalman import kalman
 from dabench.observe.network import Network, Observation
@@ -39,8 +39,9 @@ def log_evidence(system, network, x, y):
 
 def look(rule, p, x, y, key):
     model, sampler = p.model, Sampler(sigma_max=1e6)  # where D is the prior mean to six digits
-    members = draw.Member(jax.random.split(key, len(x)), x, condition=())
-    return rule(p, model, sampler, EXACT)(members, Observation(jnp.zeros(()), y))[0]
+    start = draw.Start(jax.random.split(key, len(x)), x, context=())
+    condition = Condition(p.network.h, p.network.error_std, y, EXACT)
+    return rule(p, model, sampler)(start, jnp.zeros(()), condition)[0]
 
 
 @pytest.mark.parametrize("noise", ["identity", "correlated"])
@@ -142,16 +143,16 @@ def test_diagnostics_are_those_of_the_window_and_one_compilation_serves_all_cycl
 
 
 def test_the_window_is_in_members_or_in_fractions_of_them():
-    assert checked((0.5, 0.9))(20) == (10, 18)
-    assert checked((60, 70))(256) == (60, 70)
-    assert checked((12, 20))(16) == (12, 16)
-    assert checked((1, 1))(16) == (16, 16)
-    assert checked(None) is None
+    assert window_of((0.5, 0.9))(20) == (10, 18)
+    assert window_of((60, 70))(256) == (60, 70)
+    assert window_of((12, 20))(16) == (12, 16)
+    assert window_of((1, 1))(16) == (16, 16)
+    assert window_of(None) is None
     for wrong in [(70, 60), (0.5, 70)]:
         with pytest.raises(UserError, match="both as fractions"):
-            checked(wrong)
+            window_of(wrong)
     windows = (60, 70), (12, 20), (1, 1), (0.5, 0.9), None
-    assert [fewest(ess) for ess in windows] == [61, 13, 1, 1, 1]
+    assert [least_members(ess) for ess in windows] == [61, 13, 1, 1, 1]
 
 
 def test_the_finer_weight_counts_a_product_an_observation(key):

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gencast_golden import Case, close, directories, name, nodes, targets
+from replay import replay as replay_noise
 
-from dabench.diffusion import draw, samplers
+from dabench.diffusion import samplers
 from dabench.systems.gencast import batches, channels, checkpoint, clock
 from dabench.systems.gencast.network import graph, mesh, parameters
 from dabench.systems.gencast.network.denoiser import noise_features
@@ -236,7 +237,7 @@ def replay(model, x, time, initial, churn):
 
 @functools.cache
 def _replay(model):
-    return jax.jit(lambda c, e, n: draw.replay(model, c, model.sampler, e, n))
+    return jax.jit(lambda c, e, n: replay_noise(model, c, model.sampler, e, n))
 
 
 def physical(model, x) -> np.ndarray:

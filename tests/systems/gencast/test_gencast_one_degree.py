@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from dabench.diffusion.draw import conditions
+from dabench.diffusion.draw import contexts
 from dabench.diffusion.guidance import Condition, GuidanceSettings, posterior_mean
 from dabench.observe.network import Observation, networks
 from dabench.scenario.load import load_scenario
@@ -98,30 +98,32 @@ def test_one_free_and_one_guided_step(mesh, tmp_path, capsys):
 
     say(f"mesh {mesh}: built in {time.perf_counter() - begin:.0f} s")
     seconds, sigma = jnp.asarray(1546300800.0 + 43200), jnp.float32(1.0)
-    condition = conditions(model, x, seconds, 1)
+    context = contexts(model, x, seconds, 1)
     z = jax.vmap(model.noise)(jax.random.split(jax.random.key(1), MEMBERS))
     y = jnp.zeros(network.size, jnp.float32)
-    given = Condition(network.h, network.error_std, Observation(seconds, y).y, GuidanceSettings())
+    condition = Condition(
+        network.h, network.error_std, Observation(seconds, y).y, GuidanceSettings()
+    )
 
     @jax.jit
-    def free(z, condition):
+    def free(z, context):
         denoise = model.denoiser(sigma)
-        return jax.lax.map(lambda m: denoise(m[0][None], m[1][None])[0], (z, condition))
+        return jax.lax.map(lambda m: denoise(m[0][None], m[1][None])[0], (z, context))
 
     @jax.jit
-    def guided(z, condition, x):
+    def guided(z, context, x):
         denoise = model.denoiser(sigma)
 
         def one(m):
             z, c, x = (a[None] for a in m)
-            return posterior_mean(model, given, lambda z: denoise(z, c), sigma, z, x)[0][0]
+            return posterior_mean(model, condition, lambda z: denoise(z, c), sigma, z, x)[0][0]
 
-        return jax.lax.map(one, (z, condition, x))
+        return jax.lax.map(one, (z, context, x))
 
     with jax.numpy_rank_promotion("allow"):
         for name, step, args in (
-            ("free", free, (z, condition)),
-            ("guided", guided, (z, condition, x)),
+            ("free", free, (z, context)),
+            ("guided", guided, (z, context, x)),
         ):
             compiled = step.lower(*args).compile()
             begin = time.perf_counter()
