@@ -41,7 +41,7 @@ def run(quick: bool, rounds: int) -> Iterator[Row]:
         return model.denoiser(sigma)(z, condition)
 
     def increments(keys: Array, x: Array) -> Array:
-        drawn, _ = draw.draw(keys, model, x, time, model.sampler, MEMBERS)
+        drawn, _ = draw.members(keys, model, x, time, model.sampler, MEMBERS)
         return model.layout.now(drawn) - model.layout.now(x)
 
     for sigma in SIGMAS[:1] if quick else SIGMAS:

@@ -128,7 +128,7 @@ def test_without_a_forecast_of_its_own_a_model_is_drawn_with_its_own_sampler(key
     problem, x, obs = observed(model)
     keys, _ = split_key(key, MEMBERS)
     drawn, info = forecast(problem, keys, x, obs.time)
-    expected, _ = draw.draw(keys, model, x, obs.time, OWN, 4)
+    expected, _ = draw.members(keys, model, x, obs.time, OWN, 4)
     np.testing.assert_array_equal(drawn, expected)
     assert info["evaluations"] == len(steps(OWN).sigma)
     assert "guarded" not in info

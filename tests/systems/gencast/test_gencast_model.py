@@ -65,7 +65,7 @@ def states(model: GenCast, members: int = 2) -> jax.Array:
 
 def forecast_of(model: GenCast, keys: Keys, x: Members, time: Time) -> Members:
     """One draw for each member with the checkpoint's own sampler."""
-    return draw.draw(keys, model, x, time, model.sampler, batch=1)[0]
+    return draw.members(keys, model, x, time, model.sampler, batch=1)[0]
 
 
 def test_gencast_is_a_diffusion_model(gencast):

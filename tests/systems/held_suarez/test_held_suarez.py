@@ -115,7 +115,7 @@ def test_noise_has_unit_variance_and_the_covariance_it_claims(system):
 def test_a_draw_stays_in_the_band_and_keeps_the_first_frame(system):
     model, x = system.model, jnp.asarray(system.truth(0, 0))
     keys = jax.random.split(jax.random.key(0), 1)
-    drawn, _ = draw.draw(keys, model, x, jnp.asarray(0.0), model.sampler, batch=1)
+    drawn, _ = draw.members(keys, model, x, jnp.asarray(0.0), model.sampler, batch=1)
     after = system.layout.unflatten(np.asarray(drawn))
     np.testing.assert_array_equal(after[:, 0], system.layout.now(np.asarray(x)))
     change = (after[0, 1] - after[0, 0]) / np.asarray(model.diff_std[0])

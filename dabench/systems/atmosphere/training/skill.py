@@ -32,7 +32,7 @@ def area_mean(system: System) -> Area:
 def forecaster(system: System) -> Callable[[Array, Array], Array]:
     """The function (keys, members) -> members 12 hours later, by the model's own sampler."""
     model: Any = system.model
-    return jax.jit(lambda keys, x: draw.draw(keys, model, x, 0.0, model.sampler, BATCH)[0])
+    return jax.jit(lambda keys, x: draw.members(keys, model, x, 0.0, model.sampler, BATCH)[0])
 
 
 def one_step(system: System, states: States, cases: int, members: int) -> Rows:
