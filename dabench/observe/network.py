@@ -19,7 +19,7 @@ from dabench.observe.operators import Rows, defined, operator, resolve
 from dabench.observe.stations import place, withheld
 from dabench.scenario.locations import Misfit
 from dabench.scenario.scenario import Group, Scenario
-from dabench.scenario.validate import Problem, report
+from dabench.scenario.validate import InputProblem, report
 
 
 class Observation(NamedTuple):
@@ -97,7 +97,7 @@ def networks(scenario: Scenario, layout: Layout) -> Networks:
     try:
         return Networks(build(groups, layout), build_withheld(groups, layout))
     except Misfit as e:
-        raise report(scenario.document, [Problem(e.path, e.problem)]) from None
+        raise report(scenario.document, [InputProblem(e.path, e.problem)]) from None
 
 
 def build(groups: Sequence[Group], layout: Layout) -> Network:

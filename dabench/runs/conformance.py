@@ -79,7 +79,7 @@ def _named(spec: str) -> Callable[..., Any]:
 
 def conformance(make: Factory) -> Iterator[Check]:
     """All clauses, one after the other; what a filter raises is a clause that does not hold."""
-    trial = Trial(make, _twin())
+    trial = FilterTrial(make, _twin())
     for name, clause in CLAUSES.items():
         try:
             holds, found = clause(trial)
@@ -98,7 +98,7 @@ def _problem(twin: Twin) -> Problem:
     return Problem(twin.system.model, twin.network, jnp.asarray(twin.system.climate))
 
 
-class Trial:
+class FilterTrial:
     """A filter on a twin, compiled once."""
 
     def __init__(self, make: Factory, twin: Twin):
@@ -124,29 +124,29 @@ class Trial:
 
     def on(self, twin: Twin) -> "Trial":
         """The same filter on another twin."""
-        return Trial(self.make, twin)
+        return FilterTrial(self.make, twin)
 
 
-def _keeps_shapes(trial: Trial) -> tuple[bool, str]:
+def _keeps_shapes(trial: FilterTrial) -> tuple[bool, str]:
     x = trial.run(cycles=2)
     wanted = trial.twin.initial(MEMBERS)
     right = x.shape[1:] == wanted.shape and x.dtype == wanted.dtype
     return right and bool(np.isfinite(x).all()), f"members {x.shape[1:]} of {x.dtype}, finite"
 
 
-def _is_close_to_kalman(trial: Trial) -> tuple[bool, str]:
+def _is_close_to_kalman(trial: FilterTrial) -> tuple[bool, str]:
     truth = np.asarray(trial.twin.truth)[1 + SPINUP :]
     errors = [
         np.sqrt(((t.run()[SPINUP:].mean(1) - truth) ** 2).mean())
-        for t in (trial, Trial(kalman, trial.twin), Trial(ensemble, trial.twin))
+        for t in (trial, FilterTrial(kalman, trial.twin), FilterTrial(ensemble, trial.twin))
     ]
     told = "RMSE {:.3f}, of the exact filter {:.3f}, without observations {:.3f}".format(*errors)
     return errors[0] <= WORSE * errors[1], told
 
 
-def _like_the_ensemble(trial: Trial) -> tuple[bool, str]:
+def _like_the_ensemble(trial: FilterTrial) -> tuple[bool, str]:
     """The same draws, or at least means and spreads within four standard errors of them."""
-    a, b = trial.run(cycles=8), Trial(ensemble, trial.twin).run(cycles=8)
+    a, b = trial.run(cycles=8), FilterTrial(ensemble, trial.twin).run(cycles=8)
     if np.allclose(a, b, rtol=1e-6, atol=1e-6):
         return True, "the same draws as the unconditional ensemble"
     error = np.sqrt((a.var(1) + b.var(1)) / MEMBERS)
@@ -156,18 +156,18 @@ def _like_the_ensemble(trial: Trial) -> tuple[bool, str]:
     return off.max() < 5 and abs(ratio - 1) < 4 / np.sqrt(2 * MEMBERS), told
 
 
-def _ignores_what_says_nothing(trial: Trial) -> tuple[bool, str]:
+def _ignores_what_says_nothing(trial: FilterTrial) -> tuple[bool, str]:
     return _like_the_ensemble(trial.on(_twin(error_std=1e8)))
 
 
-def _learns_nothing_from_blind_instruments(trial: Trial) -> tuple[bool, str]:
+def _learns_nothing_from_blind_instruments(trial: FilterTrial) -> tuple[bool, str]:
     """h(x) = 0 whatever x is: there are values, but they observe nothing."""
     seen = trial.twin.network
     blind = Network(lambda x: 0 * seen.h(x), seen.error_std, seen.table, seen.linear)
     return _like_the_ensemble(trial.on(replace(trial.twin, network=blind)))
 
 
-def _does_not_care_for_the_order_of_members(trial: Trial) -> tuple[bool, str]:
+def _does_not_care_for_the_order_of_members(trial: FilterTrial) -> tuple[bool, str]:
     """Analysis means of permuted members, over many keys."""
     x = trial.twin.initial(MEMBERS)
     order = np.random.default_rng(0).permutation(MEMBERS)
@@ -179,14 +179,14 @@ def _does_not_care_for_the_order_of_members(trial: Trial) -> tuple[bool, str]:
     return off.max() < 5, f"means differ by {off.max():.1f} standard errors at most"
 
 
-def _depends_on_its_key_alone(trial: Trial) -> tuple[bool, str]:
+def _depends_on_its_key_alone(trial: FilterTrial) -> tuple[bool, str]:
     one, two = (t.run(cycles=5) for t in (trial, trial.on(trial.twin)))
     other = trial.run(key=stream(4, "filter"), cycles=5)
     same = np.array_equal(one, two)
     return same and not np.array_equal(one, other), f"same key: {'same' if same else 'OTHER'} bits"
 
 
-def _goes_on_where_it_was(trial: Trial) -> tuple[bool, str]:
+def _goes_on_where_it_was(trial: FilterTrial) -> tuple[bool, str]:
     """Stopped after 7 of 20 cycles, a run ends with the same bits."""
     short = replace(trial.twin, truth=trial.twin.truth[:21])
     attrs: Mapping[str, Any] = {"status": "running", "completed": -1}
@@ -211,7 +211,7 @@ def _goes_on_where_it_was(trial: Trial) -> tuple[bool, str]:
     return a.identical(b), "the same bits" if a.identical(b) else "OTHER bits than in one go"
 
 
-CLAUSES: dict[str, Callable[[Trial], tuple[bool, str]]] = {
+CLAUSES: dict[str, Callable[[FilterTrial], tuple[bool, str]]] = {
     "keeps shape and dtype, compiles": _keeps_shapes,
     "linear-Gaussian: close to the Kalman filter": _is_close_to_kalman,
     "R to infinity: as the unconditional ensemble": _ignores_what_says_nothing,

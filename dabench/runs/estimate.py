@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dabench.runs.twin import Twin
 
 
-class Estimate(NamedTuple):
+class RunEstimate(NamedTuple):
     """Of one method, rough: bytes of `memory` on a device, `seconds`, from `probed` members."""
 
     evaluations: float | None
@@ -28,7 +28,7 @@ class Estimate(NamedTuple):
     compile_seconds: float
 
 
-def estimate(job: Job) -> Estimate:
+def estimate(job: Job) -> RunEstimate:
     """Compile a method for up to a batch of members a device, run two cycles, scale the second."""
     import jax
 
@@ -47,7 +47,7 @@ def estimate(job: Job) -> Estimate:
     warm = time.perf_counter()
     _, info = jax.block_until_ready(step(key, carry, obs))
     cycle = time.perf_counter() - warm
-    return Estimate(
+    return RunEstimate(
         *(
             None if name not in info else float(info[name].mean())
             for name in ("evaluations", "products")

@@ -12,7 +12,7 @@ from dabench.core.errors import UserError
 from dabench.scenario import catalogue, settings, yamlfile
 from dabench.scenario.locations import Count
 from dabench.scenario.scenario import Choice, Scenario
-from dabench.scenario.validate import Problem, Strict, report, suggest, validate
+from dabench.scenario.validate import InputProblem, Strict, report, suggest, validate
 from dabench.scenario.yamlfile import Document, Keys
 
 DEFAULT_METHODS = ("fa_apf", "ensemble", "letkf", "bootstrap")
@@ -34,7 +34,7 @@ class Profile(Strict):
     filter: dict[str, Any] = Field(default_factory=dict)
 
 
-class Trial(Strict):
+class TunedTrial(Strict):
     """One choice of settings that was tried.
 
     Arguments:
@@ -65,10 +65,10 @@ class Tuned(Strict):
     scenario: str
     commit: str
     best: float
-    trials: tuple[Trial, ...]
+    trials: tuple[TunedTrial, ...]
 
 
-class Entry(Strict):
+class BaselineFile(Strict):
     """What a baseline's file holds.
 
     Arguments:
@@ -156,7 +156,7 @@ def file_of(name: str, scenario: str) -> Path:
 
 def check(document: Document) -> None:
     """UserError with every problem of a baseline's file, of all its profiles."""
-    entry, problems = validate(Entry, document.data)
+    entry, problems = validate(BaselineFile, document.data)
     problems = problems or _settings_problems(document)
     if entry is None or problems:
         raise report(document, problems)
@@ -194,7 +194,7 @@ def _own_or_general(name: str, scenario: str) -> str:
     return next(place for place in found if place in known)
 
 
-def _settings_problems(document: Document) -> list[Problem]:
+def _settings_problems(document: Document) -> list[InputProblem]:
     """What is wrong with the filter's settings, as they are and in every profile."""
     checked, problems = settings.check("filters", document.data["filter"], ("filter",))
     if checked is None:
@@ -203,7 +203,7 @@ def _settings_problems(document: Document) -> list[Problem]:
         changed = _with_profile(document, profile)
         home = ("profiles", profile, "filter")
         if changed.data["filter"]["name"] != document.data["filter"]["name"]:
-            problems.append(Problem((*home, "name"), "a profile cannot name another filter"))
+            problems.append(InputProblem((*home, "name"), "a profile cannot name another filter"))
         else:
             more = settings.check("filters", changed.data["filter"], home)[1]
             problems += [p for p in more if p not in problems]
@@ -212,7 +212,7 @@ def _settings_problems(document: Document) -> list[Problem]:
 
 def _baseline(name: str, document: Document, profile: str | None) -> Baseline:
     """The method of a document without profiles."""
-    entry, problems = validate(Entry, document.data)
+    entry, problems = validate(BaselineFile, document.data)
     checked, more = settings.check("filters", document.data["filter"], ("filter",))
     if entry is None or checked is None or problems or more:
         raise report(document, [*problems, *more])

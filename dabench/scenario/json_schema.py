@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from dabench.core.errors import UserError
 from dabench.scenario import plugins, settings
-from dabench.scenario.baseline import Entry
+from dabench.scenario.baseline import BaselineFile
 from dabench.scenario.catalogue import PACKAGE
 from dabench.scenario.scenario import FOR_SYSTEM, Scenario
 from dabench.scenario.validate import argument, suggest
@@ -41,8 +41,8 @@ def scenario() -> Node:
 
 
 def baseline() -> Node:
-    """Of baseline files: `Entry`, the filter's settings written out, in its profiles as well."""
-    schema = _of(Entry)
+    """The schema of baseline files: the filter's settings written out, in its profiles as well."""
+    schema = _of(BaselineFile)
     defs = schema["$defs"]
     schema["properties"]["filter"] = _choice("filters", defs)
     schema["allOf"] = []

@@ -9,7 +9,7 @@ from dabench.core.errors import UserError
 from dabench.scenario import catalogue, settings, yamlfile
 from dabench.scenario.locations import read_stations
 from dabench.scenario.scenario import FOR_SYSTEM, Choice, Scenario
-from dabench.scenario.validate import Problem, report, validate
+from dabench.scenario.validate import InputProblem, report, validate
 from dabench.scenario.yamlfile import Document, Key, Keys
 
 
@@ -77,7 +77,7 @@ def load_scenario(path_or_name: str | Path) -> Scenario:
     if isinstance(data, dict):
         if "name" in data:
             text = "unknown; a scenario has the name of its file"
-            raise report(document, [Problem(("name",), text)])
+            raise report(document, [InputProblem(("name",), text)])
         data = {"name": catalogue.name_of("scenarios", path), **_with_stations(data, path.parent)}
     return _checked(Document(document.source, data, document.lines))
 
@@ -111,14 +111,14 @@ def _checked(document: Document) -> Scenario:
     return scenario
 
 
-def system_settings(data: Any) -> tuple[BaseModel | None, list[Problem]]:
+def system_settings(data: Any) -> tuple[BaseModel | None, list[InputProblem]]:
     """The system's settings, `FOR_SYSTEM` among them, and what is wrong with them."""
     choice, period = (data.get(k) if isinstance(data, dict) else None for k in ("system", "period"))
     period = period if isinstance(period, dict) else {}
     if not isinstance(choice, dict):
         return None, []
     given = {k: period[k] for k in FOR_SYSTEM if period.get(k) is not None}
-    twice = [Problem(("system", k), "belongs in period") for k in FOR_SYSTEM if k in choice]
+    twice = [InputProblem(("system", k), "belongs in period") for k in FOR_SYSTEM if k in choice]
     elsewhere: dict[Key, Keys] = {k: ("period", k) for k in given}
     choice = {k: v for k, v in choice.items() if k not in FOR_SYSTEM}
     checked, problems = settings.check("systems", choice | given, ("system",), elsewhere)

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, create_model
 
 from dabench.scenario.plugins import Kind, factory, registry
-from dabench.scenario.validate import Problem, suggest, validate
+from dabench.scenario.validate import InputProblem, suggest, validate
 from dabench.scenario.yamlfile import Key, Keys
 
 
@@ -32,7 +32,7 @@ def schema(make: Callable[..., Any]) -> type[BaseModel]:
 
 def check(
     kind: Kind, choice: Any, path: Keys, elsewhere: Mapping[Key, Keys] = MappingProxyType({})
-) -> tuple[BaseModel | None, list[Problem]]:
+) -> tuple[BaseModel | None, list[InputProblem]]:
     """The settings in {name: ..., setting: ...}, checked by the factory of that name.
 
     Arguments:
@@ -45,18 +45,20 @@ def check(
     name, settings = choice["name"], {k: v for k, v in choice.items() if k != "name"}
     if name not in registry(kind):
         known = suggest(name, registry(kind))
-        return None, [Problem((*path, "name"), f"unknown {kind[:-1]} {name!r}; {known}")]
+        return None, [InputProblem((*path, "name"), f"unknown {kind[:-1]} {name!r}; {known}")]
     checked, problems = validate(schema(factory(kind, name)), settings, path)
     return checked, [_moved(problem, name, path, elsewhere) for problem in problems]
 
 
-def _moved(problem: Problem, name: str, path: Keys, elsewhere: Mapping[Key, Keys]) -> Problem:
+def _moved(
+    problem: InputProblem, name: str, path: Keys, elsewhere: Mapping[Key, Keys]
+) -> InputProblem:
     """The same problem, told of the place where the file gives the setting."""
     key = problem.path[len(path)] if len(problem.path) > len(path) else None
     if key is None or key not in elsewhere:
         return problem
     unknown = problem.text.startswith("unknown")
-    return Problem(elsewhere[key], f"{name} takes no {key}" if unknown else problem.text)
+    return InputProblem(elsewhere[key], f"{name} takes no {key}" if unknown else problem.text)
 
 
 def arguments(settings: BaseModel) -> dict[str, Any]:

@@ -23,14 +23,16 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Problem(NamedTuple):
+class InputProblem(NamedTuple):
     """One thing that is wrong: where in the data, and what would be right."""
 
     path: Keys
     text: str
 
 
-def validate(model: type[Model], data: Any, path: Keys = ()) -> tuple[Model | None, list[Problem]]:
+def validate(
+    model: type[Model], data: Any, path: Keys = ()
+) -> tuple[Model | None, list[InputProblem]]:
     """(plain data as a model, no problems) or (None, everything that is wrong with them).
 
     Nothing is converted but lists to tuples, mappings to models and whole numbers to floats.
@@ -42,10 +44,10 @@ def validate(model: type[Model], data: Any, path: Keys = ()) -> tuple[Model | No
         return model.model_validate_json(json.dumps(data), strict=True), []
     except ValidationError as e:
         found = _Finder(model, data).problems(e)
-        return None, [Problem((*path, *p.path), p.text) for p in found]
+        return None, [InputProblem((*path, *p.path), p.text) for p in found]
 
 
-def report(document: Document, problems: Sequence[Problem]) -> UserError:
+def report(document: Document, problems: Sequence[InputProblem]) -> UserError:
     """All problems of a document as one error."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     rows = [(document.where(p.path), dotted(p.path) or "(top)", p.text) for p in problems]
@@ -90,17 +92,17 @@ class _Finder:
     def __init__(self, model: type[BaseModel], data: Any):
         self.schema, self.data = model.model_json_schema(), data
 
-    def problems(self, error: ValidationError) -> list[Problem]:
+    def problems(self, error: ValidationError) -> list[InputProblem]:
         """One problem a place; where alternatives were tried, what went wrong deepest inside."""
         found: dict[Keys, str] = {}
         for e in error.errors(include_url=False):
             for path, text in self._read(e):
                 found.setdefault(path, text)
         inner = {path[:i] for path in found for i in range(len(path))}
-        kept = [Problem(path, text) for path, text in found.items() if path not in inner]
+        kept = [InputProblem(path, text) for path, text in found.items() if path not in inner]
         return sorted(kept, key=lambda p: [str(key) for key in p.path])
 
-    def _read(self, e: Any) -> Iterator[Problem]:
+    def _read(self, e: Any) -> Iterator[InputProblem]:
         *above, last = e["loc"] or ("",)
         if e["type"] in UNKNOWN or (e["type"] == "missing" and isinstance(last, str)):
             path, _ = self._locate(above)
@@ -109,15 +111,15 @@ class _Finder:
         path, value = self._locate(e["loc"])
         if e["type"].startswith("union_tag") and isinstance(value, dict):
             yield from self._untagged(e, path, value)
-        yield Problem(path, self._wrong(e, path, value))
+        yield InputProblem(path, self._wrong(e, path, value))
 
-    def _untagged(self, e: Any, path: Keys, value: dict) -> Iterator[Problem]:
+    def _untagged(self, e: Any, path: Keys, value: dict) -> Iterator[InputProblem]:
         """Of a mapping that is none of several kinds, told apart by one entry or by their keys."""
         tag = e["ctx"]["discriminator"].strip("'")
         known = _properties(self._nodes(path))
         if tag in value:
             there, _ = self._locate([*path, tag])
-            yield Problem(there, f"{shown(value[tag])} is not {self._expected(there)}")
+            yield InputProblem(there, f"{shown(value[tag])} is not {self._expected(there)}")
         elif tag in known:
             yield self._missing(path, tag)
         yield from (self._unknown(path, key) for key in value if key not in known)
@@ -135,15 +137,15 @@ class _Finder:
                 here = here[key]
         return tuple(path), here
 
-    def _unknown(self, path: Keys, key: Key) -> Problem:
+    def _unknown(self, path: Keys, key: Key) -> InputProblem:
         known = _properties(_fitting(self._nodes(path), self._locate(path)[1]))
         if key in known:
-            return Problem((*path, key), "does not go with the rest")
-        return Problem((*path, key), f"unknown; {suggest(key, known)}")
+            return InputProblem((*path, key), "does not go with the rest")
+        return InputProblem((*path, key), f"unknown; {suggest(key, known)}")
 
-    def _missing(self, path: Keys, key: Key) -> Problem:
+    def _missing(self, path: Keys, key: Key) -> InputProblem:
         there = (*path, key)
-        return Problem(there, f"is missing; give {self._expected(there)}{self._note(there)}")
+        return InputProblem(there, f"is missing; give {self._expected(there)}{self._note(there)}")
 
     def _wrong(self, e: Any, path: Keys, value: Any) -> str:
         if e["type"] in OWN_WORDS:

@@ -59,7 +59,7 @@ def plugin(monkeypatch):
     module.make = make
     monkeypatch.setitem(sys.modules, "some_plugin", module)
     points = [EntryPoint(n, "some_plugin:make", "dabench.filters") for n in ("mine", "letkf")]
-    monkeypatch.setattr(settings, "entry_points", lambda group: points)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
     plugins.registry.cache_clear()
     yield
     plugins.registry.cache_clear()

@@ -18,7 +18,7 @@ from dabench.scenario import yamlfile
 from dabench.scenario.baseline import load_baseline
 from dabench.scenario.load import load_scenario, with_changes
 from dabench.scenario.locations import Count
-from dabench.scenario.validate import Problem, Strict, report, validate
+from dabench.scenario.validate import InputProblem, Strict, report, validate
 from dabench.scenario.yamlfile import Document
 
 MOST = 100_000
@@ -149,15 +149,17 @@ def load(path: Path) -> Sweep:
     return sweep
 
 
-def _wrong_settings(document: Document) -> list[Problem]:
+def _wrong_settings(document: Document) -> list[InputProblem]:
     """Names of settings that are none, and ranges where a list is needed."""
     known, found = ("filter.", "scenario."), []
     for name, values in document.data["vary"].items():
         if name != "members" and not str(name).startswith(known):
             text = "is neither members, nor filter.<setting>, nor scenario.<path>"
-            found.append(Problem(("vary", name), text))
+            found.append(InputProblem(("vary", name), text))
         if isinstance(values, dict) and not document.data.get("random"):
-            found.append(Problem(("vary", name), "a range needs `random: {runs: ..}`; give a list"))
+            found.append(
+                InputProblem(("vary", name), "a range needs `random: {runs: ..}`; give a list")
+            )
     return found
 
 
