@@ -21,6 +21,7 @@ def write(
     cases: int = 12,
     members: int = 8,
     days: int = 20,
+    probes: int = 8,
 ) -> dict[str, Rows]:
     """Measure, and write report.json and report.md into `folder`, next to the weights.
 
@@ -28,6 +29,7 @@ def write(
         states: Consecutive states that are never scored elsewhere.
         cases: Forecasts of 12 hours, each with `members`.
         days: Length of the free run.
+        probes: Random directions in which J C is tried.
     """
     skill = one_step(system, states, cases, members)
     run = free_run(system, states, members, days)
@@ -36,7 +38,7 @@ def write(
         "skill": skill,
         "free run by day": run.days,
         "free run by channel": run.channels,
-        "symmetry": symmetry(system, states[[0, 1]]),
+        "symmetry": symmetry(system, states[[0, 1]], probes),
     }
     (folder / "report.json").write_text(json.dumps(tables, indent=1) + "\n")
     head = _HEAD.format(name=system.name)

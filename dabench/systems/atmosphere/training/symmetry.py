@@ -11,10 +11,9 @@ from dabench.systems.atmosphere.training.skill import Rows
 from dabench.systems.base import System
 
 SIGMAS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0, 40.0)
-PROBES = 8
 
 
-def symmetry(system: System, pair: Float[np.ndarray, "2 state"], probes: int = PROBES) -> Rows:
+def symmetry(system: System, pair: Float[np.ndarray, "2 state"], probes: int) -> Rows:
     """Symmetry and sign of M = H J C Hᵀ by noise level sigma, H temperature every 8 degrees.
 
     For an exact denoiser sigma² M is a covariance. asymmetry = |M - Mᵀ| / |M + Mᵀ| (Frobenius,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dabench.core.errors import UserError
 from dabench.systems.atmosphere import files, int16
-from dabench.systems.atmosphere.atmosphere import Atmosphere, Ground
+from dabench.systems.atmosphere.atmosphere import Atmosphere, Coefficients, Ground, Statistics
 from dabench.systems.atmosphere.system import on_grid
 from dabench.systems.atmosphere.training import frames, nature, release
 from dabench.systems.atmosphere.training.nature import Dynamics, Member, NatureSettings
@@ -62,6 +62,7 @@ class Size:
         steps: Training steps of four pairs.
         width, mesh: Features a node of the network, and refinements of its mesh.
         cases, report_members, report_days: Of the report's forecasts.
+        probes: Of the report on symmetry.
     """
 
     members: int = 12
@@ -75,6 +76,7 @@ class Size:
     cases: int = 12
     report_members: int = 8
     report_days: int = 20
+    probes: int = 8
 
     @property
     def nature(self) -> NatureSettings:
@@ -99,6 +101,7 @@ SMALL = Size(
     cases=1,
     report_members=2,
     report_days=2,
+    probes=1,
 )
 
 
@@ -124,8 +127,7 @@ def learn(recipe: Recipe, out: Path, size: Size) -> None:
 
     run, regrid, maps = out / "nature", *_regrid(recipe, out)
     members = [frames.load(run, name, regrid) for name in _training_members(run)]
-    statistics = frames.statistics(members)
-    frames.save_statistics(out / "statistics.npz", statistics)
+    statistics = _statistics(out, members)
     trainer = learning.Trainer(
         state.TrainSettings(steps=size.steps),
         learning.network_config(recipe.atmosphere, size.width, size.mesh),
@@ -177,9 +179,23 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
     rows = on_grid(out / "validation.npz", 4.0)
     states = np.concatenate([rows[:-1], rows[1:]], axis=1)
     report.write(
-        folder, recipe.open(folder), states, size.cases, size.report_members, size.report_days
+        folder,
+        recipe.open(folder),
+        states,
+        size.cases,
+        size.report_members,
+        size.report_days,
+        size.probes,
     )
     return folder
+
+
+def _statistics(out: Path, members: list[Coefficients]) -> Statistics:
+    """The normalisation: that of the members which training began with, for ever after."""
+    path = out / "statistics.npz"
+    if not path.exists():
+        frames.save_statistics(path, frames.statistics(members))
+    return frames.load_statistics(path)
 
 
 def validation_curve(folder: Path) -> list[dict[str, float]]:
