@@ -11,7 +11,7 @@ import typer
 
 from dabench import __version__
 from dabench.cli import check, leaderboard, run, score, searches, stores
-from dabench.core.errors import UserError, show_cautions
+from dabench.core.errors import UserError, cautions_in_one_line
 
 app = typer.Typer(
     name="dabench",
@@ -61,9 +61,9 @@ app.command()(check.doctor)
 
 def main() -> None:
     """The entry point: users' mistakes are one message and exit code 2, bugs keep tracebacks."""
-    show_cautions()
     try:
-        app()
+        with cautions_in_one_line():
+            app()
     except UserError as e:
         print(f"dabench: {e}", file=sys.stderr)
         sys.exit(2)

@@ -76,14 +76,14 @@ def run(
         "profile": profile,
     }
     every = [seed] if seeds is None else seed_list(seeds)
-    plans = processes.by_all(lambda: [running.plan(scenario, seed=s, **given) for s in every])
+    plans = processes.run_on_all(lambda: [running.plan(scenario, seed=s, **given) for s in every])
     if dry_run:
         estimate.show(plans[0], store_members)
         return
     jobs = [job for plan in plans for job in plan]
     try:
         outcome = running.execute(jobs, fresh=fresh, store_members=store_members)
-        processes.part()
+        processes.separate()
         if processes.leads():
             evaluate(outcome.folders, out)
     except KeyboardInterrupt:

@@ -1,11 +1,13 @@
-"""The one exception that means: the user can mend this; and the one warning."""
+"""The exception for mistakes that a user can mend, and the warning about results."""
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """A mistake in the input: where it is, what was found, what would work.
+    """A mistake in the input; the message says where it is, what was found and what would work.
 
     The command line prints the message alone and exits with code 2; every other exception is a bug
     and keeps its traceback.
@@ -13,17 +15,20 @@ class UserError(Exception):
 
 
 class Caution(UserWarning):
-    """Something the user should know of results; the command line prints the message alone."""
+    """A warning about results, which the command line prints as one line."""
 
 
-def show_cautions() -> None:
-    """Print cautions as one line; all other warnings as Python does."""
-    usual = warnings.showwarning
+@contextmanager
+def cautions_in_one_line() -> Iterator[None]:
+    """Within the block, a `Caution` is printed as one line, all other warnings as Python does."""
 
-    def showing(message, category, filename, lineno, file=None, line=None):
+    def show(message, category, filename, lineno, file=None, line=None):
         if issubclass(category, Caution):
             print(f"dabench: warning: {message}", file=sys.stderr)
         else:
             usual(message, category, filename, lineno, file, line)
 
-    warnings.showwarning = showing
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.showwarning = show
+        yield

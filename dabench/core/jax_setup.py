@@ -1,4 +1,4 @@
-"""What dabench changes in its process: JAX's precision, its programs, memory, a signal."""
+"""Set-up of JAX and of the process that runs it: precision, kept programs, memory, SIGTERM."""
 
 import ctypes
 import os
@@ -11,8 +11,11 @@ from pathlib import Path
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, so that either way what is complete is kept."""
+def sigterm_interrupts() -> Iterator[None]:
+    """Within the block, SIGTERM raises KeyboardInterrupt as Ctrl-C does: whole cycles are kept.
+
+    Nothing changes on threads other than the main one, where Python allows no signal handlers.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -24,11 +27,11 @@ def terminable() -> Iterator[None]:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what XLA frees, where there is glibc; elsewhere nothing happens.
+    """Keep memory that XLA frees within the process, where the C library is glibc.
 
-    XLA's CPU backend takes and frees its temporaries in every call, and glibc returns large ones to
-    the system, so that each call faults all pages in again: half the time of a small network.
-    Arrays above 1 GiB are still returned.
+    XLA's CPU backend allocates and frees its temporaries in every call. By default glibc returns
+    large ones to the system, and the next call has to fault all pages in again: half the time of a
+    small network. Arrays above 1 GiB are still returned.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -44,22 +47,23 @@ def keep_freed_memory() -> None:
 
 
 def spare_threads(devices: int) -> None:
-    """More threads for XLA where a CPU is several devices; has to come before its first use.
+    """Give XLA's thread pool spare threads where one CPU serves as several devices.
 
-    A batch of LAPACK's problems waits, on a thread of the pool that all devices share, for others
-    of that pool. Devices as many as its threads would wait for ever.
+    Has to be called before XLA's first use. All devices share the pool, and a batch of LAPACK
+    problems occupies one of its threads while it waits for others. With as many devices as threads,
+    every thread could wait, for ever.
     """
     if devices > 1:
         os.environ.setdefault("NPROC", str((os.cpu_count() or 1) + devices))
 
 
 def set_up_jax() -> str | None:
-    """Double precision where it is asked for, and compiled programs kept between processes.
+    """Configure JAX: float64 available, exact float32 products, compiled programs kept on disk.
 
-    Products of float32 are float32 throughout, not TF32 as is a GPU's own choice; a network that
-    asks for less has it.
+    Matrix products of float32 use float32 throughout, not TF32 as a GPU would choose by itself; a
+    network that asks for lower precision still gets it.
 
-    Returns the folder of the compiled programs, None if there is none that can be written.
+    Returns the folder of the compiled programs, None if it cannot be written.
     """
     import jax
 

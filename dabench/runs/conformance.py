@@ -122,7 +122,7 @@ class FilterTrial:
             found.append(np.asarray(carry.x))
         return np.array(found)
 
-    def on(self, twin: Twin) -> "Trial":
+    def on(self, twin: Twin) -> "FilterTrial":
         """The same filter on another twin."""
         return FilterTrial(self.make, twin)
 

@@ -111,9 +111,9 @@ class _Loop:
     def run(self, attrs: dict[str, Any], report: Report) -> Status:
         if self.writes:
             self.archive.clean()
-        processes.wait("clean")
+        processes.barrier("clean")
         start = self._resume()
-        processes.agree(-1 if start is None else start, f"{self.archive.folder}: cycles")
+        processes.check_equal(-1 if start is None else start, f"{self.archive.folder}: cycles")
         if start is None:
             start = 0
             self._create(attrs)
@@ -125,7 +125,7 @@ class _Loop:
             report(k, _scalar(info.get("ess")), float(summary.rmse))
             if summary.diverged:
                 return self._finish(k, diverged_at(k))
-            if processes.told(time.perf_counter() - self.flushed > FLUSH_SECONDS):
+            if processes.broadcast(time.perf_counter() - self.flushed > FLUSH_SECONDS):
                 self._flush(k)
         return self._finish(self.twin.cycles, COMPLETE)
 

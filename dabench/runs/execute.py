@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dabench.core import processes
 from dabench.core.errors import UserError
-from dabench.core.jax_setup import terminable
+from dabench.core.jax_setup import sigterm_interrupts
 from dabench.runs import memory
 from dabench.runs.archive import folder, read
 from dabench.runs.archive.status import Status
@@ -79,15 +79,15 @@ class Job:
     def run(self, fresh: bool, store_members: bool | None, console: Console) -> Status:
         """To the end of the archive; returns its status."""
         with ExitStack() as held:
-            processes.by_first(lambda: held.enter_context(folder.lock(self.folder)))
-            aside = fresh and processes.by_first(lambda: folder.set_aside(self.folder))
+            processes.run_on_first(lambda: held.enter_context(folder.lock(self.folder)))
+            aside = fresh and processes.run_on_first(lambda: folder.set_aside(self.folder))
             if aside:
                 text = f"{self.label}: the old run is now {aside}"
                 console.print(text, markup=False, soft_wrap=True)
             folder.check(self.folder, self.identity)
             if store_members is None and (status := read.ended(self.folder)):
                 return status
-            return self._run(processes.by_all(self.filter), store_members, console)
+            return self._run(processes.run_on_all(self.filter), store_members, console)
 
     def _run(self, method: "Filter", store_members: bool | None, console: Console) -> Status:
         from dabench.runs import cycle
@@ -189,8 +189,8 @@ def execute(
     """
     console = console or Console(stderr=True, quiet=not processes.leads())
     outcome = Outcome([], [])
-    with terminable(), processes.together():
-        processes.by_all(lambda: _check(jobs, fresh))
+    with sigterm_interrupts(), processes.end_together():
+        processes.run_on_all(lambda: _check(jobs, fresh))
         for job in jobs:
             begin = time.perf_counter()
             try:

@@ -1,4 +1,4 @@
-"""What dabench changes in its process."""
+"""Set-up of JAX and of its process: where programs lie, precision, threads, SIGTERM."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from dabench.core import jax_setup
 
 SOLVES = """
 import jax, jax.numpy as jnp
-from dabench.process import set_up_jax
+from dabench.core.jax_setup import set_up_jax
 
 set_up_jax()
 solve = jax.pmap(lambda a: jnp.linalg.eigh(a)[1])
@@ -59,6 +59,6 @@ def _text(f):
 
 def test_termination_is_an_interrupt_while_a_run_lasts():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), jax_setup.terminable():
+    with pytest.raises(KeyboardInterrupt), jax_setup.sigterm_interrupts():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before

@@ -121,9 +121,9 @@ def test_a_task_that_has_a_node_has_all_its_devices(monkeypatch):
 
 
 def test_what_the_first_process_alone_does_may_fail():
-    assert processes.by_first(lambda: 3) == 3
+    assert processes.run_on_first(lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
-        processes.by_first(lambda: 1 / 0)
+        processes.run_on_first(lambda: 1 / 0)
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def test_a_mistake_of_one_process_ends_all(tmp_path, right, wrong, says):
 
 
 def part():
-    processes.part()
+    processes.separate()
     if processes.leads():
         time.sleep(3)
     print(f"leads: {processes.leads()}, together: {processes.several()}")

@@ -10,7 +10,7 @@ from dabench.runs import conformance as kit
 
 
 def holds(make, clause) -> bool:
-    return clause(kit.Trial(make, kit._twin()))[0]
+    return clause(kit.FilterTrial(make, kit._twin()))[0]
 
 
 def test_a_filter_of_ours_conforms():
