@@ -60,7 +60,8 @@ class Job:
 
     def attrs(self) -> dict[str, Any]:
         """What the archive's root says."""
-        return attributes(self.experiment.scenario, self.identity, self.label)
+        graph = self.experiment.system.graph
+        return attributes(self.experiment.scenario, self.identity, self.label, graph)
 
     def filter(self) -> "Filter":
         """UserError if the method cannot work here; Unfit if nobody asked for it."""
@@ -84,7 +85,7 @@ class Job:
             if aside:
                 text = f"{self.label}: the old run is now {aside}"
                 console.print(text, markup=False, soft_wrap=True)
-            folder.check(self.folder, self.identity)
+            folder.check(self.folder, self.identity, self.experiment.system.graph)
             if store_members is None and (status := read.ended(self.folder)):
                 return status
             return self._run(processes.run_on_all(self.filter), store_members, console)
@@ -219,6 +220,6 @@ def _check(jobs: Sequence[Job], fresh: bool) -> None:
     """UserError for what is wrong before any method begins."""
     if not fresh:
         for job in jobs:
-            folder.check(job.folder, job.identity)
+            folder.check(job.folder, job.identity, job.experiment.system.graph)
     if fresh or not all(read.ended(job.folder) for job in jobs):
         _ = jobs[0].experiment.twin  # what is wrong with it is wrong for all methods

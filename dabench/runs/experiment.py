@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 BATCH = 8  # members that a forecast model holds at once, where the system does not say
 
 
-def attributes(scenario: Scenario, identity: dict[str, Any], label: str) -> dict[str, Any]:
-    """What the root of a new run's archive says."""
+def attributes(
+    scenario: Scenario, identity: dict[str, Any], label: str, graph: str = ""
+) -> dict[str, Any]:
+    """What the root of a new run's archive says; `graph` is the digest of the model's graph."""
     from dabench.core.provenance import provenance
 
     return identity | {
@@ -33,7 +35,7 @@ def attributes(scenario: Scenario, identity: dict[str, Any], label: str) -> dict
         "seed": scenario.seed,
         "cycles": scenario.period.cycles,
         "spinup": scenario.period.spinup,
-        "provenance": provenance(),
+        "provenance": provenance() | ({"graph": graph} if graph else {}),
     }
 
 

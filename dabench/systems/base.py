@@ -28,6 +28,7 @@ class System:
         cycle_seconds: Length of a cycle in seconds of model time.
         start: Valid time of cycle 0 as ISO text where there is a calendar, else None.
         digest: Of everything that determines the numbers (settings, weights, data).
+        graph: Digest of the edges of the network's graph; empty where the model has none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class System:
     start: str | None = None
     prior: Callable[[jax.Array], jax.Array] | None = None
     digest: str = ""
+    graph: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

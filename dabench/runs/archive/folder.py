@@ -61,19 +61,34 @@ def set_aside(folder: Path) -> Path | None:
     return folder.rename(aside)
 
 
-def check(folder: Path, identity: Mapping[str, Any]) -> None:
-    """UserError unless the archive there, if any, has this `identity` among its attributes."""
+def check(folder: Path, identity: Mapping[str, Any], graph: str = "") -> None:
+    """UserError unless the archive there, if any, is of this run and this graph of its model.
+
+    Arguments:
+        identity: All that determines the numbers, as the archive's attributes have it.
+        graph: Digest of the graph of the model's network; compared where both have one.
+    """
     attrs = attributes(folder)
     if attrs is None:
         return
     there, asked = _flat(attrs["identity"]), _flat(json.loads(json.dumps(identity)))
     differ = [k for k in there | asked if there.get(k) != asked.get(k)]
+    _check_graph(folder, attrs.get("provenance", {}).get("graph", ""), graph)
     if differ:
         lines = [f"  {k}: {there.get(k)} there, {asked.get(k)} asked" for k in differ[:8]]
         raise UserError(
             f"{folder} holds another run:\n"
             + "\n".join(lines)
             + "\nUse --fresh (the old run is renamed, not deleted) or another folder with --out."
+        )
+
+
+def _check_graph(folder: Path, begun_with: str, graph: str) -> None:
+    if begun_with and graph and begun_with != graph:
+        raise UserError(
+            f"{folder}: begun with another graph of the network (sha256 {begun_with[:12]}..) than "
+            f"this machine builds ({graph[:12]}..), so it cannot be continued here.\n"
+            "Continue it where it began, or use --fresh (the old run is renamed, not deleted)."
         )
 
 

@@ -141,4 +141,5 @@ def about(experiment: Experiment, store: str, name: str, found: xr.Dataset) -> d
         "settings": {"external": True, "store": store, "name": name},
         "members": int(found.sizes["member"]),
     }
-    return attributes(scenario, identity, f"external-{name}") | {"external": True}
+    label = f"external-{name}"
+    return attributes(scenario, identity, label, system.graph) | {"external": True}

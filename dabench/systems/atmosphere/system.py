@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -11,15 +11,22 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dabench.core.errors import UserError
-from dabench.diffusion.model import Model
+from dabench.diffusion.model import DiffusionModel
 from dabench.systems.atmosphere import int16
 from dabench.systems.atmosphere.atmosphere import Statistics
 from dabench.systems.atmosphere.files import CLIMATE
 from dabench.systems.atmosphere.grid import sphere_noise
 from dabench.systems.base import System
 from dabench.systems.gencast.checkpoint import Checkpoint
+from dabench.systems.gencast.network.denoiser import Network
 
 CYCLE_SECONDS = 12 * 3600.0
+
+
+class NetworkModel(DiffusionModel, Protocol):
+    """A diffusion model whose denoiser is GenCast's network."""
+
+    network: Network
 
 
 class Stretch(NamedTuple):
@@ -38,7 +45,7 @@ def need_files(name: str, folder: Path, files: tuple[str, ...]) -> None:
 
 def embedded(
     name: str,
-    model: Model,
+    model: NetworkModel,
     folder: Path,
     resolution: float,
     stretch: Callable[[int], Stretch],
@@ -77,6 +84,7 @@ def embedded(
         perturb=perturbation(climate),
         cycle_seconds=CYCLE_SECONDS,
         digest=digest,
+        graph=model.network.graph.digest,
         extra=extra,
     )
 

@@ -6,8 +6,12 @@ GenCast specification, sections 7.1 to 7.3.
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import scipy
+
+from dabench.core.errors import UserError
 from dabench.systems.gencast.channels import ATMOSPHERIC, CLOCK, STATIC
-from dabench.systems.gencast.checkpoint import TaskConfig
+from dabench.systems.gencast.checkpoint import DenoiserConfig, TaskConfig
 
 PARAMS, STATS, DATASET = "params", "stats", "dataset"
 STATISTICS = tuple(f"{name}_by_level.nc" for name in ("diffs_stddev", "mean", "stddev", "min"))
@@ -58,6 +62,30 @@ MODELS = {
     ),
 }
 """The models by the names that scenarios and `dabench fetch` give them."""
+
+
+GRAPHS = {
+    (1.0, 4): "9c03bc946f40079fca922da51222f2e3e87dd82413869593ebc5a580b3cfd104",
+    (1.0, 5): "e5c0bc3e04b472ec338344804993012e5633af8a79e3166e34ffe504d1895760",
+    (0.25, 6): "263af57ec352f479ecc3e6e488be586d49285f4ea1031b4dae91d2124ea85705",
+}
+"""Digest of the graph between a grid (spacing in degrees) and a mesh (times refined): that of
+gencast_1p0deg_mini, that of gencast_1p0deg, and that of both models of 0.25 degrees."""
+RADIUS_FRACTION = 0.6  # of the longest mesh edge, in all published models
+
+
+def check_graph(spacing: float, network: DenoiserConfig, digest: str) -> None:
+    """UserError if the graph of a published model's grid and mesh is not the published one."""
+    published = GRAPHS.get((spacing, network.mesh_size))
+    if network.radius_query_fraction_edge_length != RADIUS_FRACTION or published in (None, digest):
+        return
+    raise UserError(
+        f"system.model: this machine builds another graph between the grid of {spacing} degrees "
+        f"and mesh {network.mesh_size} (sha256 {digest[:12]}..) than the published weights were "
+        f"trained on ({published[:12]}..), so its forecasts would be wrong at some points. "
+        f"NumPy {np.__version__} and SciPy {scipy.__version__} made it: try other versions, "
+        "and please report it."
+    )
 
 
 def known(model: str) -> Model | None:

@@ -68,6 +68,8 @@ def gencast(
     other = era5.of_climate(begin, climate)
     frames.require([*first, *other], _advice(data))
     opened = _open(loaded, _statistics(statistics), frames, first, precision, batch)
+    size = loaded.config.denoiser_architecture_config
+    official.check_graph(spacing, size, opened.network.graph.digest)
     advice = "system.batch, or system.precision: bfloat16"
     states = (
         _pairs(opened, frames.values(other, task))
@@ -91,6 +93,7 @@ def gencast(
         cycle_seconds=FRAME_SECONDS,
         start=str(begin),
         digest=_digest(place, _statistics(statistics), frames.digest([*first, *other]), precision),
+        graph=opened.network.graph.digest,
         extra={"batch": opened.batch, "precision": precision, "memory_advice": advice},
     )
 

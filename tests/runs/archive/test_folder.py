@@ -13,9 +13,9 @@ from dabench.runs.archive import folder, read
 IDENTITY = {"scenario": {"digest": "a", "period": {"cycles": 4}}, "members": 3}
 
 
-def write(path):
+def write(path, **attributes):
     (path / "archive.zarr").mkdir(parents=True)
-    metadata = {"attributes": {"identity": IDENTITY}}
+    metadata = {"attributes": {"identity": IDENTITY} | attributes}
     (path / "archive.zarr/zarr.json").write_text(json.dumps(metadata))
 
 
@@ -32,6 +32,14 @@ def test_another_run_in_the_folder_is_named_with_what_differs(tmp_path):
     assert "digest" not in text
     assert "--fresh" in text
     assert "--out" in text
+
+
+def test_a_run_begun_with_another_graph_is_not_continued(tmp_path):
+    write(tmp_path, provenance={"graph": "a" * 64})
+    folder.check(tmp_path, IDENTITY, "a" * 64)
+    folder.check(tmp_path, IDENTITY)  # of a system without a graph
+    with pytest.raises(UserError, match=r"another graph .*aaaaaaaaaaaa\.\. .*bbbb(.|\n)*--fresh"):
+        folder.check(tmp_path, IDENTITY, "b" * 64)
 
 
 def test_setting_aside_keeps_every_run(tmp_path):

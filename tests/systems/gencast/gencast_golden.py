@@ -109,6 +109,21 @@ def close(found: object, expected: np.ndarray, tolerance: float, scale: float = 
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * max(1, largest / scale))
 
 
+def unit(largest: float) -> float:
+    """The distance between float32 numbers as large as this: one unit in the last place."""
+    return float(np.spacing(np.float32(largest)))
+
+
+PLACE_TOLERANCE = np.rad2deg(2 * unit(np.pi)) + unit(180) / 2 + unit(360) / 2
+"""Degrees by which float32 may move a mesh node: its arc cosine or tangent is within two units, and
+half a unit is lost on the way to degrees and when they are taken from 90 or modulo 360."""
+
+POSITION_TOLERANCE = np.deg2rad(PLACE_TOLERANCE) + 2 * (unit(2 * np.pi) / 2 + 3.5 * unit(0.5))
+"""Components by which float32 may change the offset between a mesh and a grid node: the mesh node's
+place, and for either end half a unit of its radians, and 1.5 units of its sine, of its cosine and
+half a unit of their product. A feature of an edge is off by this over the longest edge."""
+
+
 def nodes(array: np.ndarray) -> jax.Array:
     """(..., lat, lon, channel) to (..., node, channel)."""
     return jnp.asarray(array.reshape(*array.shape[:-3], -1, array.shape[-1]))

@@ -1,6 +1,7 @@
 """Every stage of GenCast against numbers of its authors' own code (see tests/data/gencast).
 
-Tolerances are those observed between independent float32 implementations, times about six.
+Tolerances are those observed between independent float32 implementations, times about six. Edges
+are compared exactly, geometry within what float32 may do to it in the authors' code.
 """
 
 import functools
@@ -10,7 +11,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gencast_golden import Case, close, directories, name, nodes, targets
+from gencast_golden import (
+    PLACE_TOLERANCE,
+    POSITION_TOLERANCE,
+    Case,
+    close,
+    directories,
+    name,
+    nodes,
+    targets,
+    unit,
+)
 from replay import replay as replay_noise
 
 from dabench.diffusion import samplers
@@ -51,8 +62,9 @@ def test_gencast_mesh_is_exact(case):
     np.testing.assert_array_equal(mesh.permutation(plain), stored["permutation"])
     np.testing.assert_array_equal(banded.vertices, stored["mesh_vertices"])
     np.testing.assert_array_equal(banded.faces, stored["mesh_faces"])
-    for found, expected in zip(mesh.lat_lon(banded.vertices), ("lat", "lon"), strict=True):
-        np.testing.assert_array_equal(found, stored[f"mesh_{expected}"])
+    latitude, longitude = mesh.lat_lon(banded.vertices)
+    np.testing.assert_allclose(latitude, stored["mesh_lat"], rtol=0, atol=PLACE_TOLERANCE)
+    np.testing.assert_allclose(longitude, stored["mesh_lon"], rtol=0, atol=PLACE_TOLERANCE)
     edges = pairs(stored["mesh_senders"], stored["mesh_receivers"])
     np.testing.assert_array_equal(mesh.edges(banded), edges)
 
@@ -66,7 +78,8 @@ def test_gencast_graphs_are_exact(case):
         network.radius_query_fraction_edge_length,
     )
     radius = graph.query_radius(built.mesh, network.radius_query_fraction_edge_length)
-    assert radius == stored["query_radius"]
+    # differences, squares, their sum, its root and the product with the fraction are rounded
+    np.testing.assert_allclose(radius, stored["query_radius"], rtol=5 * unit(1) / 2)
     for edges, kind in ((built.grid2mesh, "grid2mesh"), (built.mesh2grid, "mesh2grid")):
         expected = pairs(stored[f"{kind}_senders"], stored[f"{kind}_receivers"])
         np.testing.assert_array_equal(pairs(edges.senders, edges.receivers), expected)
@@ -80,12 +93,25 @@ def test_gencast_graphs_are_exact(case):
 def test_gencast_structural_features(case):
     stored, built = case.arrays("graph.npz"), case.network.graph
     for edges, kind in ((built.grid2mesh, "grid2mesh"), (built.mesh2grid, "mesh2grid")):
-        expected = stored[f"{kind}_edge_features"]
-        order = np.lexsort((stored[f"{kind}_receivers"], stored[f"{kind}_senders"]))
-        found = edges.features[np.lexsort((edges.receivers, edges.senders))]
-        close(found, expected[order], 1e-6)
-        close(built.grid_features, stored[f"{kind}_grid_nodes_features"], 1e-6)
-        close(built.mesh_features, stored[f"{kind}_mesh_nodes_features"], 1e-6)
+        theirs = np.lexsort((stored[f"{kind}_receivers"], stored[f"{kind}_senders"]))
+        ours = np.lexsort((edges.receivers, edges.senders))
+        np.testing.assert_allclose(
+            edges.features[ours],
+            stored[f"{kind}_edge_features"][theirs],
+            rtol=0,
+            atol=POSITION_TOLERANCE / longest_edge(case, kind),
+        )
+        close(built.grid_features, stored[f"{kind}_grid_nodes_features"], POSITION_TOLERANCE)
+        close(built.mesh_features, stored[f"{kind}_mesh_nodes_features"], POSITION_TOLERANCE)
+
+
+def longest_edge(case: Case, kind: str) -> float:
+    """Chord of the longest edge of a graph, by which its features are divided."""
+    lat, lon = (a.ravel() for a in np.meshgrid(*map(np.deg2rad, case.grid), indexing="ij"))
+    points = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
+    vertices, edges = case.network.graph.mesh.vertices, getattr(case.network.graph, kind)
+    senders, receivers = (points, vertices) if kind == "grid2mesh" else (vertices, points)
+    return np.linalg.norm(senders[edges.senders] - receivers[edges.receivers], axis=-1).max()
 
 
 def test_gencast_parameter_names_and_shapes(case):

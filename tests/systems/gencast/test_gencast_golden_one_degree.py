@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gencast_golden import close, directories, grid, name, nodes
+from gencast_golden import POSITION_TOLERANCE, close, directories, grid, name, nodes, unit
 
 from dabench.systems.gencast import checkpoint
 from dabench.systems.gencast.network import graph, mesh
@@ -18,6 +18,9 @@ pytestmark = pytest.mark.golden
 GRAPHS = [
     f for d in directories("graph_1deg_mesh*.npz") for f in sorted(d.glob("graph_1deg_mesh*"))
 ]
+GAIN = 7
+"""D per unit of a feature: features changed at random by up to 3.2e-5 (mesh 4) and 6.4e-5 (mesh 5)
+changed D by at most 2.1e-4 and 4.0e-4. A wrong face changes it by some tenths at its node."""
 FILE, WEIGHTS = "denoiser_1deg.npz", "tiny_checkpoint_1deg.npz"
 
 
@@ -46,7 +49,8 @@ def test_gencast_one_degree_graph_is_exact(path: Path):
         refined = mesh.refine(refined)
     np.testing.assert_array_equal(mesh.permutation(refined), stored["permutation"])
     np.testing.assert_array_equal(built.mesh.faces, stored["mesh_faces"])
-    assert graph.query_radius(built.mesh, 0.6) == stored["query_radius"]
+    radius = graph.query_radius(built.mesh, 0.6)
+    np.testing.assert_allclose(radius, stored["query_radius"], rtol=5 * unit(1) / 2)
     np.testing.assert_array_equal(
         built.mesh2grid.senders.reshape(-1, 3), stored["mesh2grid_senders"]
     )
@@ -80,4 +84,6 @@ def test_gencast_one_degree_denoiser(directory: Path, key: str):
 
     params = jax.tree.map(jnp.asarray, loaded.params)
     out = denoise(params, known, nodes(noisy)[None])
-    close(out[0], nodes(expected), 5e-5, scale=6)
+    longest = graph.query_radius(network.graph.mesh, 0.6)  # a bound from below
+    tolerance = 5e-5 + GAIN * POSITION_TOLERANCE / longest
+    close(out[0], nodes(expected), tolerance, scale=6)

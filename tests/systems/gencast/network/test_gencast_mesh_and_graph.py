@@ -1,6 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from dabench.core.errors import UserError
+from dabench.systems.gencast import official
+from dabench.systems.gencast.checkpoint import DenoiserConfig, TransformerConfig
 from dabench.systems.gencast.network import graph, mesh
 
 LATITUDE, LONGITUDE = np.linspace(-90, 90, 13), np.arange(24) * 15.0
@@ -37,6 +43,21 @@ def test_poles_lie_in_the_middle_of_faces():
     top = m.vertices[m.faces].mean(axis=1)
     highest = top[np.argmax(top[:, 2])]
     np.testing.assert_allclose(highest[:2], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_the_band_is_that_of_scipy(size):
+    """Which begins at vertex 0 too, though its sort promises nothing of equal degrees."""
+    m = mesh.icosahedron()
+    for _ in range(size):
+        m = mesh.refine(m)
+    order, theirs = mesh.permutation(m), reverse_cuthill_mckee(mesh.adjacency(m), True)
+    assert order[-1] == 0
+    if theirs[-1] == 0:
+        np.testing.assert_array_equal(order, theirs)
+    position = np.argsort(order)
+    senders, receivers = mesh.edges(m).T
+    assert np.abs(position[senders] - position[receivers]).max() < 5 * 2**size + 3
 
 
 def test_grid_nodes_send_to_all_mesh_nodes_within_reach(built):
@@ -86,3 +107,44 @@ def test_hops_count_edges(built):
         distance = np.where(reached & np.isinf(distance), hops, distance)
         found = graph.within_hops(built.mesh, hops).toarray()
         np.testing.assert_array_equal(found, distance <= hops)
+
+
+def test_the_digest_tells_every_edge(built):
+    _, _, features = built.mesh2grid
+    for name in ("grid2mesh", "mesh2grid"):
+        edges = getattr(built, name)
+        senders = edges.senders.copy()
+        senders[7] += 1
+        changed = replace(built, **{name: edges._replace(senders=senders)})
+        assert changed.digest != built.digest
+    assert replace(built, mesh2grid=built.mesh2grid._replace(features=-features)).digest == (
+        built.digest
+    )
+    assert graph.build(LATITUDE, LONGITUDE, SIZE, 0.6).digest == built.digest
+
+
+PUBLISHED = [
+    pytest.param(*key, marks=pytest.mark.slow if key == (0.25, 6) else ())
+    for key in official.GRAPHS
+]
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("spacing", "size"), PUBLISHED)
+def test_published_grids_and_meshes_have_the_published_graph(spacing, size):
+    latitude = np.linspace(-90, 90, round(180 / spacing) + 1)
+    longitude = np.arange(round(360 / spacing)) * spacing
+    built = graph.build(latitude, longitude, size, official.RADIUS_FRACTION)
+    network = DenoiserConfig(TransformerConfig(16, 512), mesh_size=size)
+    official.check_graph(spacing, network, built.digest)
+    assert built.digest == official.GRAPHS[spacing, size]
+
+
+def test_another_graph_of_a_published_model_is_refused():
+    network = DenoiserConfig(TransformerConfig(16, 512), mesh_size=5)
+    with pytest.raises(
+        UserError, match=r"another graph .* 1\.0 degrees and mesh 5 .*NumPy .*SciPy"
+    ):
+        official.check_graph(1.0, network, "0" * 64)
+    official.check_graph(2.0, network, "0" * 64)  # nobody published that
+    official.check_graph(1.0, replace(network, radius_query_fraction_edge_length=0.7), "0" * 64)
