@@ -73,7 +73,6 @@ def check(folder: Path, identity: Mapping[str, Any], graph: str = "") -> None:
         return
     there, asked = _flat(attrs["identity"]), _flat(json.loads(json.dumps(identity)))
     differ = [k for k in there | asked if there.get(k) != asked.get(k)]
-    _check_graph(folder, attrs.get("provenance", {}).get("graph", ""), graph)
     if differ:
         lines = [f"  {k}: {there.get(k)} there, {asked.get(k)} asked" for k in differ[:8]]
         raise UserError(
@@ -81,6 +80,7 @@ def check(folder: Path, identity: Mapping[str, Any], graph: str = "") -> None:
             + "\n".join(lines)
             + "\nUse --fresh (the old run is renamed, not deleted) or another folder with --out."
         )
+    _check_graph(folder, attrs.get("provenance", {}).get("graph", ""), graph)
 
 
 def _check_graph(folder: Path, begun_with: str, graph: str) -> None:

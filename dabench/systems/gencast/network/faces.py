@@ -74,10 +74,10 @@ class _Search:
         self, points: Float[np.ndarray, "node 3"]
     ) -> tuple[Int[np.ndarray, "node face"], np.ndarray]:
         """Faces whose box meets that of a point, in the order of the tree, and which are such."""
-        reach = self.vertices.query(points)[0][:, None] + NEAR
+        reach = np.asarray(self.vertices.query(points)[0])[:, None] + NEAR
         count = min(MOST_CANDIDATES, len(self.triangles))
         bound = np.sqrt(3) * reach.max() + self.radius
-        near = self.centres.query(points, count, distance_upper_bound=bound)[1]
+        near = np.asarray(self.centres.query(points, count, distance_upper_bound=bound)[1])
         if count == MOST_CANDIDATES and (near[:, -1] < len(self.triangles)).any():
             raise AssertionError("more faces near a grid node than a mesh of this kind has")
         faces = np.minimum(near, len(self.triangles) - 1)
@@ -86,7 +86,7 @@ class _Search:
         rank = np.where(meets & (near == faces), self.rank[faces], len(self.triangles))
         columns = np.argsort(rank, axis=1, kind="stable")
         columns = columns[:, : (rank < len(self.triangles)).sum(axis=1).max()]
-        return tuple(np.take_along_axis(a, columns, axis=1) for a in (faces, meets))
+        return np.take_along_axis(faces, columns, 1), np.take_along_axis(meets, columns, 1)
 
 
 def _dot(a: Float[np.ndarray, "*n 3"], b: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n"]:

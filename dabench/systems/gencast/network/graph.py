@@ -94,7 +94,8 @@ def _grid_nodes(
 ) -> tuple[Float[np.ndarray, "grid"], Float[np.ndarray, "grid"]]:
     """Degrees of every node, as float32 coordinates of a dataset have them."""
     lat, lon = np.meshgrid(latitude, longitude, indexing="ij")
-    return tuple(a.ravel().astype(np.float32).astype(float) for a in (lat, lon))
+    lat, lon = (a.ravel().astype(np.float32).astype(float) for a in (lat, lon))
+    return lat, lon
 
 
 def positions(
