@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from dabench import __version__
 from dabench.cli import check, leaderboard, run, score, searches, stores
 from dabench.core.errors import UserError, cautions_in_one_line
+from dabench.core.version import __version__
 
 app = typer.Typer(
     name="dabench",

@@ -17,8 +17,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from dabench import __version__
 from dabench.core.errors import UserError
+from dabench.core.version import __version__
 from dabench.core.workers import Each, processes
 from dabench.leaderboard.board import Board, boards, methods
 from dabench.leaderboard.figures import draw_scores

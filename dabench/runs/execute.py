@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ from dabench.runs.experiment import Experiment, attributes
 from dabench.scenario import plugins
 from dabench.scenario.baseline import DEFAULT_METHODS, Baseline, load_baseline
 from dabench.scenario.load import change, load_scenario
+from dabench.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
     from dabench.filters.base import Filter
@@ -139,7 +141,7 @@ def run(scenario: str | Path, **options: Any) -> list[Path]:
 
 
 def plan(
-    scenario: str | Path,
+    scenario: str | PathLike[str] | Scenario,
     *,
     methods: Sequence[str] = (),
     changes: Sequence[str] = (),
@@ -159,16 +161,19 @@ def plan(
         out: Folder of all runs.
         profile: Of the baselines' files.
     """
-    problem = change(load_scenario(scenario), cycles=cycles, seed=seed, system=system)
-    experiment = Experiment(problem)
+    if not isinstance(scenario, Scenario):
+        scenario = load_scenario(fspath(scenario))
+    scenario = change(scenario, cycles=cycles, seed=seed, system=system)
+    experiment = Experiment(scenario)
     jobs = []
     for method in dict.fromkeys(methods or DEFAULT_METHODS):
         baseline = load_baseline(
-            method, problem.name, profile=profile, overrides=changes, members=members
+            method, scenario.name, profile=profile, overrides=changes, members=members
         )
         label = f"{baseline.name}-{profile}" if profile else baseline.name
-        home = Path(out) / problem.name / problem.system.name / label
-        jobs.append(Job(experiment, label, baseline, home / f"seed{problem.seed}", bool(methods)))
+        home = Path(out) / scenario.name / scenario.system.name / label
+        folder = home / f"seed{scenario.seed}"
+        jobs.append(Job(experiment, label, baseline, folder, asked=bool(methods)))
     return jobs
 
 

@@ -4,9 +4,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from inspect import cleandoc
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
+from docstring_parser import ParseError
+from docstring_parser.google import GoogleParser
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dabench.core.errors import UserError
@@ -71,13 +73,19 @@ def shown(value: Any, width: int = 40) -> str:
 
 
 def argument(doc: str | None, name: str) -> str:
-    """What a docstring's `Arguments:` has on a name, '' if there is nothing."""
-    for names, text in re.findall(
-        r"^    ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.+(?:\n {8}.+)*)", cleandoc(doc or ""), re.MULTILINE
-    ):
-        if name in names.split(", "):
-            return " ".join(text.split())
-    return ""
+    """The text on one argument in a docstring's `Arguments:`, '' if there is none."""
+    return _arguments(doc).get(name, "")
+
+
+@cache
+def _arguments(doc: str | None) -> dict[str, str]:
+    """The texts in a docstring's `Arguments:` by name; an entry may be of several, `a, b: ..`."""
+    try:
+        entries = GoogleParser().parse(doc).params
+    except ParseError:  # the docstring of a plug-in may have any form
+        return {}
+    texts = {e.arg_name: " ".join((e.description or "").split()) for e in entries}
+    return {name: text for names, text in texts.items() for name in names.split(", ")}
 
 
 def summary(doc: str | None, name: str) -> str:
