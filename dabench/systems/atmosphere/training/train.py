@@ -62,7 +62,7 @@ class Size:
         steps: Training steps of four pairs.
         width, mesh: Features a node of the network, and refinements of its mesh.
         cases, report_members, report_days: Of the report's forecasts.
-        probes: Of the report on symmetry.
+        probes, cycles: Of the report on symmetry, and of its guided ensemble.
     """
 
     members: int = 12
@@ -77,6 +77,7 @@ class Size:
     report_members: int = 8
     report_days: int = 20
     probes: int = 8
+    cycles: int = 8
 
     @property
     def nature(self) -> NatureSettings:
@@ -102,6 +103,7 @@ SMALL = Size(
     report_members=2,
     report_days=2,
     probes=1,
+    cycles=2,
 )
 
 
@@ -186,6 +188,7 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
         size.report_members,
         size.report_days,
         size.probes,
+        size.cycles,
     )
     return folder
 
