@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks.race import Row
 from dabench.runs.archive import read
 from dabench.runs.execute import Job, plan
-from dabench.scores import score
+from dabench.scores.files import score_run
 
 METHODS = ("ensemble", "letkf", "fa_apf")
 MEMBERS = 16
@@ -50,7 +50,7 @@ def split(job: Job, forecast: float) -> tuple[dict[str, float], int]:
     begin = time.perf_counter()
     job.run(False, None, Console(quiet=True))
     ran = time.perf_counter()
-    score.score_run(job.folder)
+    score_run(job.folder)
     scored = time.perf_counter() - ran
     diagnostics = read.open_run(job.folder)["diagnostics"].to_dataset().isel(cycle=slice(1, None))
     step, wall = (diagnostics[name].values for name in ("seconds", "wall_seconds"))

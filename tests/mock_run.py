@@ -1,6 +1,7 @@
 """Finished runs made of random numbers, laid out by the archive's own code."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pandas as pd
 
 from dabench.core.layout import Channel, Layout
 from dabench.runs.archive.layout import Record, label
+from dabench.runs.archive.status import Status
 from dabench.runs.archive.store import Archive
+from dabench.scores.record import GLOBAL, Cell, Key, Score, Scores, Variable
 
 SPHERE = Layout(
     (
@@ -83,6 +86,32 @@ def write(folder: Path, layout: Layout = SPHERE, rec: Record | None = None, **at
     archive.create(first, rec.time, IDENTITY | attrs)
     archive.append(groups)
     return rec
+
+
+def scores(
+    values: Mapping[tuple[Cell, str], float | None] | None = None,
+    series: Mapping[tuple[Cell, str], Sequence[float]] | None = None,
+    status: str = "complete",
+    **changes: Any,
+) -> Scores:
+    """Scores without an archive, of the globe, by cell and metric; `changes` in place of the usual.
+
+    Arguments:
+        series: Values of every cycle, the initial state included.
+    """
+    numbers = {Key(*cell, GLOBAL, name): Score(v) for (cell, name), v in (values or {}).items()}
+    lines = {
+        Key(*cell, GLOBAL, name): np.array(v, float) for (cell, name), v in (series or {}).items()
+    }
+    cells = {key.variable: Variable("K", (key.level,)) for key in (*numbers, *lines)}
+    done = max((len(v) for v in lines.values()), default=10) - 1
+    facts: dict[str, Any] = {
+        "metric_version": "1", "members": 4, "completed": done, "status": Status.parse(status),
+        "regions": {GLOBAL: 1}, "variables": cells, "seconds": np.arange(done + 1.0),
+        "scores": numbers, "every_cycle": lines, "histograms": {}, "spectra": {},
+        "observations": None, "ensemble": {}, "cost": {},
+    }  # fmt: skip
+    return Scores(**(IDENTITY | facts | changes))
 
 
 IDENTITY: dict[str, Any] = {

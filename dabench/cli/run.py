@@ -97,11 +97,11 @@ def evaluate(folders: list[Path], out: Path) -> None:
     from rich.console import Console
 
     from dabench.leaderboard.terminal import results
-    from dabench.scores.score import FILE, current_scores
+    from dabench.scores.files import FILE, ensure_scores
 
     scores = []
     for folder in folders:
-        scores.append(current_scores(folder))
+        scores.append(ensure_scores(folder))
         typer.echo(f"scores    {folder / FILE}")
     draw(folders, None)
     Console().print(results(scores))

@@ -35,7 +35,7 @@ def draw(runs: list[Path], out: Path | None) -> None:
 
 def score(runs: Runs) -> None:
     """Score runs anew, from their archives alone."""
-    from dabench.scores.score import FILE, score_run
+    from dabench.scores.files import FILE, score_run
 
     for folder in runs:
         score_run(folder)

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from dabench.core.errors import UserError
 from dabench.leaderboard import packed_series, results
-from dabench.runs.archive.read import attributes, find_runs
-from dabench.scores.score import score_run
+from dabench.runs.archive.read import attributes, find_runs, has_scores
+from dabench.scores.score import score
 
 if TYPE_CHECKING:
     from dabench.runs.execute import Job
@@ -75,9 +75,9 @@ def _archives(runs: list[dict[str, Any]], home: Path) -> Iterator[tuple[int, Pat
     """Seeds with the folders of the runs that have their digests."""
     wanted = {run["digest"]: run["seed"] for run in runs}
     for folder in find_runs(home) if home.exists() else []:
-        found = attributes(folder) or {}
-        if found.get("digest") in wanted and found.get("completed", -1) >= 1:
-            yield wanted[found["digest"]], folder
+        digest = (attributes(folder) or {}).get("digest")
+        if digest in wanted and has_scores(folder):
+            yield wanted[digest], folder
 
 
 def _rerun(runs: list[dict[str, Any]], home: Path) -> Iterator[tuple[int, Path]]:
@@ -128,8 +128,7 @@ def _those_of(old: Any, new: Any) -> Any:
 
 
 def _held(run: Row, folder: Path, rerun: bool) -> Verdict:
-    score_run(folder)
-    new = results.of_run(folder)
+    new = results.of_scores(score(folder), folder)
     old_rows, new_rows = _rows(run), _rows(new)
     wrong = [f"{k}: {run[k]}, {new[k]} is right" for k in _FACTS if not _close(run[k], new[k])]
     wrong += [f"{_name(key)}: is not in the archive" for key in old_rows.keys() - new_rows.keys()]

@@ -10,15 +10,16 @@ import numpy as np
 from dabench.core.errors import Caution, UserError
 from dabench.leaderboard.figures.pareto import costs_and_skill
 from dabench.leaderboard.format import label, number, title, units
-from dabench.leaderboard.row import ALWAYS, Row, Run, Value, costs_in, memory_unit, shade, words
+from dabench.leaderboard.row import ALWAYS, Row, Value, costs_in, memory_unit, shade, words
 from dabench.leaderboard.stale import stale_since
 from dabench.leaderboard.vocabulary import METRICS
 from dabench.scores.compare import compare_all
-from dabench.scores.headlines import REFERENCE, Cell, headlines, in_order
-from dabench.scores.identity import problem, settings_digest
+from dabench.scores.headlines import REFERENCE, headlines, in_order
+from dabench.scores.identity import ProblemIdentity
+from dabench.scores.record import GLOBAL, Cell, Scores
 
-KEPT = {"ranks": "rank", "spectra": "spectra"}
-"""What figures show, as a run calls it."""
+KEPT = {"ranks": "histograms", "spectra": "spectra"}
+"""Field of the scores that a figure shows."""
 
 
 def absent(rows: Sequence[Row], figure: str, cell: Cell) -> str:
@@ -41,19 +42,19 @@ def _shown(rows: Sequence[Row], figure: str, cell: Cell) -> set[str]:
         found = costs_and_skill([run for row in rows for run in row.runs], cell)
         return {method for points in (found[0] if found else {}).values() for method in points}
     if figure in KEPT:
-        return {e.method for e in rows if any(run[KEPT[figure]] for run in e.runs)}
+        return {e.method for e in rows if any(getattr(run, KEPT[figure]) for run in e.runs)}
     return {e.method for e in rows if figure not in METRICS or _has(e, figure)}
 
 
 def _has(row: Row, metric: str) -> bool:
-    lines = (line for run in row.runs for line in run["series"] if line["metric"] == metric)
-    return any(value is not None for line in lines for value in line["values"])
+    series = (v for run in row.runs for key, v in run.every_cycle.items() if key.metric == metric)
+    return any(np.isfinite(values).any() for values in series)
 
 
 def _why(row: Row, figure: str) -> str:
-    if figure == "spread" and row.first["members"] == 1:
+    if figure == "spread" and row.first.members == 1:
         return "one member has no spread"
-    if figure != "rmse" and not any(run["rank"] for run in row.runs):
+    if figure != "rmse" and not any(run.histograms for run in row.runs):
         return "no members were kept"
     return "no such numbers"
 
@@ -71,15 +72,15 @@ SEVERAL = ("commit", "created", "device", "processor", "cores", "packages")
 class Board:
     """All methods on one problem."""
 
-    def __init__(self, runs: Sequence[Run], slug: str):
+    def __init__(self, runs: Sequence[Scores], slug: str):
         self.slug, self.runs = slug, list(runs)
         self.first = self.runs[0]
-        by_method = {m: _alike(runs, m) for m in {r["method"] for r in runs}}
+        by_method = {m: _alike(runs, m) for m in {run.method for run in runs}}
         several = any(len(own) > 1 for own in by_method.values())
         self.memory_in = memory_unit(self.runs)
         shown = {"several": several, "memory_in": self.memory_in}
         self.rows = [Row(by_method[m], **shown) for m in in_order(by_method)]
-        self.cells = headlines(self.first["variables"])
+        self.cells = headlines(self.first.variables)
         self.reference = next((e for e in self.rows if e.method == REFERENCE), None)
         self.rows.sort(key=self._rank)
 
@@ -100,22 +101,22 @@ class Board:
 
     @property
     def name(self) -> str:
-        return str(self.first["scenario"]["name"])
+        return self.first.problem.scenario
 
     @property
     def title(self) -> str:
-        return str(self.first["scenario"].get("title") or self.name)
+        return str(self.first.scenario.get("title") or self.name)
 
     @property
     def sphere(self) -> bool:
-        return len(self.first["regions"]) > 1
+        return self.first.on_sphere
 
     def heading(self, cell: Cell) -> Value:
         """A cell as the head of a column: short name, units, full name."""
-        unit = units(self.first["variables"].get(cell[0], {}).get("units", ""))
+        unit = units(self.first.units(cell[0]))
         return Value(label(*cell), note=title(*cell), tint=unit)
 
-    def ratio(self, row: Row, cell: Cell, metric: str, region: str = "global") -> float | None:
+    def ratio(self, row: Row, cell: Cell, metric: str, region: str = GLOBAL) -> float | None:
         """To the unconditional ensemble, over the seeds that both have."""
         if self.reference is None:
             return None
@@ -134,14 +135,13 @@ class Board:
 
     @cached_property
     def all_cells(self) -> list[Cell]:
-        variables = self.first["variables"]
-        return [(name, level) for name, v in variables.items() for level in v["levels"]]
+        return self.first.cells
 
     def scorecard(self, row: Row, region: str, metric: str) -> list[tuple[str, list[Value]]]:
         """Rows of variables, columns of `levels`: ratios to the unconditional ensemble."""
         rows = []
-        for name in self.first["variables"]:
-            own = self.first["variables"][name]["levels"]
+        for name, variable in self.first.variables.items():
+            own = variable.levels
             cells = [
                 self._ratio(row, (name, level), metric, region) if level in own else Value("")
                 for level in self.levels
@@ -152,7 +152,7 @@ class Board:
     def _ratio(self, row: Row, cell: Cell, metric: str, region: str) -> Value:
         ratio = self.ratio(row, cell, metric, region)
         verdict = self._verdicts.get((row.method, *cell, metric), "")
-        mark = MARKS.get(verdict, "?") if region == "global" and ratio is not None else ""
+        mark = MARKS.get(verdict, "?") if region == GLOBAL and ratio is not None else ""
         return Value(number(ratio, 2) + mark, ratio, tint=shade(ratio))
 
     @cached_property
@@ -175,7 +175,7 @@ class Board:
     @cached_property
     def levels(self) -> list[float | None]:
         """All levels, the surface (no level) first."""
-        found = {level for v in self.first["variables"].values() for level in v["levels"]}
+        found = {level for _, level in self.first.cells}
         return sorted(found, key=lambda level: -1.0 if level is None else level)
 
     def metrics(self, cell: Cell) -> dict[str, str]:
@@ -196,21 +196,21 @@ class Board:
 
     def problem(self) -> dict[str, str]:
         """The scenario in words, for a list of terms."""
-        scenario, first = self.first["scenario"], self.first
+        scenario, first = self.first.scenario, self.first
         shown = {
             "source": scenario.get("source"),
-            "system": words(scenario.get("system", first["system"]["name"])),
-            "period": f"{first['cycles']} cycles, the first {first['spinup']} not scored",
+            "system": words(scenario.get("system", first.problem.system)),
+            "period": f"{first.cycles} cycles, the first {first.spinup} not scored",
             "initial ensemble": words(scenario.get("initial")),
             "observed": f"{self._observed()} values a cycle" if self._observed() else None,
-            "members": ", ".join(map(str, sorted({run["members"] for run in self.runs}))),
+            "members": ", ".join(map(str, sorted({run.members for run in self.runs}))),
             "digest": str(scenario["digest"])[:16],
         }
         return {term: str(text) for term, text in shown.items() if text}
 
     def groups(self) -> list[dict[str, str]]:
         """The groups of observations in words."""
-        given = self.first["scenario"].get("observations")
+        given = self.first.scenario.get("observations")
         return [
             {str(k)[:120]: words(v) for k, v in group.items() if v not in (None, [], "")}
             for group in (given if isinstance(given, list) else [])
@@ -218,8 +218,8 @@ class Board:
         ][:50]
 
     def _observed(self) -> int | None:
-        seen = next((run["observations"] for run in self.runs if run["observations"]), None)
-        return sum(group["count"] for group in seen["groups"]) if seen else None
+        fits = [run.observations for run in self.runs if run.observations]
+        return sum(group["count"] for group in fits[0].groups) if fits else None
 
     @property
     def weighed(self) -> bool:
@@ -244,53 +244,57 @@ class Board:
         """Where a row comes from, for a list of terms."""
         run, made = row.first, {key: _of_seeds(row, key) for key in SEVERAL}
         shown = {
-            "filter": run["filter"],
-            "settings": words(run["settings"]),
-            "members": run["members"],
-            "seeds": ", ".join(str(r["seed"]) for r in row.runs),
-            "status": ", ".join(dict.fromkeys(r["status"] for r in row.runs)),
+            "filter": run.filter,
+            "settings": words(run.settings),
+            "members": run.members,
+            "seeds": ", ".join(str(r.seed) for r in row.runs),
+            "status": ", ".join(dict.fromkeys(str(r.status) for r in row.runs)),
             "commit": made["commit"],
             "made": made["created"],
             "device": made["device"],
             "processor": made["processor"],
             "cores": made["cores"],
             "packages": made["packages"],
-            "settings' digest": str(run["digest"])[:16],
+            "settings' digest": run.digest[:16],
         }
         return {term: str(text)[:2000] for term, text in shown.items() if text not in (None, "")}
 
 
 def _of_seeds(row: Row, key: str) -> str:
     """What the provenances of all seeds say, each text once."""
-    texts = dict.fromkeys(words(run["provenance"].get(key)) for run in row.runs)
+    texts = dict.fromkeys(words(run.provenance.get(key)) for run in row.runs)
     return "; ".join(text or "not known" for text in texts) if any(texts) else ""
 
 
-def _alike(runs: Sequence[Run], method: str) -> list[Run]:
+def _alike(runs: Sequence[Scores], method: str) -> list[Scores]:
     """The runs of a method that were made with the settings of the latest one."""
-    own = [run for run in runs if run["method"] == method]
-    return [run for run in own if settings_digest(run) == settings_digest(own[-1])]
+    own = [run for run in runs if run.method == method]
+    return [run for run in own if run.settings_digest == own[-1].settings_digest]
 
 
 def _level(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else float(value)
 
 
-def boards(runs: Iterable[Run]) -> list[Board]:
+def boards(runs: Iterable[Scores]) -> list[Board]:
     """Runs by problem: other digests or versions of the metrics never share a board.
 
     The paper's problem comes first, then other atmospheres, then toy systems.
     """
-    groups: dict[tuple, list[Run]] = {}
+    groups: dict[ProblemIdentity, list[Scores]] = {}
     for run in runs:
-        groups.setdefault(problem(run), []).append(run)
-    plain = [f"{key[0]}-{key[2]}".replace("/", "-") for key in groups]
+        groups.setdefault(run.problem, []).append(run)
+    plain = [f"{key.scenario}-{key.system}".replace("/", "-") for key in groups]
     slugs = [
-        slug if plain.count(slug) == 1 else f"{slug}-{key[1][:8]}-{key[3][:8]}"
-        for slug, key in zip(plain, groups, strict=True)
+        slug if plain.count(slug) == 1 else f"{slug}-{_digests(problem)}"
+        for slug, problem in zip(plain, groups, strict=True)
     ]
     found = [Board(group, slug) for slug, group in zip(slugs, groups.values(), strict=True)]
     return sorted(found, key=lambda b: (not b.sphere, b.name != FIRST, b.slug))
+
+
+def _digests(problem: ProblemIdentity) -> str:
+    return f"{problem.scenario_digest[:8]}-{problem.system_digest[:8]}"
 
 
 def methods(shown: Iterable[Board]) -> dict[str, list[tuple[Board, Row]]]:

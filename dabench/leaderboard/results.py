@@ -19,11 +19,12 @@ from dabench.core.files import replace
 from dabench.core.workers import Each, here
 from dabench.leaderboard import packed_series, thumbnails
 from dabench.leaderboard.result_schema import SCHEMA, ResultFile, RunRecord
-from dabench.runs.archive.read import attributes, find_runs
+from dabench.runs.archive.read import find_runs, has_scores
 from dabench.scores import metrics
+from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
-from dabench.scores.identity import problem, settings_digest
-from dabench.scores.score import current_scores
+from dabench.scores.identity import ProblemIdentity, problem_of, settings_digest
+from dabench.scores.record import GLOBAL, Scores
 
 LARGEST = 20 * 2**20
 """Larger files are not read, bytes."""
@@ -43,21 +44,23 @@ TESTED = ("rmse", "crps")
 
 def of_run(folder: str | Path) -> dict[str, Any]:
     """One seed's part of a result, from a run's folder; what no page shows is left out."""
-    scores = current_scores(folder)
-    cells = set(headlines(scores["variables"]))
+    return of_scores(current_scores(folder), folder)
 
-    def shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [row for row in rows if (row["variable"], row["level"]) in cells]
 
-    globe = [row for row in scores["series"] if row["region"] == "global"]
-    kept = shown(globe) + [row for row in globe if row["metric"] in TESTED]
-    curves = list({(r["variable"], r["level"], r["metric"]): r for r in kept}.values())
-    slim = {"series": curves, "rank": shown(scores["rank"]), "spectra": shown(scores["spectra"])}
-    seen = {"pictures": thumbnails.of_run(folder, scores["variables"])}
-    made_with = {name: scores[name] for name in MADE_WITH}
-    return RunRecord.model_validate(rounded(scores | slim | seen) | made_with).model_dump(
-        mode="json"
-    )
+def of_scores(scores: Scores, folder: str | Path) -> dict[str, Any]:
+    """One seed's part of a result, from its scores and, for pictures, the archive in its folder."""
+    shown = set(headlines(scores.variables))
+    globe = {k: v for k, v in scores.every_cycle.items() if k.region == GLOBAL}
+    drawn = {key: values for key, values in globe.items() if key.cell in shown}
+    tested = {key: values for key, values in globe.items() if key.metric in TESTED}
+    slim = scores.replace(
+        every_cycle=drawn | tested,
+        histograms={cell: v for cell, v in scores.histograms.items() if cell in shown},
+        spectra={cell: v for cell, v in scores.spectra.items() if cell in shown},
+        pictures=thumbnails.of_run(folder, scores.variables),
+    ).plain()
+    made_with = {name: slim[name] for name in MADE_WITH}
+    return RunRecord.model_validate(rounded(slim) | made_with).model_dump(mode="json")
 
 
 def rounded(value: Any) -> Any:
@@ -74,13 +77,13 @@ def content(runs: Sequence[Mapping[str, Any]]) -> bytes:
     runs = sorted(runs, key=lambda run: run["seed"])
     runs = [{**run, "pictures": None} if i else run for i, run in enumerate(runs)]
     runs = [_packed(run) for run in runs]
-    _, scenario, _, system, version = problem(runs[0])
+    _, scenario, _, system, version = _problem(runs[0])
     head = {
         "schema": SCHEMA,
         "metric_version": version,
         "scenario_digest": scenario,
         "system_digest": system,
-        "digest": settings_digest(runs[0]),
+        "digest": _settings_digest(runs[0]),
         "seeds": [run["seed"] for run in runs],
         "commands": list(dict.fromkeys(str(r["provenance"].get("command", "")) for r in runs)),
         "sha256": fingerprint(runs),
@@ -140,9 +143,17 @@ def place(run: Mapping[str, Any]) -> Path:
     return Path(run["scenario"]["name"], run["system"]["name"], f"{run['method']}.json")
 
 
+def _problem(run: Mapping[str, Any]) -> ProblemIdentity:
+    return problem_of(run["scenario"], run["system"], run["metric_version"])
+
+
+def _settings_digest(run: Mapping[str, Any]) -> str:
+    return settings_digest(run["filter"], run["settings"], run["members"])
+
+
 def experiment(run: Mapping[str, Any]) -> tuple:
     """What all seeds of a result share."""
-    return problem(run), run["method"], run["settings"], run["members"], run["cycles"]
+    return _problem(run), run["method"], run["settings"], run["members"], run["cycles"]
 
 
 SEVERAL = "several problems, settings or lengths"
@@ -186,9 +197,9 @@ def _check(file: Path, result: ResultFile, runs: Sequence[Mapping[str, Any]], fo
         )
     if _several(runs):
         raise UserError(f"{file}: its seeds are of {SEVERAL}")
-    _, scenario, _, system, version = problem(runs[0])
+    _, scenario, _, system, version = _problem(runs[0])
     told = (result.scenario_digest, result.system_digest, result.metric_version, result.digest)
-    if told != (scenario, system, version, settings_digest(runs[0])):
+    if told != (scenario, system, version, _settings_digest(runs[0])):
         raise UserError(f"{file}: its digests are not those of its runs")
     if result.seeds != [run["seed"] for run in runs] or len({*result.seeds}) < len(runs):
         raise UserError(f"{file}: its seeds are not those of its runs")
@@ -199,59 +210,62 @@ def _check(file: Path, result: ResultFile, runs: Sequence[Mapping[str, Any]], fo
         )
 
 
-def find(sources: Iterable[str | Path], each: Each = here) -> list[dict[str, Any]]:
+def find(sources: Iterable[str | Path], each: Each = here) -> list[Scores]:
     """All runs of result files, folders of result files and folders with runs, each seed once.
 
-    The later source wins. Runs without a whole cycle are passed over; what was read from an archive
-    says so in `folder`.
+    The later source wins. Runs without a whole cycle are passed over.
 
     Arguments:
         each: Reads the files of a folder; see `workers.processes`.
     """
-    found: dict[tuple, dict[str, Any]] = {}
+    runs: dict[tuple, Scores] = {}
     for source in map(Path, sources):
         if not source.exists():
             raise UserError(f"{source}: not there")
         for run in _read(source, each):
-            key = (*problem(run), run["method"], run["seed"])
-            found.pop(key, None)
-            found[key] = run  # the last of all
-    return list(found.values())
+            key = (run.problem, run.method, run.seed)
+            runs.pop(key, None)
+            runs[key] = run  # the last of all
+    return list(runs.values())
 
 
-def _read(source: Path, each: Each) -> Iterator[dict[str, Any]]:
+def _read(source: Path, each: Each) -> Iterator[Scores]:
     if source.is_file():
-        yield from load(source)
+        yield from map(Scores.from_plain, load(source))
         return
     folders = find_runs(source)
-    for folder in folders:
-        if (attributes(folder) or {}).get("completed", -1) >= 1:
-            yield of_run(folder) | {"folder": str(folder)}
+    for folder in filter(has_scores, folders):
+        yield Scores.from_plain(of_run(folder))
     if not folders:
         yield from committed(source, each)
 
 
-def committed(folder: Path, each: Each = here) -> Iterator[dict[str, Any]]:
-    """The runs of a folder of result files; UserError where rows of one board are of two problems,
-    or where a file does not have the name of what it holds.
+def committed(folder: Path, each: Each = here) -> Iterator[Scores]:
+    """The runs of a folder of result files.
 
     A row whose scenario has been changed since must be run again, or go.
+
+    Raises: UserError where rows of one board are of two problems, or where a file does not have the
+        name of what it holds.
     """
-    first: dict[Path, tuple[tuple, Path]] = {}
-    known: dict[Path, Path] = {}
-    files = sorted(folder.rglob("*.json"))
-    for file, runs in zip(files, each(MANY)(load, files), strict=True):
-        own = place(runs[0])
+    first: dict[Path, tuple[ProblemIdentity, Path]] = {}
+    files: dict[Path, Path] = {}
+    paths = sorted(folder.rglob("*.json"))
+    for file, runs in zip(paths, each(MANY)(load, paths), strict=True):
+        own, problem = place(runs[0]), _problem(runs[0])
         if file.absolute().parts[-len(own.parts) :] != own.parts:
             raise UserError(f"{file}: holds {own}, and belongs there")
-        if (other := known.setdefault(own, file)) != file:
+        if (other := files.setdefault(own, file)) != file:
             raise UserError(f"{other} and {file}: both hold {own}")
-        key, other = first.setdefault(file.parent, (problem(runs[0]), file))
-        if problem(runs[0]) != key:
+        expected, other = first.setdefault(file.parent, (problem, file))
+        if problem != expected:
             raise UserError(
                 f"{other} and {file.name}: are of different problems (digests of scenario and "
-                f"system {key[1][:12]}, {key[3][:12]} and {problem(runs[0])[1][:12]}, "
-                f"{problem(runs[0])[3][:12]}); they cannot share a board. Run the older one again "
-                "and add it, or take it away."
+                f"system {_digests(expected)} and {_digests(problem)}); they cannot share a board. "
+                "Run the older one again and add it, or take it away."
             )
-        yield from runs
+        yield from map(Scores.from_plain, runs)
+
+
+def _digests(problem: ProblemIdentity) -> str:
+    return f"{problem.scenario_digest[:12]}, {problem.system_digest[:12]}"

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,8 @@ from dabench.leaderboard.vocabulary import (
     REFERENCES,
     WITHHELD,
 )
-from dabench.scores.headlines import Cell, values_of
+from dabench.scores.record import GLOBAL, Cell, Departures, Innovations, Scores
 from dabench.scores.seeds import Spread, over_seeds
-
-Run = Mapping[str, Any]
-
 
 ALWAYS = ("oi", "ensemble", "persistence", "climatology")
 """References that every board shows, even if only to say that they were not run."""
@@ -59,13 +55,13 @@ class Row:
         memory_in: Unit out of `BYTES`.
     """
 
-    def __init__(self, runs: Sequence[Run], *, several: bool = False, memory_in: str = "MB"):
+    def __init__(self, runs: Sequence[Scores], *, several: bool = False, memory_in: str = "MB"):
         self.several, self.memory_in = several, memory_in
-        self.runs = sorted(runs, key=lambda run: run["seed"])
-        self.method = str(self.runs[0]["method"])
+        self.runs = sorted(runs, key=lambda run: run.seed)
+        self.method = self.runs[0].method
 
     @property
-    def first(self) -> Run:
+    def first(self) -> Scores:
         return self.runs[0]
 
     @property
@@ -80,7 +76,7 @@ class Row:
 
     @property
     def seeds(self) -> list[int]:
-        return [run["seed"] for run in self.runs]
+        return [run.seed for run in self.runs]
 
     @property
     def tags(self) -> str:
@@ -96,26 +92,22 @@ class Row:
     @property
     def status(self) -> str:
         """What happened to all seeds; one that diverged is never averaged away."""
-        bad = [run for run in self.runs if run["status"] != "complete"]
+        bad = [run for run in self.runs if not run.status.complete]
         if not bad:
             return ""
         if len(self.runs) == 1:
-            return str(bad[0]["status"]).replace("running", f"cycle {bad[0]['completed']} so far")
-        return f"{len(bad)} of {len(self.runs)} seeds {bad[0]['status'].split(' at ')[0]}"
-
-    @cached_property
-    def _values(self) -> dict[str, list[dict[tuple, dict[str, Any]]]]:
-        regions = self.first["regions"]
-        return {region: [values_of(run, region) for run in self.runs] for region in regions}
+            status, completed = bad[0].status, bad[0].completed
+            return f"cycle {completed} so far" if status.running else str(status)
+        return f"{len(bad)} of {len(self.runs)} seeds {bad[0].status.kind}"
 
     @property
     def metrics(self) -> dict[str, str]:
         """Those that it has a number of."""
         known = {
-            key[2]
-            for v in self._values["global"]
-            for key, row in v.items()
-            if row["value"] is not None
+            key.metric
+            for run in self.runs
+            for key, score in run.scores.items()
+            if key.region == GLOBAL and score.value is not None
         }
         return {metric: text for metric, text in METRICS.items() if metric in known}
 
@@ -123,14 +115,13 @@ class Row:
         self,
         cell: Cell,
         metric: str,
-        region: str = "global",
+        region: str = GLOBAL,
         seeds: Container[int] | None = None,
     ) -> Spread:
         """Median and range over the seeds (default all), of which one that diverged is worse than
         all others."""
-        pairs = zip(self.seeds, self._values.get(region, []), strict=False)
-        found = (values for seed, values in pairs if seeds is None or seed in seeds)
-        return over_seeds(v.get((*cell, metric), {}).get("value") for v in found)
+        runs = [run for run in self.runs if seeds is None or run.seed in seeds]
+        return over_seeds(run.value(cell, metric, region) for run in runs)
 
     def shown(self, cell: Cell, metric: str) -> Value:
         """The median with its interval: of one seed's cycles, or the range of the seeds."""
@@ -141,19 +132,17 @@ class Row:
         if len(self.runs) > 1:
             high = "diverged" if found.missing else number(found.high)
             return Value(text, found.median, f"{number(found.low)} to {high}")
-        row = self._values["global"][0][(*cell, metric)]
-        low, high = row["low"], row["high"]
+        _, low, high = self.first.score(cell, metric)
         note = "" if low is None else f"{number(low)} to {number(high)}"
         return Value(text, found.median, note)
 
     def diagnostic(self, name: str) -> Value:
-        found = [run["ensemble"].get(name, {}).get("mean") for run in self.runs]
-        return _median(found)
+        return _median(run.mean_of(name) for run in self.runs)
 
     def cost(self, name: str) -> Value:
         """In the units of `costs_in`."""
         scale = BYTES[self.memory_in] if "_bytes" in name else 1.0
-        found = (run["cost"].get(name) for run in self.runs)
+        found = (run.cost.get(name) for run in self.runs)
         return _median(None if v is None else v / scale for v in found)
 
     @property
@@ -165,21 +154,15 @@ class Row:
     @property
     def evaluations(self) -> Value:
         """Of the denoiser, a member and cycle."""
-        work = [(run["cost"].get("evaluations"), max(1, run["completed"])) for run in self.runs]
-        return _median(total / cycles if total else None for total, cycles in work)
+        return _median(run.evaluations_a_cycle for run in self.runs)
 
     def each(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         """A row a seed: how it ended, RMSE of some cells, when and on what it was made."""
         rows = []
         for run in self.runs:
-            values, made = values_of(run), run["provenance"]
-            rmse = [values.get((*cell, "rmse"), {}).get("value") for cell in cells]
-            shown = {
-                "seed": run["seed"],
-                "status": run["status"],
-                "rmse": list(map(number, rmse)),
-            }
-            texts = {k: str(made.get(v) or "–")[:60] for k, v in MADE.items()}
+            rmse = [number(run.value(cell, "rmse")) for cell in cells]
+            shown = {"seed": run.seed, "status": str(run.status), "rmse": rmse}
+            texts = {k: str(run.provenance.get(v) or "–")[:60] for k, v in MADE.items()}
             texts["made"] = texts["made"][:16].replace("T", " ")  # to the minute
             rows.append(shown | texts)
         return rows
@@ -187,56 +170,48 @@ class Row:
     @property
     def diagnostics(self) -> list[tuple[str, str, str]]:
         """(name, mean, least) over scored cycles, then costs; medians over the seeds."""
-        names = {name for run in self.runs for name in run["ensemble"]}
+        names = {name for run in self.runs for name in run.ensemble}
         rows = []
         for name in sorted(names, key=lambda n: (n not in DIAGNOSTICS, n)):
-            found = [run["ensemble"].get(name, {}) for run in self.runs]
-            ends = (_median(f.get(k) for f in found).text for k in ("mean", "min"))
-            rows.append((DIAGNOSTICS.get(name, name), *ends))
-        known = [n for n in COSTS if any(run["cost"].get(n) is not None for run in self.runs)]
+            found = [run.ensemble[name] for run in self.runs if name in run.ensemble]
+            mean, least = _median(d.mean for d in found), _median(d.min for d in found)
+            rows.append((DIAGNOSTICS.get(name, name), mean.text, least.text))
+        known = [n for n in COSTS if any(run.cost.get(n) is not None for run in self.runs)]
         names = costs_in(self.memory_in)
         return rows + [(names[name], self.cost(name).text, "") for name in known]
 
     @property
     def innovations(self) -> list[dict[str, Any]]:
         """Of the first seed, a row a group, variable and level."""
-        return _fits(self.first["observations"], INNOVATIONS)
+        return _fits(self.first.observations, INNOVATIONS)
 
     @property
     def withheld(self) -> list[dict[str, Any]]:
         """Of the first seed, a row a stage, group, variable and level."""
-        return _fits(self.first.get("withheld"), WITHHELD)
+        return _fits(self.first.withheld, WITHHELD)
 
     @property
     def desroziers(self) -> bool:
-        seen = self.first["observations"]
-        return any(row.get("desroziers") is not None for row in (seen["groups"] if seen else []))
+        fit = self.first.observations
+        return any(row.get("desroziers") is not None for row in (fit.groups if fit else ()))
 
     @property
     def settings(self) -> dict[str, str]:
         """Filter, members and settings as terms."""
         run = self.first
-        shown = {"filter": run["filter"], "members": run["members"], **run["settings"]}
+        shown = {"filter": run.filter, "members": run.members, **run.settings}
         return {str(k)[:120]: words(v) or "–" for k, v in shown.items()}
 
     @property
     def commands(self) -> list[str]:
         """That made the runs."""
-        found = (str(run["provenance"].get("command") or "")[:2000] for run in self.runs)
+        found = (str(run.provenance.get("command") or "")[:2000] for run in self.runs)
         return [text for text in dict.fromkeys(found) if text]
 
     def sparkline(self, cell: Cell, size: tuple[int, int] = (96, 24)) -> str:
         """Points of a polyline: RMSE of the first seed over time, its logarithm."""
-        series = next(
-            (
-                line["values"]
-                for line in self.first["series"]
-                if (line["variable"], line["level"], line["metric"]) == (*cell, "rmse")
-            ),
-            [],
-        )
-        values = np.array([v if v else np.nan for v in series], float)
-        values = values[:: max(1, len(values) // 24)]
+        series = self.first.series(cell, "rmse")
+        values = np.where(series == 0, np.nan, series)[:: max(1, len(series) // 24)]
         if np.isfinite(values).sum() < 2:
             return ""
         height = np.log(values)
@@ -246,7 +221,7 @@ class Row:
         return " ".join(f"{a:.0f},{b:.1f}" for a, b in zip(x, y, strict=True) if np.isfinite(b))
 
 
-def _fits(seen: Mapping[str, Any] | None, names: Iterable[str]) -> list[dict[str, Any]]:
+def _fits(fit: Innovations | Departures | None, names: Iterable[str]) -> list[dict[str, Any]]:
     """Rows of departures as texts."""
     return [
         {
@@ -254,7 +229,7 @@ def _fits(seen: Mapping[str, Any] | None, names: Iterable[str]) -> list[dict[str
             "what": title(row["variable"], row["level"]),
             "numbers": {n: _told(row.get(n)) for n in names},
         }
-        for row in (seen["groups"] if seen else [])
+        for row in (fit.groups if fit else ())
     ]
 
 
@@ -267,9 +242,9 @@ def costs_in(memory: str) -> dict[str, str]:
     return {name: f"{text}, {memory}" * ("_bytes" in name) or text for name, text in COSTS.items()}
 
 
-def memory_unit(runs: Iterable[Run]) -> str:
+def memory_unit(runs: Iterable[Scores]) -> str:
     """kB where no run knows of a step that takes a tenth of a megabyte a member."""
-    found = [run["cost"].get(name) or 0.0 for run in runs for name in MEMORY]
+    found = [run.cost.get(name) or 0.0 for run in runs for name in MEMORY]
     return "MB" if max(found, default=0.0) >= 1e5 or not any(found) else "kB"
 
 

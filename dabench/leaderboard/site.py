@@ -29,6 +29,7 @@ from dabench.leaderboard.stale import origin
 from dabench.leaderboard.vocabulary import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
 from dabench.runs.archive.folder import lock
 from dabench.scores import metrics
+from dabench.scores.record import Key, Score
 
 MANIFEST = "leaderboard.json"
 """Names the files of a site, so that a later build takes away only what an earlier one made."""
@@ -210,16 +211,18 @@ def _downloads(board: Board, folder: Path) -> str:
     Returns: A digest of them.
     """
     table, digest = io.StringIO(), hashlib.sha256()
-    columns = ("method", "seed", "variable", "level", "region", "metric", "value", "low", "high")
+    columns = ["method", "seed", *Key._fields, *Score._fields]
     writer = csv.DictWriter(table, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     (folder / "results").mkdir(parents=True)
     for row in board.rows:
-        runs = [{k: v for k, v in run.items() if k != "folder"} for run in row.runs]
-        (folder / "results" / f"{row.slug}.json").write_bytes(file := content(runs))
+        file = content([run.plain() for run in row.runs])
+        (folder / "results" / f"{row.slug}.json").write_bytes(file)
         digest.update(file)
-        for run in runs:
-            given = {"method": run["method"], "seed": run["seed"]}
-            writer.writerows(given | row for row in run["scores"])
+        for run in row.runs:
+            about = {"method": run.method, "seed": run.seed}
+            writer.writerows(
+                about | key._asdict() | score._asdict() for key, score in run.scores.items()
+            )
     (folder / "scores.csv").write_text(table.getvalue(), encoding="utf-8")
     return digest.hexdigest()

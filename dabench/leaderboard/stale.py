@@ -7,19 +7,20 @@ from importlib import import_module
 from typing import Any
 
 from dabench.core.errors import UserError
-from dabench.leaderboard.row import Run, words
+from dabench.leaderboard.row import words
 from dabench.scenario import catalogue, yamlfile
 from dabench.scenario.baseline import file_of, methods
 from dabench.scenario.load import load_scenario
+from dabench.scores.record import Scores
 from dabench.systems import DIGESTS as SYSTEM_DIGESTS
 
 
-def origin(run: Run) -> list[str]:
+def origin(run: Scores) -> list[str]:
     """Reference, and the search in a line; or that the file has other settings than the run.
 
     Nothing where this dabench has no file for the method.
     """
-    scenario, method = str(run["scenario"]["name"]), str(run["method"])
+    scenario, method = run.problem.scenario, run.method
     if method not in methods(scenario):
         return []
     file = file_of(method, scenario)
@@ -30,8 +31,8 @@ def origin(run: Run) -> list[str]:
     return [text for text in (str(data.get("reference", "")), _search(data.get("tuned"))) if text]
 
 
-def _holds(run: Run, data: Mapping[str, Any]) -> bool:
-    made = {"members": run["members"], "filter": {"name": run["filter"], **run["settings"]}}
+def _holds(run: Scores, data: Mapping[str, Any]) -> bool:
+    made = {"members": run.members, "filter": {"name": run.filter, **run.settings}}
     return _within(made, {key: data.get(key) for key in made})
 
 
@@ -61,13 +62,13 @@ def _digest_now(name: str) -> str | None:
         return None
 
 
-def stale_since(run: Run) -> str:
+def stale_since(run: Scores) -> str:
     """Why a row is stale; nothing if it is not, or if nobody can tell."""
-    now = _digest_now(str(run["scenario"]["name"]))
-    if now not in (None, run["scenario"]["digest"]):
+    now = _digest_now(run.problem.scenario)
+    if now not in (None, run.problem.scenario_digest):
         return "the scenario has changed since, or other cycles were asked for"
-    system = _system_now(json.dumps(run["scenario"].get("system"), sort_keys=True))
-    if system not in (None, run["system"]["digest"]):
+    system = _system_now(json.dumps(run.scenario.get("system"), sort_keys=True))
+    if system not in (None, run.problem.system_digest):
         return "the system has changed since: its weights, its data or its settings"
     return ""
 

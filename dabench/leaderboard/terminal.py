@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dabench.leaderboard.format import label, number, units
-from dabench.scores.headlines import REFERENCE, Cell, headlines, in_order, values_of
+from dabench.scores.headlines import REFERENCE, headlines, in_order
+from dabench.scores.record import Cell, Scores
 from dabench.scores.seeds import Spread, over_seeds
 
-Scores = Mapping[str, Any]
 Board = Mapping[str, list[Scores]]
 """The runs of each method, one a seed."""
 
@@ -21,9 +21,9 @@ Board = Mapping[str, list[Scores]]
 def results(runs: Iterable[Scores]) -> RenderableType:
     """Skill and cost of the methods of each scenario and system, for a rich console."""
     boards: dict[tuple, dict[str, list[Scores]]] = {}
-    for scores in runs:
-        methods = boards.setdefault((scores["scenario"]["name"], scores["system"]["name"]), {})
-        methods.setdefault(scores["method"], []).append(scores)
+    for run in runs:
+        methods = boards.setdefault((run.problem.scenario, run.problem.system), {})
+        methods.setdefault(run.method, []).append(run)
     parts: list[RenderableType] = []
     for board in boards.values():
         ordered = {name: board[name] for name in in_order(board)}
@@ -45,13 +45,13 @@ def _table(title: str, caption: str = "") -> Table:
 
 def _skill(board: Board) -> Table:
     first = next(iter(board.values()))[0]
-    scored = max(0, max(s["completed"] for runs in board.values() for s in runs) - first["spinup"])
-    seeds = sorted({s["seed"] for runs in board.values() for s in runs})
+    scored = max(0, max(s.completed for runs in board.values() for s in runs) - first.spinup)
+    seeds = sorted({s.seed for runs in board.values() for s in runs})
     several = len(seeds) > 1
     table = _table(
-        f"{first['scenario']['name']} · {first['system']['name']} · "
+        f"{first.problem.scenario} · {first.problem.system} · "
         f"seed{'s' * several} {', '.join(map(str, seeds))}",
-        f"global, {scored} cycles after a spin-up of {first['spinup']}; "
+        f"global, {scored} cycles after a spin-up of {first.spinup}; "
         f"ratio: RMSE over the one of {REFERENCE}" + "; medians over seeds" * several,
     )
     table.add_column("", no_wrap=True)
@@ -59,7 +59,7 @@ def _skill(board: Board) -> Table:
     columns = ("RMSE", *["range"] * several, "ratio", "spread", "spread/skill", "CRPS")
     for column in (*columns, *["diverged"] * several):
         table.add_column(column, justify="right", no_wrap=True)
-    for cell in headlines(first["variables"]):
+    for cell in headlines(first.variables):
         table.add_section()
         for row in _cell_rows(cell, board, several):
             table.add_row(*row)
@@ -67,12 +67,10 @@ def _skill(board: Board) -> Table:
 
 
 def _cell_rows(cell: Cell, board: Board, several: bool) -> list[list[RenderableType]]:
-    values = {name: [values_of(scores) for scores in runs] for name, runs in board.items()}
-    rmse = {name: _over(v, cell, "rmse") for name, v in values.items()}
+    rmse = {name: _over(runs, cell, "rmse") for name, runs in board.items()}
     medians = {name: found.median for name, found in rmse.items()}
     best, reference = min(filter(None, medians.values()), default=None), medians.get(REFERENCE)
-    first = next(iter(board.values()))[0]
-    unit = units(first["variables"].get(cell[0], {}).get("units", ""))
+    unit = units(next(iter(board.values()))[0].units(cell[0]))
     heads = [label(*cell), Text(unit, "dim"), *[""] * len(board)]
     rows: list[list[RenderableType]] = []
     for head, (name, runs) in zip(heads, board.items(), strict=False):
@@ -85,7 +83,7 @@ def _cell_rows(cell: Cell, board: Board, several: bool) -> list[list[RenderableT
             rows.append([head, name, *why, "", "", "", *diverged])
             continue
         ratio = error / reference if reference else None
-        others = (_over(values[name], cell, m).median for m in ("spread", "spread_skill", "crps"))
+        others = (_over(runs, cell, m).median for m in ("spread", "spread_skill", "crps"))
         style = "bold" if error == best else ""
         shown = [Text(number(v), style) for v in (error, ratio, *others)]
         rows.append([head, name, shown[0], *ends, *shown[1:], *diverged])
@@ -96,14 +94,14 @@ def _range(found: Spread) -> str:
     return f"{number(found.low)}..{'diverged' if found.missing else number(found.high)}"
 
 
-def _over(seeds: Sequence[Mapping[tuple, Mapping[str, Any]]], cell: Cell, metric: str) -> Spread:
-    return over_seeds(values.get((*cell, metric), {}).get("value") for values in seeds)
+def _over(seeds: Sequence[Scores], cell: Cell, metric: str) -> Spread:
+    return over_seeds(run.value(cell, metric) for run in seeds)
 
 
-def _why(scores: Scores) -> list[Text]:
+def _why(run: Scores) -> list[Text]:
     """What stands in place of a value and its ratio."""
-    if scores["status"].startswith("diverged"):
-        return [Text("diverged", "red"), Text(scores["status"].removeprefix("diverged "), "red")]
+    if run.status.diverged:
+        return [Text("diverged", "red"), Text(run.status.when, "red")]
     return [Text("–", "dim"), Text("–", "dim")]
 
 
@@ -176,17 +174,14 @@ def _cost(board: Board) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for name, runs in board.items():
         inner = [
-            _median(s["ensemble"].get(k, {}).get("mean") for s in runs)
-            for k in ("ess", "unique_ancestors", "alpha")
+            _median(run.mean_of(k) for run in runs) for k in ("ess", "unique_ancestors", "alpha")
         ]
-        work = [s["cost"].get("evaluations") for s in runs]
-        cycles = [max(1, s["completed"]) for s in runs]
         table.add_row(
             name,
-            str(runs[0]["members"]),
+            str(runs[0].members),
             *(number(value, 2) for value in inner),
-            number(_median(w / n if w else None for w, n in zip(work, cycles, strict=True))),
-            number(_median(s["cost"].get("wall_seconds_a_cycle") for s in runs), 2),
+            number(_median(run.evaluations_a_cycle for run in runs)),
+            number(_median(run.cost.get("wall_seconds_a_cycle") for run in runs), 2),
         )
     return table
 

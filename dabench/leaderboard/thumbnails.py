@@ -16,7 +16,8 @@ import xarray as xr
 from dabench.core.plain import plain
 from dabench.runs.archive.read import open_run
 from dabench.scores.cycles import field, seconds
-from dabench.scores.headlines import Cell, headlines
+from dabench.scores.headlines import headlines
+from dabench.scores.record import Cell, Variable
 
 MAPPED: tuple[Cell, ...] = (
     ("2m_temperature", None),
@@ -36,7 +37,7 @@ PLACES = 2000
 MISSING, MOST = 255, 254
 
 
-def of_run(folder: str | Path, variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def of_run(folder: str | Path, variables: Mapping[str, Variable]) -> dict[str, Any]:
     """Network, maps and members of a run, as `result_schema.PicturesRecord`.
 
     Arguments:
@@ -44,7 +45,7 @@ def of_run(folder: str | Path, variables: Mapping[str, Mapping[str, Any]]) -> di
     """
     tree = open_run(folder)
     found: dict[str, Any] = {"network": network(tree), "fields": None, "point": None}
-    cells = [c for c in MAPPED if c[1] in variables.get(c[0], {}).get("levels", ())]
+    cells = [c for c in MAPPED if c[0] in variables and c[1] in variables[c[0]].levels]
     cells, cycles = cells or headlines(variables)[:1], mapped_cycles(tree)
     if "latitude" in tree["truth"].dims and cycles:
         found["fields"] = _fields(tree, cells, cycles)

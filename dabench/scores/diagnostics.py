@@ -1,129 +1,150 @@
-"""What a run says about itself: innovations, weights, ancestors, cost."""
+"""What a run says about itself: fit to observations, weights, ancestors, cost."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float, Int
 
 from dabench.core.plain import plain
+from dabench.scores.record import Departures, Diagnostic, Innovations, Series, finite
 
 COSTS = ("evaluations", "products", "seconds", "wall_seconds")
-
-
-def observation_space(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None:
-    """How the background fits the observations before it sees them; None where it is not archived.
-
-    With d = y - mean h(x), a mean d^2 of spread^2 + R is expected, and their ratio chi2 is one;
-    both are None where a method does not say how far its background spreads, or has one member.
-    `background_error` is the root of mean d^2 - R, what the error of the background must be.
-    `desroziers` is mean d (y - h(analysis)) / R, one where the analysis weighs background and
-    observations as it should; None where h is more than a look at a grid point (Desroziers, Berre,
-    Chapnik & Poli, 2005, Q. J. R. Meteorol. Soc. 131, 3385).
-
-    Returns:
-        `groups`: a row for each group, variable and level, over `cycles`; `chi2`: per cycle.
-    """
-    diagnostics, seen = tree["diagnostics"].to_dataset(), tree["observations"].to_dataset()
-    if "background_obs" not in diagnostics or not seen.sizes["observation"]:
-        return None
-    d, variance = _departures(seen, diagnostics, "background", int(tree.attrs["members"]))
-    left = seen["y"].values.astype(np.float64) - _at_grid_points(tree["mean"].to_dataset(), seen)
-    rows = []
-    for about, of_kind in _kinds(seen):
-        fit = _fit(
-            "background_error", about["error_std"], *(a[cycles, of_kind] for a in (d, variance))
-        )
-        weighed = _average((d * left)[cycles, of_kind]) / about["error_std"] ** 2
-        rows.append(about | fit | {"desroziers": plain(weighed)})
-    return {"groups": rows, "chi2": [plain(v) for v in _chi2(d, variance)]}
-
-
 STAGES = "background", "analysis"
 
+LOOK_BACK = 50  # cycles in which a common ancestor is looked for
 
-def withheld(tree: xr.DataTree, cycles: slice) -> dict[str, Any] | None:
-    """How background and analysis fit the observations that no method was given; None without any.
+ByCycle = Float[np.ndarray, "cycle observation"]
+
+
+def observation_space(tree: xr.DataTree, cycles: slice) -> Innovations | None:
+    """The fit of the background to the observations before it sees them; None if not archived.
+
+    The innovation is d = y - mean h(x). A mean d^2 of spread^2 + R is expected, and their ratio
+    chi2 is one; both are None where a method does not say how far its background spreads, or has
+    one member. `background_error` is the root of mean d^2 - R, what the error of the background
+    must be. `desroziers` is mean d (y - h(analysis)) / R, one where the analysis weighs background
+    and observations as it should; None where h is more than a look at a grid point (Desroziers,
+    Berre, Chapnik & Poli, 2005, Q. J. R. Meteorol. Soc. 131, 3385).
+
+    Arguments:
+        cycles: Cycles that the numbers of the groups are over.
+    """
+    diagnostics, observed = tree["diagnostics"].to_dataset(), tree["observations"].to_dataset()
+    if "background_obs" not in diagnostics or not observed.sizes["observation"]:
+        return None
+    d, variance = _departures(observed, diagnostics, "background", int(tree.attrs["members"]))
+    y, analysis = observed["y"].values.astype(np.float64), tree["mean"].to_dataset()
+    products = d * (y - _at_grid_points(analysis, observed))
+    rows = []
+    for group, columns in _groups(observed):
+        fit = _fit("background_error", group["error_std"], d[cycles, columns],
+                   variance[cycles, columns])  # fmt: skip
+        ratio = _average(products[cycles, columns]) / group["error_std"] ** 2
+        rows.append(group | fit | {"desroziers": plain(ratio)})
+    return Innovations(tuple(rows), _chi2(d, variance))
+
+
+def withheld(tree: xr.DataTree, cycles: slice) -> Departures | None:
+    """The fit of background and analysis to observations that no method was given; None if none.
 
     As in `observation_space`, and for the analysis alike, since its errors have nothing to do with
-    those of these observations. `error` is the root of mean d^2 - R.
+    those of these observations. `error` is the root of mean d^2 - R. The background is missing
+    where the method reports none.
 
-    Returns:
-        `groups`: a row for each stage, group, variable and level, over `cycles`; `chi2`: by stage,
-        per cycle. The background is missing where the method reports none.
+    Arguments:
+        cycles: Cycles that the numbers of the groups are over.
     """
     if "withheld" not in tree:
         return None
-    kept, members = tree["withheld"].to_dataset(), int(tree.attrs["members"])
-    found = {s: _departures(kept, kept, s, members) for s in STAGES if f"{s}_obs" in kept}
+    observed, members = tree["withheld"].to_dataset(), int(tree.attrs["members"])
+    departures = {
+        stage: _departures(observed, observed, stage, members)
+        for stage in STAGES
+        if f"{stage}_obs" in observed
+    }
     rows = [
-        {"stage": stage}
-        | about
-        | _fit("error", about["error_std"], *(a[cycles, of_kind] for a in fit))
-        for stage, fit in found.items()
-        for about, of_kind in _kinds(kept)
+        {"stage": stage, **group}
+        | _fit("error", group["error_std"], d[cycles, columns], variance[cycles, columns])
+        for stage, (d, variance) in departures.items()
+        for group, columns in _groups(observed)
     ]
-    chi2 = {stage: [plain(v) for v in _chi2(*fit)] for stage, fit in found.items()}
-    return {"groups": rows, "chi2": chi2}
+    return Departures(tuple(rows), {stage: _chi2(*fit) for stage, fit in departures.items()})
 
 
 def _departures(
-    seen: xr.Dataset, told: xr.Dataset, of: str, members: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """d = y - mean h(x) and the variance that it should have (NaN: not known), (cycle, obs)."""
-    d = (seen["y"].astype(np.float64) - told[f"{of}_obs"]).values
-    spread = told[f"{of}_var"].values if f"{of}_var" in told else np.full(d.shape, np.nan)
-    if members == 1:
-        spread = np.where(spread > 0, spread, np.nan)
-    return d, spread + seen["error_std"].values ** 2
-
-
-def _kinds(seen: xr.Dataset) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """What the observations of one group, variable and level share, and which they are."""
-    columns = ["group", "variable", "units", "level", "error_std"]
-    rows = seen[columns].drop_vars(["cycle", "time"], errors="ignore").to_dataframe()
-    rows = rows.reset_index(drop=True)
-    for _, kind in rows.groupby(["group", "variable", "level"], dropna=False, sort=False):
-        shared = kind.iloc[0]
-        names = {name: str(shared[name]) for name in columns[:3]}
-        numbers = {name: plain(shared[name]) for name in columns[3:]}
-        about = names | {"level": numbers["level"], "count": len(kind)} | numbers
-        yield about, kind.index.to_numpy()
-
-
-def _chi2(d: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Per cycle; NaN before the first and where the ensemble is not finite."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return (d**2 / variance).mean(-1)
-
-
-def _at_grid_points(fields: xr.Dataset, seen: xr.Dataset) -> np.ndarray:
-    """Fields where they are observed (cycle, observation); NaN off the grid and where derived."""
-    found = np.full(seen["y"].shape, np.nan)
-    level = seen["level"].values.astype(float)
-    space = [d for d in ("latitude", "longitude", "site") if d in fields.dims]
-    places, known = [], np.full(seen.sizes["observation"], True)
-    for name in space:
-        grid, where = fields[name].values, seen[name].values
-        nearest = np.abs(grid[:, None] - where[None]).argmin(0)
-        known &= np.abs(grid[nearest] - where) < 1e-6
-        places.append(nearest)
-    names = np.array([str(v) for v in seen["variable"].values])
-    for name, height in {*zip(names, np.nan_to_num(level, nan=-1.0), strict=True)} if space else ():
-        if name not in fields or (height >= 0) != ("level" in fields[name].dims):
-            continue
-        field = fields[name] if height < 0 else fields[name].sel(level=height, method="nearest")
-        of_kind = known & (names == name) & (np.nan_to_num(level, nan=-1.0) == height)
-        field = field.transpose("cycle", *space).values
-        found[:, of_kind] = field[(slice(None), *(place[of_kind] for place in places))]
-    return found
-
-
-def _fit(error: str, error_std: float, d: np.ndarray, variance: np.ndarray) -> dict[str, Any]:
-    """Of departures of one kind and their expected variance, (cycle, observation).
+    observed: xr.Dataset, predicted: xr.Dataset, stage: str, members: int
+) -> tuple[ByCycle, ByCycle]:
+    """d = y - mean h(x), and the variance that it should have, NaN where that is not known.
 
     Arguments:
-        error: What the root of mean d^2 - R is called.
+        observed: Observations y with the standard deviation of their errors.
+        predicted: Mean and variance of h(x), named after the stage.
+    """
+    d = (observed["y"].astype(np.float64) - predicted[f"{stage}_obs"]).values
+    missing = np.full(d.shape, np.nan)
+    spread = predicted[f"{stage}_var"].values if f"{stage}_var" in predicted else missing
+    if members == 1:
+        spread = np.where(spread > 0, spread, np.nan)
+    return d, spread + observed["error_std"].values ** 2
+
+
+def _groups(observed: xr.Dataset) -> Iterator[tuple[dict[str, Any], Int[np.ndarray, "column"]]]:
+    """What the observations of one group, variable and level share, and the columns they are in."""
+    names = ["group", "variable", "units", "level", "error_std"]
+    rows = observed[names].drop_vars(["cycle", "time"], errors="ignore").to_dataframe()
+    rows = rows.reset_index(drop=True)
+    for _, part in rows.groupby(["group", "variable", "level"], dropna=False, sort=False):
+        first = part.iloc[0]
+        texts = {name: str(first[name]) for name in ("group", "variable", "units")}
+        numbers = {"level": plain(first["level"]), "count": len(part)}
+        yield texts | numbers | {"error_std": plain(first["error_std"])}, part.index.to_numpy()
+
+
+def _chi2(d: ByCycle, variance: ByCycle) -> Series:
+    """Mean d^2 / variance of every cycle; NaN before the first and where h(x) is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return finite((d**2 / variance).mean(-1))
+
+
+def _at_grid_points(fields: xr.Dataset, observed: xr.Dataset) -> ByCycle:
+    """The fields where they are observed; NaN off the grid and for what is derived from fields."""
+    values = np.full(observed["y"].shape, np.nan)
+    nearest, on_grid = _nearest_points(fields, observed)
+    if not nearest:
+        return values
+    names = np.array([str(v) for v in observed["variable"].values])
+    levels = np.nan_to_num(observed["level"].values.astype(float), nan=-1.0)
+    for name, level in {*zip(names, levels, strict=True)}:
+        if name not in fields or (level >= 0) != ("level" in fields[name].dims):
+            continue
+        field = fields[name] if level < 0 else fields[name].sel(level=level, method="nearest")
+        columns = on_grid & (names == name) & (levels == level)
+        points = (slice(None), *(index[columns] for index in nearest.values()))
+        values[:, columns] = field.transpose("cycle", *nearest).values[points]
+    return values
+
+
+def _nearest_points(
+    fields: xr.Dataset, observed: xr.Dataset
+) -> tuple[dict[str, Int[np.ndarray, "observation"]], np.ndarray]:
+    """Index of the nearest grid point along each axis, and whether an observation is one."""
+    on_grid = np.full(observed.sizes["observation"], True)
+    nearest = {}
+    for axis in ("latitude", "longitude", "site"):
+        if axis in fields.dims:
+            grid, position = fields[axis].values, observed[axis].values
+            nearest[axis] = np.abs(grid[:, None] - position[None]).argmin(0)
+            on_grid &= np.abs(grid[nearest[axis]] - position) < 1e-6
+    return nearest, on_grid
+
+
+def _fit(error: str, error_std: float, d: ByCycle, variance: ByCycle) -> dict[str, float | None]:
+    """Numbers of departures of one group and their expected variance.
+
+    Arguments:
+        error: Name of the root of mean d^2 - R.
     """
     mean_square = _average(d**2)
     numbers = {
@@ -137,40 +158,40 @@ def _fit(error: str, error_std: float, d: np.ndarray, variance: np.ndarray) -> d
 
 
 def _average(values: np.ndarray) -> float:
-    """NaN where there are no cycles to average over."""
+    """The mean; NaN where there are no cycles to average over."""
     return values.mean() if values.size else np.nan
 
 
-def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, dict[str, Any]]:
-    """Every scalar diagnostic but costs, and the number of unique ancestors, per cycle.
+def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, Diagnostic]:
+    """Every scalar diagnostic but costs, and what follows from ancestors and weights, by name.
 
-    Returns:
-        By name: `mean` and `min` over `cycles`, `values` from cycle 0 on.
+    Arguments:
+        cycles: Cycles that mean and minimum are over.
     """
     diagnostics = tree["diagnostics"].to_dataset().drop_vars(COSTS, errors="ignore")
-    found = {str(k): v for k, v in diagnostics.data_vars.items() if v.dims == ("cycle",)}
+    values = {str(k): v for k, v in diagnostics.data_vars.items() if v.dims == ("cycle",)}
     if "ess" in diagnostics:  # a local analysis has one at every point
         ess = diagnostics["ess"]
-        found["ess"] = ess.mean([d for d in ess.dims if d != "cycle"])
+        values["ess"] = ess.mean([d for d in ess.dims if d != "cycle"])
     if "ancestor" in diagnostics:
-        found["unique_ancestors"] = _unique(diagnostics["ancestor"])
-        found["genealogy_depth"] = _depth(diagnostics["ancestor"].values)
+        values["unique_ancestors"] = _unique(diagnostics["ancestor"])
+        values["genealogy_depth"] = _depth(diagnostics["ancestor"].values)
     if "log_weights" in diagnostics:
         largest = diagnostics["log_weights"].astype(np.float64).max("member")
-        found["max_weight"] = largest.copy(data=np.exp(largest.values))
-    return {n: _summary(found[n], cycles, n == "genealogy_depth") for n in sorted(found)}
+        values["max_weight"] = largest.copy(data=np.exp(largest.values))
+    return {
+        name: _summary(values[name], cycles, censored=name == "genealogy_depth")
+        for name in sorted(values)
+    }
 
 
 def _unique(ancestor: xr.DataArray) -> xr.DataArray:
-    """How many members have children."""
+    """Number of members that have children, per cycle."""
     return xr.DataArray([len(np.unique(a)) for a in ancestor.values], dims="cycle")
 
 
-LOOK_BACK = 50
-
-
-def _depth(ancestor: np.ndarray) -> xr.DataArray:
-    """So many cycles back all members have one ancestor; NaN where more than `LOOK_BACK`."""
+def _depth(ancestor: Int[np.ndarray, "cycle member"]) -> xr.DataArray:
+    """Cycles back to the last common ancestor of all members; NaN where more than `LOOK_BACK`."""
     depth = np.full(len(ancestor), np.nan)
     for k in range(1, len(ancestor)):
         line = np.arange(ancestor.shape[1])
@@ -182,27 +203,28 @@ def _depth(ancestor: np.ndarray) -> xr.DataArray:
     return xr.DataArray(depth, dims="cycle")
 
 
-def _summary(values: xr.DataArray, cycles: slice, censored: bool = False) -> dict[str, Any]:
-    """Mean and least over scored cycles, and all values.
+def _summary(values: xr.DataArray, cycles: slice, *, censored: bool = False) -> Diagnostic:
+    """Mean and minimum over scored cycles, and all values.
 
     Arguments:
-        censored: What is not known is larger than what is, so that there is no mean without it.
+        censored: Whether missing values are larger than all others, so that there is no mean
+            without them.
     """
     series = values.values.astype(np.float64)
     series[0] = np.nan  # the initial state
     scored = series[cycles][np.isfinite(series[cycles])]
     if not len(scored):
-        return {"mean": None, "min": None, "values": plain(series)}
+        return Diagnostic(None, None, finite(series))
     whole = not censored or np.isfinite(series[cycles]).all()
     mean = plain(scored.mean()) if whole else None
-    return {"mean": mean, "min": plain(scored.min()), "values": plain(series)}
+    return Diagnostic(mean, plain(scored.min()), finite(series))
 
 
 def cost(tree: xr.DataTree) -> dict[str, float | None]:
     """Denoiser work a member and seconds, summed over the cycles, and the median seconds a cycle.
 
     Compilation is no cycle's work and is not counted. Memory is what the largest cycle takes, as
-    `footprint.used_by` knows it, and its share of one member.
+    `runs.memory.used_by` reports it, and its share of one member.
     """
     diagnostics = tree["diagnostics"].to_dataset()
     total = {
@@ -215,6 +237,6 @@ def cost(tree: xr.DataTree) -> dict[str, float | None]:
         for name in ("seconds", "wall_seconds")
         if name in diagnostics and diagnostics.sizes["cycle"] > 1
     }
-    held = tree.attrs.get("memory", {})
-    share = {f"{name}_a_member": n / int(tree.attrs["members"]) for name, n in held.items()}
-    return total | median | held | share
+    memory = tree.attrs.get("memory", {})
+    share = {f"{name}_a_member": n / int(tree.attrs["members"]) for name, n in memory.items()}
+    return total | median | memory | share

@@ -1,10 +1,8 @@
-"""Which variables stand for a whole state, and how they are called in tables and figures."""
+"""Which cells stand for a whole state, and in which order methods are listed."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-Cell = tuple[str, float | None]
-"""A variable and its level in hPa, None if it has none."""
+from dabench.scores.record import Cell, Variable
 
 WANTED: tuple[Cell, ...] = (
     ("2m_temperature", None),
@@ -14,7 +12,10 @@ WANTED: tuple[Cell, ...] = (
     ("10m_u_component_of_wind", None),
     ("mean_sea_level_pressure", None),
 )
+"""Cells that stand for a state of the atmosphere."""
 
+MOST = 6
+"""Number of variables that stand for a toy system without a mean over all of them."""
 
 METHODS = ("fa_apf", "guided", "letkf", "enkf", "oi", "bootstrap", "ensemble", "persistence")
 """The order of methods in tables and figures; others follow by name."""
@@ -23,23 +24,26 @@ REFERENCE = "ensemble"
 """The unconditional ensemble, which every ratio refers to."""
 
 
-def headlines(variables: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
-    """The cells to show first: of the atmosphere those of `WANTED` that there are, the nearest
-    level where it is not there; of toy systems all variables together, or each.
+def headlines(variables: Mapping[str, Variable]) -> list[Cell]:
+    """The cells to show first.
 
-    Arguments:
-        variables: With their levels, as in `scores.json`.
+    Cells of the atmosphere are those of `WANTED` that the state has, at the nearest level where it
+    has others. Toy systems are shown as the mean over all variables, or variable by variable.
     """
-    found = [
-        (name, min(levels, key=lambda there: abs((there or 0.0) - (level or 0.0))))
+    cells = [
+        (name, _nearest(level, variables[name].levels))
         for name, level in WANTED
-        if (levels := list(variables.get(name, {}).get("levels", ())))
+        if name in variables and variables[name].levels
     ]
-    if found:
-        return found
+    if cells:
+        return cells
     if "all" in variables:
         return [("all", None)]
-    return [(name, v["levels"][0]) for name, v in variables.items()][:6]
+    return [(name, variable.levels[0]) for name, variable in variables.items()][:MOST]
+
+
+def _nearest(level: float | None, levels: Iterable[float | None]) -> float | None:
+    return min(levels, key=lambda other: abs((other or 0.0) - (level or 0.0)))
 
 
 def in_order(methods: Iterable[str]) -> list[str]:
@@ -50,14 +54,3 @@ def in_order(methods: Iterable[str]) -> list[str]:
         return METHODS.index(name) if name in METHODS else len(METHODS), method
 
     return sorted(methods, key=place)
-
-
-def values_of(
-    scores: Mapping[str, Any], region: str = "global"
-) -> dict[tuple[str, float | None, str], dict]:
-    """Headline rows by (variable, level, metric)."""
-    return {
-        (row["variable"], row["level"], row["metric"]): row
-        for row in scores["scores"]
-        if row["region"] == region
-    }

@@ -1,9 +1,11 @@
-"""Several seeds of one method: which, and what they say together."""
+"""Several seeds of one method: which of them, and what they say together."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-MOST = 1000
+from dabench.scores.record import Scores
+
+MOST = 1000  # seeds of a result
 
 
 class Spread(NamedTuple):
@@ -12,7 +14,7 @@ class Spread(NamedTuple):
     Arguments:
         median: None if half of the seeds or more have none.
         low, high: The range; None where a seed has none.
-        missing, seeds: How many have none, of how many.
+        missing, seeds: Number of seeds that have none, and of all.
     """
 
     median: float | None
@@ -23,17 +25,21 @@ class Spread(NamedTuple):
 
 
 def over_seeds(values: Iterable[float | None]) -> Spread:
-    """Median and range; what diverged is never averaged away."""
-    found = sorted(float("inf") if v is None else v for v in values)
-    n = len(found)
+    """Median and range; a seed that diverged is never averaged away."""
+    numbers = sorted(float("inf") if v is None else v for v in values)
+    n = len(numbers)
     if not n:
         return Spread(None, None, None, 0, 0)
-    middle = 0.5 * (found[(n - 1) // 2] + found[n // 2])
-    median, low, high = (None if v == float("inf") else v for v in (middle, found[0], found[-1]))
-    return Spread(median, low, high, sum(v == float("inf") for v in found), n)
+    middle = 0.5 * (numbers[(n - 1) // 2] + numbers[n // 2])
+    missing = numbers.count(float("inf"))
+    return Spread(_finite(middle), _finite(numbers[0]), _finite(numbers[-1]), missing, n)
 
 
-def in_common(*methods: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Of the runs of each method, those of seeds that every method has: what may be paired."""
-    shared = set.intersection(*({run["seed"] for run in runs} for runs in methods))
-    return [[run for run in runs if run["seed"] in shared] for runs in methods]
+def _finite(value: float) -> float | None:
+    return None if value == float("inf") else value
+
+
+def in_common(*methods: Sequence[Scores]) -> list[list[Scores]]:
+    """The runs of each method whose seeds every method has, which may be paired."""
+    shared = set.intersection(*({run.seed for run in runs} for runs in methods))
+    return [[run for run in runs if run.seed in shared] for runs in methods]

@@ -5,6 +5,7 @@ import pytest
 
 from dabench.leaderboard import results
 from dabench.leaderboard.board import Board, boards
+from dabench.scores.record import Scores
 
 CELL = ("2m_temperature", None)
 
@@ -18,7 +19,7 @@ def runs(tmp_path_factory):
     ]:  # fmt: skip
         rec = mock_run.record(mock_run.SPHERE, error=error, seed=seed)
         mock_run.write(home / method / f"seed{seed}", rec=rec, method=method, seed=seed)
-        found[method, seed] = results.of_run(home / method / f"seed{seed}")
+        found[method, seed] = Scores.from_plain(results.of_run(home / method / f"seed{seed}"))
     return found
 
 
@@ -32,11 +33,8 @@ def row_of(board, method):
 
 
 def test_ratios_are_of_the_seeds_that_both_have(board, runs):
-    def rmse(run):
-        rows = (r for r in run["scores"] if (r["variable"], r["region"]) == (CELL[0], "global"))
-        return next(r["value"] for r in rows if r["metric"] == "rmse")
-
-    wanted = rmse(runs["one", 0]) / rmse(runs["ensemble", 0])
+    ours, theirs = (runs[method, 0].value(CELL, "rmse") for method in ("one", "ensemble"))
+    wanted = ours / theirs
     assert board.ratio(row_of(board, "one"), CELL, "rmse") == pytest.approx(wanted)
     alone = Board([runs["ensemble", 1], runs["one", 0]], "mock")
     assert alone.ratio(row_of(alone, "one"), CELL, "rmse") is None
@@ -44,17 +42,18 @@ def test_ratios_are_of_the_seeds_that_both_have(board, runs):
 
 def test_the_best_comes_first_and_last_come_those_without_a_ratio(board, runs):
     assert [row.method for row in board.rows] == ["one", "ensemble"]
-    worst = runs["ensemble", 2] | {"method": "another"}
-    unlike = runs["one", 0] | {"method": "fa_apf", "scores": runs["one", 0]["scores"][:1]}
+    worst = runs["ensemble", 2].replace(method="another")
+    first = dict(list(runs["one", 0].scores.items())[:1])
+    unlike = runs["one", 0].replace(method="fa_apf", scores=first)
     longer = Board([*runs.values(), worst, unlike], "mock")
     assert [e.method for e in longer.rows] == ["one", "ensemble", "another", "fa_apf"]
-    alone = Board([runs["one", 0], worst | {"method": "letkf"}], "mock")
+    alone = Board([runs["one", 0], worst.replace(method="letkf")], "mock")
     assert [row.method for row in alone.rows] == ["letkf", "one"]
 
 
 def test_the_problem_of_the_paper_comes_first(runs):
     def called(name):
-        return runs["one", 0] | {"scenario": {"name": name, "digest": name}}
+        return runs["one", 0].replace(scenario={"name": name, "digest": name})
 
     found = boards([called("another"), called("temp_4deg")])
     assert [board.name for board in found] == ["temp_4deg", "another"]
@@ -76,10 +75,10 @@ def test_what_cannot_be_told_is_marked_and_regions_are_not_tested(board, verdict
 
 
 def test_provenance_is_of_all_seeds(runs):
-    made = [runs["ensemble", seed]["provenance"] for seed in range(3)]
+    made = [runs["ensemble", seed].provenance for seed in range(3)]
     made = [made[0] | {"commit": "a"}, made[1] | {"commit": None}, made[2] | {"commit": "a"}]
     made = [made[0] | {"cores": 1}, *(one | {"cores": 8} for one in made[1:])]
-    changed = [runs["ensemble", seed] | {"provenance": made[seed]} for seed in range(3)]
+    changed = [runs["ensemble", seed].replace(provenance=made[seed]) for seed in range(3)]
     board = Board(changed, "mock")
     told = board.provenance(board.rows[0])
     assert told["commit"] == "a; not known"
@@ -101,7 +100,7 @@ def test_counts_are_whole_numbers(board):
 
 @pytest.mark.parametrize(("size", "text", "unit"), [(78.0, "0.0780", "kB"), (2.4e7, "24.0", "MB")])
 def test_memory_is_in_units_that_read_well(runs, size, text, unit):
-    run = runs["one", 0] | {"cost": {"compiled_step_bytes_a_member": size}}
+    run = runs["one", 0].replace(cost={"compiled_step_bytes_a_member": size})
     board = Board([run], "mock")
     assert (board.rows[0].memory.text, board.memory_in) == (text, unit)
     assert board.cost_names["compiled_step_bytes"] == f"memory of a compiled step, {unit}"
@@ -110,12 +109,14 @@ def test_memory_is_in_units_that_read_well(runs, size, text, unit):
 
 def test_who_is_missing_in_a_figure_is_said_with_the_reason(runs):
     whole = [runs["ensemble", 0], runs["one", 0]]
-    lines = [line for line in whole[1]["series"] if line["metric"] in ("rmse", "bias")]
-    scores = [row for row in whole[1]["scores"] if row["metric"] in ("rmse", "bias")]
-    bare = whole[1] | {"method": "bare", "series": lines, "scores": scores, "rank": []}
+    series, scores = (
+        {key: v for key, v in numbers.items() if key.metric in ("rmse", "bias")}
+        for numbers in (whole[1].every_cycle, whole[1].scores)
+    )
+    bare = whole[1].replace(method="bare", every_cycle=series, scores=scores, histograms={})
     board = Board([*whole, bare], "mock")
     assert board.absent("rmse") == board.absent("weights") == ""
     for figure in ("crps", "ranks", "pareto"):
         assert board.absent(figure) == "Without bare: no members were kept."
-    single = Board([whole[0], bare | {"members": 1}], "mock")
+    single = Board([whole[0], bare.replace(members=1)], "mock")
     assert single.absent("spread") == "Without bare: one member has no spread."

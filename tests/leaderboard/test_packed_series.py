@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from dabench.cli import verify
 from dabench.core.errors import UserError
 from dabench.leaderboard import packed_series, results
-from dabench.scores import score
 from dabench.scores.compare import compare
+from dabench.scores.files import score_run
+from dabench.scores.record import Scores
 
 NUMBERS = st.floats(1e-29, 1e29) | st.floats(-1e29, -1e-29) | st.just(0.0)
 
@@ -157,9 +158,12 @@ def test_the_smallest_change_of_one_number_of_a_packed_series_is_found(long, tmp
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_comparisons_from_results_are_those_from_archives(long, test, seeds):
     home, files = long
-    kept = [results.load(files[m])[:seeds] for m in ("guess", "ensemble")]
+    kept = [
+        [Scores.from_plain(run) for run in results.load(files[m])[:seeds]]
+        for m in ("guess", "ensemble")
+    ]
     whole = [
-        [score.score_run(home / "runs" / m / f"seed{s}") for s in range(seeds)]
+        [score_run(home / "runs" / m / f"seed{s}") for s in range(seeds)]
         for m in ("guess", "ensemble")
     ]
     a, b = (compare(*runs, test=test, cells=[("x", None)]) for runs in (kept, whole))

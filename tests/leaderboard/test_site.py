@@ -23,7 +23,8 @@ from dabench.leaderboard import site as leaderboard
 from dabench.leaderboard.board import Board, boards, shade
 from dabench.leaderboard.format import number
 from dabench.scenario.load import load_scenario
-from dabench.scores import score
+from dabench.scores.files import current_scores
+from dabench.scores.record import Scores
 from dabench.systems.held_suarez.files import digest_of
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)> \" ' & {{ 7*7 }}"
@@ -113,13 +114,8 @@ def test_text_from_results_is_shown_as_text(site):
 
 
 def test_numbers_are_those_of_the_scores_medians_over_seeds(site, runs):
-    scores = [score.load_scores(f) for f in sorted(runs.glob("guess/seed*"))]
-    rmse = [
-        row["value"]
-        for s in scores
-        for row in s["scores"]
-        if (row["variable"], row["metric"], row["region"]) == ("2m_temperature", "rmse", "global")
-    ]
+    scores = [current_scores(folder) for folder in sorted(runs.glob("guess/seed*"))]
+    rmse = [run.value(("2m_temperature", None), "rmse") for run in scores]
     assert number(float(np.median(rmse))) in Page(site / "index.html").text
 
 
@@ -143,7 +139,7 @@ def test_a_page_keeps_the_place_of_a_figure_free(site):
 def test_downloads_hold_every_number(site, runs):
     board = site / "mock-noise"
     lines = (board / "scores.csv").read_text().splitlines()
-    rows = sum(len(score.load_scores(f)["scores"]) for f in runs.glob("*/seed*"))
+    rows = sum(len(current_scores(f).scores) for f in runs.glob("*/seed*"))
     assert len(lines) == 1 + rows
     found = [run for file in board.glob("results/*.json") for run in results.load(file)]
     assert {(r["method"], r["seed"]) for r in found} == {
@@ -223,7 +219,7 @@ def test_other_problems_never_share_a_board(runs):
     run = results.of_run(runs / "guess" / "seed0")
     changed = json.loads(json.dumps(run))
     changed["scenario"]["digest"] = "changed"
-    slugs = [board.slug for board in boards([run, changed])]
+    slugs = [board.slug for board in boards(map(Scores.from_plain, [run, changed]))]
     assert len(set(slugs)) == 2
 
 
@@ -265,12 +261,8 @@ def test_stars_allow_for_all_methods_of_a_board():
 
 def _noise(rng, method):
     """Scores of 24 cells without memory."""
-    cells = [{"variable": f"x{i}", "level": None, "region": "global"} for i in range(24)]
-    rows = [c | {"metric": "crps", "values": rng.normal(5, 1, 63).tolist()} for c in cells]
-    facts = {"metric_version": "1", "members": 4, "completed": 62, "status": "complete"}
-    shown = {"variables": {c["variable"]: {"levels": [None]} for c in cells}, "series": rows}
-    rest = {"regions": {"global": 1}, "scores": [], "ensemble": {}, "cost": {}}
-    return mock_run.IDENTITY | facts | shown | rest | {"method": method, "observations": None}
+    series = {((f"x{i}", None), "crps"): rng.normal(5, 1, 63) for i in range(24)}
+    return mock_run.scores(series=series, method=method)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Where a row's settings come from, and that a file is not quoted for others than its own."""
 
+import mock_run
 from markupsafe import Markup
 
 from dabench.leaderboard import site
@@ -21,8 +22,9 @@ tuned:
 
 def made(**other):
     settings = {"gain": {"scale": 2.0, "taper": 1.0}, "more": None}
-    about = {"scenario": {"name": "mine"}, "method": "oi", "filter": "oi", "members": 4}
-    return about | {"settings": settings} | other
+    scenario = mock_run.IDENTITY["scenario"] | {"name": "mine"}
+    about = {"scenario": scenario, "method": "oi", "filter": "oi", "settings": settings}
+    return mock_run.scores(**about | other)
 
 
 def test_the_scenarios_own_file_comes_before_the_general_one(tmp_path, monkeypatch):

@@ -5,7 +5,9 @@ import pytest
 from rich.console import Console
 
 from dabench.leaderboard import format, terminal
-from dabench.scores import headlines, score
+from dabench.scores import headlines
+from dabench.scores.files import score_run
+from dabench.scores.record import Variable
 
 
 @pytest.fixture
@@ -14,7 +16,7 @@ def runs(tmp_path):
     mock_run.write(tmp_path / "free", rec=rec, method="ensemble")
     mock_run.write(tmp_path / "guess", method="guess")
     mock_run.write(tmp_path / "bad", method="bad", status="diverged at cycle 7")
-    return [score.score_run(tmp_path / name) for name in ("free", "guess", "bad")]
+    return [score_run(tmp_path / name) for name in ("free", "guess", "bad")]
 
 
 def shown(runs, width=80) -> list[str]:
@@ -24,9 +26,7 @@ def shown(runs, width=80) -> list[str]:
 
 
 def test_the_table_shows_the_scores_and_their_ratio_to_the_unconditional_ensemble(runs):
-    free, guess = (
-        headlines.values_of(r)["2m_temperature", None, "rmse"]["value"] for r in runs[:2]
-    )
+    free, guess = (run.value(("2m_temperature", None), "rmse") for run in runs[:2])
     line = next(x for x in shown(runs) if "guess" in x)
     assert format.number(guess) in line
     assert format.number(guess / free) in line
@@ -44,9 +44,9 @@ def test_the_table_fits_a_narrow_terminal(runs):
 
 def test_seeds_are_one_row_with_median_range_and_share_that_diverged(runs):
     ensemble, guess, bad = runs
-    rows = [guess, guess | {"seed": 1}, guess | {"seed": 2}, bad | {"seed": 3, "method": "guess"}]
+    rows = [guess, *(guess.replace(seed=n) for n in (1, 2)), bad.replace(seed=3, method="guess")]
     text = shown([ensemble, *rows], 120)
-    rmse = format.number(headlines.values_of(guess)["2m_temperature", None, "rmse"]["value"])
+    rmse = format.number(guess.value(("2m_temperature", None), "rmse"))
     line = next(x for x in text if "guess" in x)
     assert line.split()[1:3] == ["guess", rmse] or line.split()[:2] == ["guess", rmse]
     assert f"{rmse}..diverged" in line
@@ -75,7 +75,7 @@ def test_numbers_have_three_digits(value, text):
 
 def test_headlines_take_the_nearest_level_and_pool_toy_systems():
     def levels(*values):
-        return {"levels": list(values)}
+        return Variable("K", values)
 
     atmosphere = {"temperature": levels(300.0, 700.0), "q": levels(500.0)}
     assert headlines.headlines(atmosphere) == [("temperature", 300.0)]

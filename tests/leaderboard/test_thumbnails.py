@@ -113,7 +113,7 @@ def test_withheld_stations_are_on_the_map_and_their_fit_on_the_diagnostics_page(
     network = thumbnails.network(tree)
     assert [group["withheld"] for group in network] == [False, True]
     tree.attrs["members"] = 4
-    run = kept[2] | {"withheld": diagnostics.withheld(tree, slice(1, None))}
+    run = kept[2] | {"withheld": diagnostics.withheld(tree, slice(1, None)).plain()}
     run["pictures"] = run["pictures"] | {"network": network}
     (tmp_path / "x.json").write_bytes(results.content([run]))
     board = site.build([tmp_path / "x.json"], tmp_path / "site").parent / "mock-noise"

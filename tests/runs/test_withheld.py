@@ -72,7 +72,7 @@ def test_a_method_gives_the_same_bits_as_if_the_stations_had_never_been(name, ha
     assert same(without(kept), bare)
     found: Any = diagnostics.withheld(kept, slice(1, None))
     stages = ["analysis"] if name == "guided" else ["background", "analysis"]
-    assert [row["stage"] for row in found["groups"]] == stages
+    assert [row["stage"] for row in found.groups] == stages
 
 
 def test_what_a_run_says_of_them_is_what_its_members_say(half, tmp_path):
@@ -89,7 +89,7 @@ def test_what_a_run_says_of_them_is_what_its_members_say(half, tmp_path):
 
     d = kept["y"].values[2:] - members.mean(1)[2:]
     found: Any = diagnostics.withheld(run, slice(2, None))
-    (row,) = [r for r in found["groups"] if r["stage"] == "analysis"]
+    (row,) = [r for r in found.groups if r["stage"] == "analysis"]
     variance = members.var(1, ddof=1)[2:] + STD**2
     assert row["count"] == 4
     assert row["bias"] == pytest.approx(d.mean())
@@ -97,7 +97,7 @@ def test_what_a_run_says_of_them_is_what_its_members_say(half, tmp_path):
     assert row["expected_rms"] == pytest.approx(np.sqrt(variance.mean()))
     assert row["error"] == pytest.approx(np.sqrt(max((d**2).mean() - STD**2, 0)))
     assert row["chi2"] == pytest.approx((d**2 / variance).mean())
-    np.testing.assert_allclose(found["chi2"]["analysis"][2:], (d**2 / variance).mean(1))
+    np.testing.assert_allclose(found.chi2["analysis"][2:], (d**2 / variance).mean(1))
 
 
 def test_they_fit_the_exact_filter_as_well_as_it_says(half, tmp_path):
@@ -113,8 +113,8 @@ def test_they_fit_the_exact_filter_as_well_as_it_says(half, tmp_path):
     R = STD**2 * np.eye(len(given))
     P = solve_discrete_are(A.T, given.T, Q, R)
     after = P - P @ given.T @ np.linalg.solve(given @ P @ given.T + R, given @ P)
-    for row, cov in zip(found["groups"], (P, after), strict=True):
-        series = np.array(found["chi2"][row["stage"]])[scored].reshape(batches, -1).mean(1)
+    for row, cov in zip(found.groups, (P, after), strict=True):
+        series = np.array(found.chi2[row["stage"]])[scored].reshape(batches, -1).mean(1)
         error = series.std(ddof=1) / np.sqrt(batches)
         assert error < 0.05
         assert abs(row["chi2"] - 1) < 4 * error + 1 / 200  # the mean of 200 draws is not exact

@@ -9,24 +9,20 @@ from test_intervals import SIZES, autoregressive
 
 from dabench.core.errors import Caution, UserError
 from dabench.leaderboard import terminal
-from dabench.scores import paired, score
+from dabench.runs.archive.status import diverged_at
+from dabench.scores import paired
 from dabench.scores.compare import compare, compare_all
+from dabench.scores.files import load_scores, score_run
+
+X = ("x", None)
 
 
 def scores(method, values, crps=None, **changes):
     """Scores of one cell with this RMSE in every cycle after a spin-up of two."""
-    cell = {"variable": "x", "level": None, "region": "global"}
-    series = [cell | {"metric": "rmse", "values": [9.0, 9.0, 9.0, *values]}]
+    series = {(X, "rmse"): [9.0, 9.0, 9.0, *values]}
     if crps is not None:
-        series.append(cell | {"metric": "crps", "values": [9.0, 9.0, 9.0, *crps]})
-    facts = {
-        "metric_version": "1",
-        "members": 4,
-        "completed": len(values) + 2,
-        "status": "complete",
-    }
-    variables = {"variables": {"x": {"levels": [None]}}}
-    return mock_run.IDENTITY | facts | variables | {"method": method, "series": series} | changes
+        series[X, "crps"] = [9.0, 9.0, 9.0, *crps]
+    return mock_run.scores(series=series, method=method, **{"completed": len(values) + 2} | changes)
 
 
 @pytest.fixture
@@ -87,12 +83,17 @@ def test_a_run_that_diverged_is_not_compared(noise):
     assert compare(a, b).iloc[0]["verdict"] == "diverged at cycle 90"
 
 
+def with_crps(method, values, seed):
+    """Scores of one cell with this CRPS alone."""
+    series = {(X, "crps"): [9.0, 9.0, 9.0, *values]}
+    return mock_run.scores(series=series, method=method, seed=seed)
+
+
 def test_seeds_are_clusters_whose_mean_difference_has_students_t(noise):
     """Within seeds the differences are constant: only those between seeds are in doubt."""
     shift = np.array([0.1, 0.3, 0.2, 0.6])
-    a = [scores("a", [], crps=1 + shift[s] + abs(noise[0]), seed=s) for s in range(4)]
-    b = [scores("b", [], crps=1 + abs(noise[0]), seed=s) for s in range(4)]
-    a, b = ([s | {"series": s["series"][1:], "completed": 202} for s in runs] for runs in (a, b))
+    a = [with_crps("a", 1 + shift[s] + abs(noise[0]), s) for s in range(4)]
+    b = [with_crps("b", 1 + abs(noise[0]), s) for s in range(4)]
     row = compare(a, b, metrics=["crps"]).iloc[0]
     wanted = stats.ttest_1samp(shift, 0)
     assert row["p"] == pytest.approx(wanted.pvalue)
@@ -105,7 +106,7 @@ def test_seeds_are_clusters_whose_mean_difference_has_students_t(noise):
 def test_one_seed_that_diverged_is_told_and_not_averaged_away(noise):
     a = [scores("a", 1 + 0.1 * noise[0], seed=s) for s in range(3)]
     b = [scores("b", 2 + 0.1 * noise[1], seed=s) for s in range(3)]
-    a[1] |= {"status": "diverged at cycle 90"}
+    a[1] = a[1].replace(status=diverged_at(90))
     row = compare(a, b).iloc[0]
     assert row["verdict"] == "1 of 3 seeds diverged"
     assert np.isnan([row["difference"], row["p"]]).all()
@@ -116,7 +117,7 @@ def test_a_run_that_diverged_early_does_not_make_others_more_significant(noise):
     a, b = scores("a", 2.0 + noise[0]), scores("ensemble", 2.15 + noise[1])
     early = scores("early", [], status="diverged at cycle 2")
     soon = scores("soon", 1 + noise[0][:3], status="diverged at cycle 5")
-    without = scores("without", 1 + noise[0]) | {"series": []}
+    without = scores("without", 1 + noise[0]).replace(every_cycle={})
     alone = compare_all([a, b]).query("method == 'a'")
     for test in paired.TESTS:
         found = compare_all([a, b, early, soon, without], test=test)
@@ -177,16 +178,15 @@ def test_verdicts_allow_for_how_many_rows_are_looked_at():
 
 def many(method, values):
     """Scores of one cell a row of values."""
-    cell = {"level": None, "region": "global", "metric": "crps"}
-    series = [cell | {"variable": f"x{i}", "values": [9, 9, 9, *v]} for i, v in enumerate(values)]
-    return scores(method, []) | {"series": series, "completed": len(values[0]) + 2}
+    series = {((f"x{i}", None), "crps"): [9, 9, 9, *v] for i, v in enumerate(values)}
+    return mock_run.scores(series=series, method=method)
 
 
 def test_other_settings_of_a_method_have_a_row_of_their_own(noise):
     runs = [scores("ensemble", 3 + 0.1 * noise[0]), scores("a", 1 + 0.1 * noise[1])]
     runs.append(scores("a", 2 + 0.1 * noise[1], settings={"gain": 9}, digest="feedbeef"))
-    runs.append(runs[-1] | {"seed": 1, "digest": "deadbeef"})
-    runs.append(runs[0] | {"seed": 1})
+    runs.append(runs[-1].replace(seed=1, digest="deadbeef"))
+    runs.append(runs[0].replace(seed=1))
     found = compare_all(runs)
     assert found["method"].str.fullmatch("a(-[0-9a-f]{6})?").all()
     assert found["seeds"].tolist() == [1, 2]
@@ -194,7 +194,7 @@ def test_other_settings_of_a_method_have_a_row_of_their_own(noise):
 
 def test_other_problems_seeds_tests_and_metrics_are_refused(noise):
     a = scores("a", noise[0])
-    other = a["scenario"] | {"digest": "other"}
+    other = a.scenario | {"digest": "other"}
     with pytest.raises(UserError, match="scenario's digest 5c3 and other"):
         compare(a, scores("b", noise[1], scenario=other))
     with pytest.raises(UserError, match="seed 0 and 1"):
@@ -237,7 +237,7 @@ def test_runs_are_compared_from_their_folders(tmp_path):
     found = compare(tmp_path / "guess", tmp_path / "free", regions=["global", "tropics"])
     assert set(found["verdict"]) == {"better"}
     assert len(found) == 4 * 2 * 2
-    one = score.load_scores(tmp_path / "guess")
-    rmse = next(r for r in one["scores"] if r["metric"] == "rmse" and r["level"] == 500.0)
-    row = found.query("metric == 'rmse' and level == 500 and region == 'global'").iloc[0]
-    assert row["a"] == pytest.approx(rmse["value"])
+    score_run(tmp_path / "guess")
+    rmse = load_scores(tmp_path / "guess").value(("temperature", 500.0), "rmse")
+    rows = found.query("variable == 'temperature' and level == 500 and region == 'global'")
+    assert rows.query("metric == 'rmse'").iloc[0]["a"] == pytest.approx(rmse)

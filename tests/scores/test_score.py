@@ -4,36 +4,20 @@ import json
 import subprocess
 import sys
 
-import fastparquet
 import mock_run
 import numpy as np
+import pandas as pd
 import pytest
 
 from dabench.core.errors import UserError
 from dabench.runs.archive import store
-from dabench.scores import diagnostics, score
+from dabench.runs.archive.status import COMPLETE, diverged_at
+from dabench.scores import diagnostics, files
+from dabench.scores.record import Scores
+from dabench.scores.score import score
 
 SCORED = slice(3, 10)  # cycles after the spin-up
-
-
-def value(scores, variable, level, metric, region="global", key="value"):
-    (row,) = [
-        r
-        for r in scores["scores"]
-        if (r["variable"], r["level"], r["metric"], r["region"])
-        == (variable, level, metric, region)
-    ]
-    return row[key]
-
-
-def series(scores, variable, level, metric, region="global"):
-    (row,) = [
-        r
-        for r in scores["series"]
-        if (r["variable"], r["level"], r["metric"], r["region"])
-        == (variable, level, metric, region)
-    ]
-    return np.array(row["values"], float)
+T2, T500 = ("2m_temperature", None), ("temperature", 500.0)
 
 
 def areas(north_of=-91.0):
@@ -52,7 +36,7 @@ def run(tmp_path):
 @pytest.mark.parametrize(("region", "north_of"), [("global", -91), ("northern-hemisphere", 20)])
 def test_scores_are_their_formulas(run, region, north_of):
     rec = mock_run.write(run)
-    scores, w = score.score_run(run), areas(north_of)
+    scores, w = score(run), areas(north_of)
     x, y = rec.members[SCORED, :, 2].astype(float), rec.truth[SCORED, 2].astype(float)
     mse = ((x.mean(1) - y) ** 2 @ w).mean()
     variance = (x.var(1, ddof=1) @ w).mean()
@@ -69,16 +53,16 @@ def test_scores_are_their_formulas(run, region, north_of):
         "rmse_root_first": np.sqrt((x.mean(1) - y) ** 2 @ w).mean(),
     }
     for metric, number in expected.items():
-        found = value(scores, "temperature", 500.0, metric, region)
+        found = scores.value(T500, metric, region)
         assert found == pytest.approx(number, rel=1e-5), metric  # members are float32
 
 
 def test_series_begin_with_the_initial_state_and_average_to_the_headline(run):
     mock_run.write(run)
-    scores = score.score_run(run)
-    rmse = series(scores, "2m_temperature", None, "rmse")
+    scores = score(run)
+    rmse = scores.series(T2, "rmse")
     assert len(rmse) == 10
-    headline = value(scores, "2m_temperature", None, "rmse")
+    headline = scores.value(T2, "rmse")
     assert np.sqrt((rmse[SCORED] ** 2).mean()) == pytest.approx(headline, rel=1e-12)
 
 
@@ -86,11 +70,11 @@ def test_intervals_hold_the_value_and_narrow_with_more_cycles(run):
     widths = {}
     for cycles in (20, 200):
         mock_run.write(run, rec=mock_run.record(mock_run.SPHERE, cycles=cycles))
-        scores = score.score_run(run)
-        for row in scores["scores"]:
-            assert row["low"] <= row["value"] <= row["high"]
-        ends = [value(scores, "temperature", 500.0, "rmse", key=k) for k in ("low", "high")]
-        widths[cycles] = ends[1] - ends[0]
+        scores = score(run)
+        for value, low, high in scores.scores.values():
+            assert low <= value <= high
+        _, low, high = scores.score(T500, "rmse")
+        widths[cycles] = high - low
     assert widths[200] < widths[20] / 2
 
 
@@ -99,27 +83,25 @@ def test_divergence_is_a_result_and_its_series_stay(run):
     for field in (rec.members, rec.mean, rec.spread):
         field[6:] = np.nan
     mock_run.write(run, rec=rec, status="diverged at cycle 6", completed=6)
-    scores = score.score_run(run)
-    assert scores["status"] == "diverged at cycle 6"
-    assert {row["value"] for row in scores["scores"]} == {None}
-    assert np.isfinite(series(scores, "temperature", 500.0, "crps")).tolist() == [True] * 6 + [
-        False
-    ]
+    scores = score(run)
+    assert scores.status == diverged_at(6)
+    assert {s.value for s in scores.scores.values()} == {None}
+    assert np.isfinite(scores.series(T500, "crps")).tolist() == [True] * 6 + [False]
 
 
 def test_a_run_that_diverged_during_its_spinup_has_null_scores_too(run):
     mock_run.write(run, status="diverged at cycle 3", completed=3, spinup=6)
-    scores = score.score_run(run)
-    assert {row["metric"] for row in scores["scores"]} >= {"rmse", "crps", "spread_skill"}
-    assert {row["value"] for row in scores["scores"]} == {None}
-    assert {row["chi2"] for row in scores["observations"]["groups"]} == {None}
+    scores = score(run)
+    assert {key.metric for key in scores.scores} >= {"rmse", "crps", "spread_skill"}
+    assert {s.value for s in scores.scores.values()} == {None}
+    assert {row["chi2"] for row in scores.observations.groups} == {None}
 
 
 def test_a_run_that_is_still_in_its_spinup_has_series_but_no_scores(run):
     mock_run.write(run, status="running", completed=3, spinup=6)
-    scores = score.score_run(run)
-    assert scores["scores"] == []
-    assert len(series(scores, "temperature", 500.0, "rmse")) == 4
+    scores = score(run)
+    assert scores.scores == {}
+    assert len(scores.series(T500, "rmse")) == 4
 
 
 def test_points_without_truth_do_not_count_and_the_share_of_the_others_is_stated(run):
@@ -128,50 +110,49 @@ def test_points_without_truth_do_not_count_and_the_share_of_the_others_is_stated
     for field in (rec.truth, rec.mean, rec.spread, rec.members):
         field[..., 0, sea] = np.nan
     mock_run.write(run, rec=rec)
-    scores, w = score.score_run(run), areas()
+    scores, w = score(run), areas()
     error = (rec.mean - rec.truth)[SCORED, 0, 28:]
     mse = (error**2 @ w[28:] / w[28:].sum()).mean()
-    assert value(scores, "2m_temperature", None, "rmse") == pytest.approx(np.sqrt(mse))
-    share = scores["variables"]["2m_temperature"]["valid_fraction"]
+    assert scores.value(T2, "rmse") == pytest.approx(np.sqrt(mse))
+    share = scores.variables["2m_temperature"].valid_fraction
     assert share == pytest.approx(w[28:].sum(), abs=1e-9)
-    assert scores["variables"]["temperature"]["valid_fraction"] == 1
-    assert sum(scores["rank"][0]["histogram"]) == pytest.approx(1)
+    assert scores.variables["temperature"].valid_fraction == 1
+    assert scores.histograms[T2].sum() == pytest.approx(1)
 
 
 def test_toy_systems_are_scored_over_all_their_variables_as_dapper_does(run):
     rec = mock_run.write(run, mock_run.SITES, mock_run.record(mock_run.SITES))
-    scores = score.score_run(run)
+    scores = score(run)
     error = (rec.mean - rec.truth)[SCORED]
     expected = np.sqrt((error**2).mean((1, 2))).mean()
-    assert value(scores, "all", None, "rmse_root_first") == pytest.approx(expected)
-    assert scores["spectra"] == []
-    assert list(scores["variables"]) == ["x", "y", "z", "all"]
+    assert scores.value(("all", None), "rmse_root_first") == pytest.approx(expected)
+    assert scores.spectra == {}
+    assert list(scores.variables) == ["x", "y", "z", "all"]
 
 
 def test_one_member_has_an_error_but_no_spread(run):
     mock_run.write(run, rec=mock_run.record(mock_run.SPHERE, members=1))
-    scores = score.score_run(run)
-    crps, mae = (value(scores, "temperature", 250.0, m) for m in ("crps", "mae"))
+    scores = score(run)
+    crps, mae = (scores.value(("temperature", 250.0), m) for m in ("crps", "mae"))
     assert crps == pytest.approx(mae, rel=1e-6)
-    assert not {r["metric"] for r in scores["scores"]} & {"spread", "spread_skill"}
+    assert not {key.metric for key in scores.scores} & {"spread", "spread_skill"}
 
 
 def test_without_members_all_but_crps_and_ranks_are_scored(run):
     rec = mock_run.record(mock_run.SPHERE)
     mock_run.write(run, rec=rec)
-    full = score.score_run(run)
+    full = score(run)
     mock_run.write(run, rec=rec._replace(members=None))
-    lean = score.score_run(run)
-    assert lean["rank"] == []
+    lean = score(run)
+    assert lean.histograms == {}
     for metric in ("rmse", "spread", "spread_skill", "bias"):
-        ours, theirs = (value(s, "temperature", 500.0, metric) for s in (lean, full))
-        assert ours == theirs
-    assert "crps" not in {r["metric"] for r in lean["scores"]}
+        assert lean.value(T500, metric) == full.value(T500, metric)
+    assert "crps" not in {key.metric for key in lean.scores}
 
 
 def test_innovations_are_compared_with_what_spread_and_error_predict(run):
     rec = mock_run.write(run)
-    (row,) = score.score_run(run)["observations"]["groups"]
+    (row,) = score(run).observations.groups
     d = (rec.y - rec.info["background_obs"])[SCORED]
     total = rec.info["background_var"][SCORED] + mock_run.ERROR_STD**2
     assert row["count"] == d.shape[1]
@@ -191,22 +172,24 @@ def test_nothing_is_expected_of_innovations_where_no_spread_is_told(run, members
     if members > 1:
         del rec.info["background_var"]
     mock_run.write(run, rec=rec)
-    found = score.score_run(run)["observations"]
-    (row,) = found["groups"]
+    fit = score(run).observations
+    (row,) = fit.groups
     d = (rec.y - rec.info["background_obs"])[SCORED]
     assert row["rms"] == pytest.approx(np.sqrt((d**2).mean()))
     assert row["expected_rms"] is row["chi2"] is None
-    assert set(found["chi2"]) == {None}
+    assert np.isnan(fit.chi2).all()
 
 
 def test_diagnostics_and_cost_are_summed_up(run):
     rec = mock_run.write(run)
-    scores = score.score_run(run)
-    assert scores["ensemble"]["ess"]["mean"] == pytest.approx(rec.info["ess"][SCORED].mean())
+    scores = score(run)
+    assert scores.ensemble["ess"].mean == pytest.approx(rec.info["ess"][SCORED].mean())
     unique = [len(set(a)) for a in rec.info["ancestor"][1:]]
-    assert scores["ensemble"]["unique_ancestors"]["values"] == [None, *unique]
-    assert scores["cost"]["evaluations"] == rec.info["evaluations"][1:].sum()
-    assert scores["cost"]["seconds_a_cycle"] == np.median(rec.info["seconds"][1:])
+    np.testing.assert_array_equal(scores.ensemble["unique_ancestors"].values, [np.nan, *unique])
+    assert scores.cost["evaluations"] == rec.info["evaluations"][1:].sum()
+    assert scores.evaluations_a_cycle == 20
+    assert scores.products_a_cycle is None
+    assert scores.cost["seconds_a_cycle"] == np.median(rec.info["seconds"][1:])
 
 
 def test_the_genealogy_is_how_far_back_all_members_have_one_ancestor():
@@ -215,65 +198,100 @@ def test_the_genealogy_is_how_far_back_all_members_have_one_ancestor():
     assert np.isnan(depth[:3]).all()
     assert depth[3:].tolist() == [2, 1]
     depth = diagnostics._depth(ancestor)
-    assert diagnostics._summary(depth, slice(1, 5), censored=True)["mean"] is None  # not 1.5
-    assert diagnostics._summary(depth, slice(3, 5), censored=True)["mean"] == 1.5
+    assert diagnostics._summary(depth, slice(1, 5), censored=True).mean is None  # not 1.5
+    assert diagnostics._summary(depth, slice(3, 5), censored=True).mean == 1.5
 
 
 def test_power_spectrum_sums_to_the_variance_along_latitudes(run):
     rec = mock_run.write(run)
-    row = next(r for r in score.score_run(run)["spectra"] if r["level"] == 250.0)
+    power = score(run).spectra["temperature", 250.0]["truth"]
     truth = rec.truth[SCORED, 1].astype(float).reshape(7, 7, 8)
     along = (truth.var(-1) @ areas().reshape(7, 8).sum(1)).mean()
-    assert sum(row["truth"][1:]) == pytest.approx(along)
+    assert power[1:].sum() == pytest.approx(along)
+
+
+@pytest.mark.parametrize("withheld", [False, True])
+def test_a_record_is_read_back_from_its_plain_data(run, withheld):
+    mock_run.write(run)
+    scores = score(run)
+    if withheld:
+        groups = ({"stage": "analysis", "count": 3},)
+        fit = diagnostics.Departures(groups, {"analysis": np.array([np.nan, 0.5])})
+        scores = scores.replace(withheld=fit, pictures={"network": []})
+    plain = scores.plain()
+    back = Scores.from_plain(json.loads(json.dumps(plain, allow_nan=False)))
+    assert json.dumps(back.plain()) == json.dumps(plain)
+    assert back.score(T500, "rmse", "tropics") == scores.score(T500, "rmse", "tropics")
+    assert back.status == scores.status
+    assert back.problem == scores.problem
+    assert back.units("temperature") == "K"
+    assert set(back.cells) == {T2, T500, ("temperature", 250.0), ("u_component_of_wind", 500.0)}
+
+
+def test_a_number_that_is_not_there_is_none():
+    scores = mock_run.scores({(T2, "rmse"): 1.5})
+    assert scores.value(T2, "rmse") == 1.5
+    assert scores.value(T2, "rmse", "tropics") is scores.value(T500, "rmse") is None
+    assert len(scores.series(T2, "rmse")) == 0
+    assert scores.units("salinity") == ""
+    assert repr(scores) == "Scores(mock, guess, seed 0: complete, 1 scores)"
 
 
 def test_scoring_twice_gives_the_same_bytes_and_leaves_nothing_else(run):
     mock_run.write(run)
-    score.score_run(run)
+    files.score_run(run)
     first = {f.name: f.read_bytes() for f in run.glob("scores.*")}
-    score.score_run(run / "archive.zarr")
+    files.score_run(run / "archive.zarr")
     assert first == {f.name: f.read_bytes() for f in run.glob("scores.*")}
     assert {f.name for f in run.iterdir()} == {"archive.zarr", "scores.json", "scores.parquet"}
 
 
 def test_the_tidy_table_holds_every_number(run):
     mock_run.write(run)
-    scores = score.score_run(run)
-    table = fastparquet.ParquetFile(run / "scores.parquet").to_pandas()
-    assert (table["cycle"] == -1).sum() == len(scores["scores"])
+    scores = files.score_run(run)
+    table = pd.read_parquet(run / "scores.parquet")
+    assert (table["cycle"] == -1).sum() == len(scores.scores)
     chosen = table.query("variable == 'temperature' and level == 500 and region == 'global'")
     rmse = chosen.query("metric == 'rmse' and cycle >= 0").sort_values("cycle")["value"]
-    np.testing.assert_array_equal(rmse, series(scores, "temperature", 500.0, "rmse"))
+    np.testing.assert_array_equal(rmse, scores.series(T500, "rmse"))
+
+
+def test_a_table_of_a_run_in_its_spinup_has_series_alone(run):
+    mock_run.write(run, status="running", completed=3, spinup=6)
+    table = files.tidy(files.score_run(run))
+    assert table["cycle"].min() == 0
+    assert table["low"].isna().all()
 
 
 def test_scores_older_than_their_archive_are_made_anew(run):
-    rec = mock_run.record(mock_run.SPHERE)
-    mock_run.write(run, rec=rec, completed=5, status="running")
-    assert score.current_scores(run)["completed"] == 5
+    mock_run.write(run, completed=5, status="running")
+    assert files.ensure_scores(run).completed == 5
     store.Archive(run).update(completed=9)
-    store.Archive(run).finish("complete")
-    assert score.current_scores(run)["completed"] == 9
+    store.Archive(run).finish(COMPLETE)
+    assert files.current_scores(run).completed == 9
+    assert files.load_scores(run).completed == 5  # nothing was written
+    assert files.ensure_scores(run).completed == 9
     stamp = (run / "scores.json").stat().st_mtime_ns
-    assert score.current_scores(run)["status"] == "complete"
+    assert files.ensure_scores(run).status == COMPLETE
     assert (run / "scores.json").stat().st_mtime_ns == stamp
 
 
 def test_what_cannot_be_scored_or_read_is_the_users_to_mend(run):
     with pytest.raises(UserError, match="no run here"):
-        score.score_run(run)
+        score(run)
     mock_run.write(run, completed=0, status="running")
     with pytest.raises(UserError, match="no cycle"):
-        score.score_run(run)
+        score(run)
     with pytest.raises(UserError, match="dabench score"):
-        score.load_scores(run)
+        files.load_scores(run)
     (run / "scores.json").write_text("{")
     with pytest.raises(UserError, match="not a file of scores"):
-        score.load_scores(run)
+        files.load_scores(run)
     (run / "scores.json").write_text(json.dumps({"schema": 1, "metric_version": "0"}))
     with pytest.raises(UserError, match="score the run again"):
-        score.load_scores(run)
+        files.load_scores(run)
 
 
 def test_nothing_right_of_the_archive_imports_jax():
-    code = "import sys, dabench.scores.score; sys.exit('jax' in sys.modules)"
+    code = "import sys, dabench.scores.files; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -20,7 +20,7 @@ def home(tmp_path_factory):
 
 def chosen(names, home):
     runs, reference = choose(names, home)
-    return sorted((s["method"], s["seed"]) for s in runs), reference
+    return sorted((run.method, run.seed) for run in runs), reference
 
 
 def test_methods_and_scenarios_are_found_by_name(home):
@@ -42,7 +42,7 @@ def test_runs_of_one_name_are_told_apart_by_their_folders(home, tmp_path):
     mock_run.write(other, mock_run.SITES, method="guess")
     folders = [str(other), str(home / "mock/noise/guess/seed0")]
     runs, reference = choose(folders, home)
-    assert [s["method"] for s in runs] == [str(other.parent), str(home / "mock/noise/guess")]
+    assert [run.method for run in runs] == [str(other.parent), str(home / "mock/noise/guess")]
     assert reference == str(home / "mock/noise/guess")
 
 
@@ -53,7 +53,7 @@ def test_seeds_of_other_settings_stay_together(home, tmp_path):
         mock_run.write(other / f"seed{seed}", mock_run.SITES, method="letkf", seed=seed)
     ours = home / "mock/noise/letkf"
     runs, reference = choose([str(other), str(ours)], home)
-    assert [s["method"] for s in runs] == [str(other)] * 3 + [str(ours)] * 2
+    assert [run.method for run in runs] == [str(other)] * 3 + [str(ours)] * 2
     assert reference == str(ours)
 
 

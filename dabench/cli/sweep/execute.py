@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -12,36 +12,39 @@ from dabench.cli.sweep.spec import Point, Target
 from dabench.core.digest import sha256
 from dabench.core.errors import UserError
 
+if TYPE_CHECKING:
+    from dabench.scores.record import Scores
+
 CLUSTERS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
 
 
 def run_point(point: dict[str, Any], out: str, target: dict[str, Any]) -> dict[str, Any]:
     """One run to its end, and its score; what a worker does. A user's mistake is a result, too."""
-    from dabench.scores.score import current_scores
+    from dabench.scores.files import ensure_scores
 
     spec = Point.model_validate(point)
     row: dict[str, Any] = {"digest": spec.digest, "method": spec.method, **spec.values}
     try:
         job = spec.job(Path(out))
         status = job.run(False, None, Console(quiet=True))
-        value = score(current_scores(job.folder), Target.model_validate(target))
+        value = score(ensure_scores(job.folder), Target.model_validate(target))
     except UserError as e:
         return row | {"status": "refused", "reason": str(e), "folder": None, "score": None}
     folder = job.folder.relative_to(out).as_posix()
     return row | {"status": str(status), "reason": "", "folder": folder, "score": value}
 
 
-def score(scores: dict[str, Any], target: Target) -> float | None:
+def score(scores: "Scores", target: Target) -> float | None:
     """The headline value asked for, of the whole globe; UserError if there is no such score."""
-    from dabench.scores.headlines import headlines, values_of
+    from dabench.scores.headlines import headlines
+    from dabench.scores.record import GLOBAL, Key
 
-    first = headlines(scores["variables"])[0]
+    first = headlines(scores.variables)[0]
     cell = first if target.variable is None else (target.variable, target.level)
-    try:
-        return values_of(scores)[cell[0], cell[1], target.metric]["value"]
-    except KeyError:
-        known = ", ".join(sorted({row["metric"] for row in scores["scores"]}))
-        raise UserError(f"score: there is no {target.metric} of {cell}; metrics: {known}") from None
+    if Key(*cell, GLOBAL, target.metric) not in scores.scores:
+        metrics = ", ".join(sorted({key.metric for key in scores.scores}))
+        raise UserError(f"score: there is no {target.metric} of {cell}; metrics: {metrics}")
+    return scores.value(cell, target.metric)
 
 
 @contextmanager

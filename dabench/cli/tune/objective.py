@@ -1,17 +1,15 @@
 """One number for a run: its errors, in climatological standard deviations."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from dabench.core.errors import UserError
-from dabench.scores.headlines import values_of
 from dabench.scores.metrics.regions import area_weights, spatial_mean
+from dabench.scores.record import Cell, Scores
 from dabench.systems.base import System
 
 METRICS = "crps", "rmse"
-Cell = tuple[str, float | None]
 
 
 def climate_std(system: System) -> dict[Cell, float]:
@@ -35,15 +33,15 @@ def climate_std(system: System) -> dict[Cell, float]:
     return found
 
 
-def objective(scores: Mapping[str, Any], std: Mapping[Cell, float], metric: str) -> float | None:
+def objective(scores: Scores, std: Mapping[Cell, float], metric: str) -> float | None:
     """Mean over all variables and levels of the global metric over the standard deviation there.
 
     None where the run diverged, or a cell has no value (a single member's CRPS is its error).
     """
-    rows, total, cells = values_of(scores), 0.0, 0
+    total, cells = 0.0, 0
     for cell, scale in std.items():
         if scale > 0:
-            value = rows.get((*cell, metric), {}).get("value")
+            value = scores.value(cell, metric)
             if value is None:
                 return None
             total, cells = total + value / scale, cells + 1

@@ -158,13 +158,13 @@ def _searched(point: Point) -> dict[str, Any]:
 
 def _try(job: Job, metric: str, scale: Mapping[Any, float]) -> tuple[str, float | None]:
     """Status and objective."""
-    from dabench.scores.score import current_scores
+    from dabench.scores.files import ensure_scores
 
     try:
         status = job.run(False, None, Console(quiet=True))
     except UserError as e:
         return f"refused: {e}", None
-    return str(status), objective(current_scores(job.folder), scale, metric)
+    return str(status), objective(ensure_scores(job.folder), scale, metric)
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:

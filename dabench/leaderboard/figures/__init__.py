@@ -3,9 +3,8 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -16,15 +15,14 @@ from dabench.leaderboard.figures.consistency import ranks, spectra
 from dabench.leaderboard.figures.pareto import pareto
 from dabench.leaderboard.figures.places import of_places
 from dabench.leaderboard.figures.style import save, theme, themed
+from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
-from dabench.scores.score import current_scores
+from dabench.scores.record import Scores
 
 VERSION = 8
 """Of the drawing: a figure is drawn again when it changes."""
 
 MANIFEST = "figures.json"
-
-Scores = Mapping[str, Any]
 
 
 def home(folders: Sequence[Path]) -> Path:
@@ -44,19 +42,20 @@ def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
     """
     folders, out = [Path(run) for run in runs], Path(out)
     scores = [current_scores(folder) for folder in folders]
-    key = _fingerprint("archives", json.dumps(scores, sort_keys=True, default=str))
+    plain = [run.plain() for run in scores]
+    key = _fingerprint("archives", json.dumps(plain, sort_keys=True, default=str))
     return drawn(out, key) or _save(_with_pictures(folders, scores), out, key)
 
 
 def _with_pictures(folders: Sequence[Path], scores: Sequence[Scores]) -> list[Scores]:
     """Scores, and of the first run of each method what its archive shows of fields."""
-    seen: set[str] = set()
-    found: list[Scores] = []
-    for folder, run in zip(folders, scores, strict=True):
-        fields = {} if run["method"] in seen else thumbnails.of_run(folder, run["variables"])
-        found.append({**run, "pictures": fields})
-        seen.add(run["method"])
-    return found
+    first = {run.method: run for run in reversed(scores)}
+    return [
+        run.replace(pictures=thumbnails.of_run(folder, run.variables))
+        if run is first[run.method]
+        else run
+        for folder, run in zip(folders, scores, strict=True)
+    ]
 
 
 def draw_scores(runs: Sequence[Scores], out: Path, earlier: Path, digest: str) -> list[Path]:
@@ -107,13 +106,13 @@ def _remember(files: Sequence[Path], out: Path, key: str) -> None:
 
 def figures(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
     """(name, figure) of all that scores, and the pictures in them, can show."""
-    cells = headlines(runs[0]["variables"])
+    cells = headlines(runs[0].variables)
     for metric in curves.METRICS:
-        if any(row["metric"] == metric for run in runs for row in run["series"]):
+        if any(key.metric == metric for run in runs for key in run.every_cycle):
             yield metric, curves.metric(runs, metric, cells)
-    levels = curves.profiles(runs[0]["variables"])
+    levels = curves.profiles(runs[0].variables)
     for metric in ("rmse", "spread"):
-        kept = {(r["variable"], r["level"]) for r in runs[0]["series"] if r["metric"] == metric}
+        kept = {key.cell for key in runs[0].every_cycle if key.metric == metric}
         if levels and kept.issuperset(levels):  # a result leaves some out
             yield f"{metric}-levels", curves.metric(runs, metric, levels)
     others = {

@@ -1,7 +1,6 @@
 """Where the truth falls among the members, and the power at each scale; of first seeds."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,9 +10,8 @@ from dabench.leaderboard.figures.sheet import Panel, Scale, Sheet, grid, head, s
 from dabench.leaderboard.figures.style import FAINT, INK, SOFT, colours
 from dabench.leaderboard.format import label as name_of
 from dabench.leaderboard.format import squared, title
-from dabench.scores.headlines import Cell, in_order
-
-Scores = Mapping[str, Any]
+from dabench.scores.headlines import in_order
+from dabench.scores.record import Cell, Scores
 
 ROW = 0.72
 """Height of a row of histograms, inches."""
@@ -21,7 +19,7 @@ ROW = 0.72
 
 def ranks(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
     """Histograms of the randomised PIT: a row a method, a column a cell; flat is reliable."""
-    by_method = {run["method"]: run for run in reversed(runs) if run["rank"]}
+    by_method = {run.method: run for run in reversed(runs) if run.histograms}
     methods = in_order(by_method)
     if not methods:
         return None
@@ -45,8 +43,8 @@ def ranks(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
 
 def _bars(sheet: Sheet, place: Panel, run: Scores, cell: Cell, colour: str) -> None:
     """One histogram, of heights up to 3."""
-    share = next((r["histogram"] for r in run["rank"] if (r["variable"], r["level"]) == cell), [])
-    values = np.minimum(np.nan_to_num(np.array(share, float)) * len(share), 3.0)
+    share = run.histograms.get(cell, np.zeros(0))
+    values = np.minimum(np.nan_to_num(share) * len(share), 3.0)
     panel = place._replace(y=Scale(0.0, 3.0))
     if len(values):
         edges = np.repeat(np.arange(len(values) + 1) / len(values), 2)
@@ -57,7 +55,7 @@ def _bars(sheet: Sheet, place: Panel, run: Scores, cell: Cell, colour: str) -> N
 
 def spectra(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
     """Zonal power of the truth, of members (lines) and of the error of the mean (dotted)."""
-    first = {run["method"]: run for run in reversed(runs) if run["spectra"]}
+    first = {run.method: run for run in reversed(runs) if run.spectra}
     if not first:
         return None
     methods, columns = in_order(first), min(3, len(cells))
@@ -69,7 +67,7 @@ def spectra(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
         lines = _powers(first, tints, cell)
         panel = _power_panel(place, [power for power, _ in lines])
         below = "zonal wavenumber" if i + columns >= len(cells) else ""
-        unit = squared(runs[0]["variables"].get(cell[0], {}).get("units", ""))
+        unit = squared(runs[0].units(cell[0]))
         sheet.frame(panel, title(*cell), unit, below)
         for power, style in lines:
             sheet.line(panel.at(np.arange(1, len(power) + 1), power), **style)
@@ -78,14 +76,13 @@ def spectra(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
 
 def _powers(first: Mapping[str, Scores], tints: Mapping[str, str], cell: Cell) -> list[tuple]:
     """(power by wavenumber from 1 on, style) of every line; the truth above all."""
-    lines, row = [], {}
+    lines, powers, nothing = [], {}, np.zeros(0)
     for method, tint in tints.items():
-        spectra = first[method]["spectra"]
-        row = next((r for r in spectra if (r["variable"], r["level"]) == cell), {})
+        powers = first[method].spectra.get(cell, {})
         for kind, dash in (("member", ()), ("error", (1.0, 1.65))):
             style = {"colour": tint, "width": 1.3, "dash": dash}
-            lines.append((np.array(row.get(kind, []), float)[1:], style))
-    lines.append((np.array(row.get("truth", []), float)[1:], {"colour": INK, "width": 1.3}))
+            lines.append((powers.get(kind, nothing)[1:], style))
+    lines.append((powers.get("truth", nothing)[1:], {"colour": INK, "width": 1.3}))
     return lines
 
 

@@ -1,7 +1,6 @@
 """Figures of numbers against time, from scores alone."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,9 +8,9 @@ from matplotlib.figure import Figure
 from dabench.leaderboard.figures.sheet import Panel, Scale, Sheet, grid, head, scale_of, tall
 from dabench.leaderboard.figures.style import FAINT, Styles, styles_of
 from dabench.leaderboard.format import title, units
-from dabench.scores.headlines import Cell, in_order
+from dabench.scores.headlines import in_order
+from dabench.scores.record import Cell, Scores, Variable
 
-Scores = Mapping[str, Any]
 Series = dict[str, tuple[np.ndarray, np.ndarray]]
 """By method: times, and values (seed, time)."""
 
@@ -32,7 +31,7 @@ def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell]) -> Figure:
     """One metric against time, a panel a cell, a line a method, a band over its seeds."""
     shown = {}
     for cell in cells:
-        unit = units(runs[0]["variables"].get(cell[0], {}).get("units", ""))
+        unit = units(runs[0].units(cell[0]))
         shown[title(*cell), unit] = _against_time(runs, name, cell)
     return _figure(runs, shown, METRICS[name], min(3, len(cells)))
 
@@ -41,7 +40,7 @@ def _figure(
     runs: Sequence[Scores], shown: Mapping[tuple[str, str], Series], heading: str, columns: int
 ) -> Figure:
     """A panel for each title and unit; the legend has the methods that have a line."""
-    styles = styles_of(in_order({run["method"] for run in runs}))
+    styles = styles_of(in_order({run.method for run in runs}))
     drawn = {m for series in shown.values() for m, (_, v) in series.items() if np.isfinite(v).any()}
     top, named = tall(len(shown), columns), {m: how for m, how in styles.items() if m in drawn}
     sheet = Sheet(top + head(named))
@@ -58,7 +57,7 @@ def _figure(
 
 
 def _time_scale(runs: Sequence[Scores]) -> Scale:
-    ends = [float(_time(run)[-1]) for run in runs if len(run["seconds"]) > 1]
+    ends = [float(_time(run)[-1]) for run in runs if len(run.seconds) > 1]
     return Scale(0.0, max(ends, default=1.0))
 
 
@@ -69,44 +68,37 @@ def _scale(series: Series) -> Scale:
     return scale_of(values, log=bool(high > 8 * low))
 
 
-def profiles(variables: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+def profiles(variables: Mapping[str, Variable]) -> list[Cell]:
     """The paper's upper-air cells that there are, a row a variable."""
     return [
         (name, level)
         for name in PROFILED
         for level in LEVELS
-        if level in variables.get(name, {}).get("levels", ())
+        if name in variables and level in variables[name].levels
     ]
 
 
 def time_label(scores: Scores) -> str:
-    return "days" if len(scores["regions"]) > 1 else "cycle"
+    return "days" if scores.on_sphere else "cycle"
 
 
 def _time(scores: Scores) -> np.ndarray:
     if time_label(scores) == "cycle":
-        return np.arange(len(scores["seconds"]))
-    return (np.array(scores["seconds"]) - scores["seconds"][0]) / 86400
+        return np.arange(len(scores.seconds))
+    return (scores.seconds - scores.seconds[0]) / 86400
 
 
 def _against_time(runs: Sequence[Scores], name: str, cell: Cell) -> Series:
     """One cell of a metric, the globe."""
-    found = (
-        (run, row["values"])
-        for run in runs
-        for row in run["series"]
-        if (row["variable"], row["level"], row["metric"], row["region"]) == (*cell, name, "global")
-    )
-    return _by_method(found, root=name in ROOTS)
+    lines = ((run, run.series(cell, name)) for run in runs)
+    return _by_method((pair for pair in lines if len(pair[1])), root=name in ROOTS)
 
 
-def _by_method(
-    found: Iterable[tuple[Scores, Sequence[float | None]]], *, root: bool = False
-) -> Series:
+def _by_method(found: Iterable[tuple[Scores, np.ndarray]], *, root: bool = False) -> Series:
     """Times and values (seed, time) of each method; a seed that ended early is NaN from there."""
     rows: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for run, values in found:
-        rows.setdefault(run["method"], []).append(_thinned(run, values, root=root))
+        rows.setdefault(run.method, []).append(_thinned(run, values, root=root))
     series = {}
     for method in in_order(rows):
         time = max((t for t, _ in rows[method]), key=len)
@@ -117,15 +109,13 @@ def _by_method(
     return series
 
 
-def _thinned(
-    run: Scores, values: Sequence[float | None], *, root: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _thinned(run: Scores, values: np.ndarray, *, root: bool) -> tuple[np.ndarray, np.ndarray]:
     """Times and values of one run; means over the known values of a block.
 
     Arguments:
         root: Whether a value is one, so that squares are averaged.
     """
-    numbers, time = np.array(values, float), _time(run)[: len(values)]
+    numbers, time = values, _time(run)[: len(values)]
     block = -(-len(numbers) // POINTS) if len(numbers) else 1
     if block > 1:
         whole = len(numbers) // block * block
@@ -158,7 +148,7 @@ def _lines(sheet: Sheet, panel: Panel, series: Series, styles: Styles) -> None:
 
 def _mark_spinup(sheet: Sheet, panel: Panel, run: Scores) -> None:
     """A veil over the cycles that do not count."""
-    spinup = min(run["spinup"], len(run["seconds"]) - 1)
+    spinup = min(run.spinup, len(run.seconds) - 1)
     if spinup > 0:
         ends = np.array([0.0, float(_time(run)[spinup])])
         left, right = panel.at(ends, [panel.y.low] * 2)[:, 0]
@@ -167,28 +157,30 @@ def _mark_spinup(sheet: Sheet, panel: Panel, run: Scores) -> None:
         sheet.area(np.stack([across, up], -1), FAINT, 0.35)
 
 
-WEIGHTS: dict[str, tuple[str, Callable[[Scores], Any]]] = {
-    "ess": ("N_eff", lambda s: s["ensemble"].get("ess")),
-    "unique_ancestors": ("Unique ancestors", lambda s: s["ensemble"].get("unique_ancestors")),
-    "max_weight": ("Largest weight", lambda s: s["ensemble"].get("max_weight")),
-    "genealogy_depth": (
-        "Cycles back to one common ancestor",
-        lambda s: s["ensemble"].get("genealogy_depth"),
-    ),
-    "alpha": ("Tempering exponent alpha", lambda s: s["ensemble"].get("alpha")),
-    "chi2": ("Innovation chi² (1: as predicted)", lambda s: s["observations"]),
+WEIGHTS = {
+    "ess": "N_eff",
+    "unique_ancestors": "Unique ancestors",
+    "max_weight": "Largest weight",
+    "genealogy_depth": "Cycles back to one common ancestor",
+    "alpha": "Tempering exponent alpha",
+    "chi2": "Innovation chi² (1: as predicted)",
 }
 
 
 def weights(runs: Sequence[Scores]) -> Figure | None:
     """N_eff, ancestors, alpha and the consistency of innovations per cycle; None without any."""
-    found = {}
-    for key, (heading, get) in WEIGHTS.items():
-        rows = [(run, get(run)) for run in runs]
-        name = "chi2" if key == "chi2" else "values"
-        told = [(run, row[name]) for run, row in rows if row]
-        if series := _by_method(pair for pair in told if any(v is not None for v in pair[1])):
-            found[heading, ""] = series
-    if not found:
+    panels = {}
+    for name, heading in WEIGHTS.items():
+        lines = [(run, _diagnostic(run, name)) for run in runs]
+        if series := _by_method(pair for pair in lines if np.isfinite(pair[1]).any()):
+            panels[heading, ""] = series
+    if not panels:
         return None
-    return _figure(runs, found, "Weights and innovations", min(2, len(found)))
+    return _figure(runs, panels, "Weights and innovations", min(2, len(panels)))
+
+
+def _diagnostic(run: Scores, name: str) -> np.ndarray:
+    """A diagnostic in every cycle; no values where the run has none."""
+    if name == "chi2":
+        return run.observations.chi2 if run.observations else np.zeros(0)
+    return run.ensemble[name].values if name in run.ensemble else np.zeros(0)

@@ -1,7 +1,6 @@
 """The members of each method at one point."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import seaborn as sns
@@ -10,8 +9,7 @@ from matplotlib.figure import Figure
 
 from dabench.leaderboard.figures.style import FULL_WIDTH, INK, colours
 from dabench.leaderboard.format import title, units
-
-Scores = Mapping[str, Any]
+from dabench.scores.record import Scores
 
 ROW = 0.42
 """Height of a method, inches."""
@@ -22,7 +20,7 @@ def density(kept: Mapping[str, Scores]) -> Figure:
 
     How sharp an ensemble is shows in its width; an area to scale would be a needle or flat.
     """
-    points = {method: run["pictures"]["point"] for method, run in kept.items()}
+    points = {method: (run.pictures or {})["point"] for method, run in kept.items()}
     run, first = next(iter(kept.values())), next(iter(points.values()))
     members = {m: np.array(point["members"], float) for m, point in points.items()}
     shown = {m: x for m, x in members.items() if np.isfinite(x).all()}
@@ -32,10 +30,10 @@ def density(kept: Mapping[str, Scores]) -> Figure:
     if shown:
         _violins(axes, shown)
     axes.axvline(first["truth"], color=INK, lw=1.2, zorder=5)
-    unit = units(run["variables"].get(first["variable"], {}).get("units", ""))
+    unit = units(run.units(first["variable"]))
     axes.set(xlabel=unit, ylabel="")
     axes.grid(False)
-    day = (run["seconds"][first["cycle"]] - run["seconds"][0]) / 86400
+    day = (run.seconds[first["cycle"]] - run.seconds[0]) / 86400
     where = f"at {first['latitude']:g}° N, {first['longitude']:g}° E, day {day:.3g}"
     axes.set_title(f"{title(first['variable'], first['level'])} {where}; the line is the truth")
     return figure

@@ -10,10 +10,10 @@ from dabench.leaderboard.figures.labels import width_of
 from dabench.leaderboard.figures.sheet import Panel, Sheet, grid, scale_of, tall
 from dabench.leaderboard.figures.style import INK, colours
 from dabench.leaderboard.format import title
-from dabench.scores.headlines import REFERENCE, Cell, in_order, values_of
+from dabench.scores.headlines import REFERENCE, in_order
+from dabench.scores.record import GLOBAL, Cell, Scores
 from dabench.scores.seeds import in_common, over_seeds
 
-Scores = Mapping[str, Any]
 Box = tuple[float, float, float, float]
 
 HIGH = 2.4
@@ -52,8 +52,8 @@ def costs_and_skill(
     runs: Sequence[Scores], cell: Cell
 ) -> tuple[dict[str, dict[str, tuple[float, float]]], str] | None:
     """(cost, skill) by kind of cost and method, and what the skill is; None where there is none."""
-    names = in_order({run["method"] for run in runs})
-    by_method = {name: [run for run in runs if run["method"] == name] for name in names}
+    names = in_order({run.method for run in runs})
+    by_method = {name: [run for run in runs if run.method == name] for name in names}
     skill, what = _skill(by_method, cell)
     shown = {}
     for cost, label in AXES.items():
@@ -66,20 +66,21 @@ def costs_and_skill(
 
 def _skill(by_method: Mapping[str, list[Scores]], cell: Cell) -> tuple[dict[str, Any], str]:
     if REFERENCE not in by_method:
-        found = {m: _crps([values_of(run) for run in runs], cell) for m, runs in by_method.items()}
+        found = {m: _crps(runs, cell) for m, runs in by_method.items()}
         return found, f"CRPS, {title(*cell)}"
     ratios = {m: _ratio(runs, by_method[REFERENCE]) for m, runs in by_method.items()}
     return ratios, f"CRPS over {REFERENCE}'s, geometric mean"
 
 
-def _crps(values: Sequence[Mapping], cell: Cell) -> float | None:
-    return over_seeds(v.get((*cell, "crps"), {}).get("value") for v in values).median
+def _crps(runs: Sequence[Scores], cell: Cell) -> float | None:
+    return over_seeds(run.value(cell, "crps") for run in runs).median
 
 
 def _ratio(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float | None:
     """Geometric mean over all cells, seeds in common; None where a cell has none."""
-    a, b = ([values_of(run) for run in runs] for runs in in_common(ours, theirs))
-    cells = [key[:2] for key in (b[0] if b else ()) if key[2] == "crps"]
+    a, b = in_common(ours, theirs)
+    keys = b[0].scores if b else ()
+    cells = [key.cell for key in keys if (key.metric, key.region) == ("crps", GLOBAL)]
     pairs = [(_crps(a, cell), _crps(b, cell)) for cell in cells]
     known = [x / y for x, y in pairs if x and y]
     whole = bool(known) and len(known) == len(pairs)
@@ -87,12 +88,9 @@ def _ratio(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float | None:
 
 
 def _cost(runs: Sequence[Scores], name: str) -> float | None:
-    if name != "evaluations":
-        found = [run["cost"].get(name) for run in runs]
-    else:
-        totals = [(run["cost"].get(name), max(1, run["completed"])) for run in runs]
-        found = [total / cycles if total else None for total, cycles in totals]
-    return over_seeds(v for v in found if v is not None).median
+    by_cycle = name == "evaluations"
+    costs = [run.evaluations_a_cycle if by_cycle else run.cost.get(name) for run in runs]
+    return over_seeds(v for v in costs if v is not None).median
 
 
 def _points(sheet: Sheet, panel: Panel, points: Mapping[str, tuple[float, float]]) -> None:

@@ -14,9 +14,9 @@ from dabench.leaderboard.figures.style import FULL_WIDTH, INK, colours
 from dabench.leaderboard.format import label as name_of
 from dabench.leaderboard.format import title, units
 from dabench.leaderboard.thumbnails import unpacked
-from dabench.scores.headlines import Cell, in_order
+from dabench.scores.headlines import in_order
+from dabench.scores.record import Cell, Scores
 
-Scores = Mapping[str, Any]
 Limits = tuple[float, float]
 
 SYMMETRIC = ("wind", "vorticity", "divergence", "velocity")
@@ -38,18 +38,23 @@ COLUMNS = 4
 
 def of_places(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
     """(name, figure) of what the first seeds of methods keep of their fields."""
-    kept = {run["method"]: run for run in reversed(runs) if run.get("pictures")}
+    kept = {run.method: run for run in reversed(runs) if run.pictures}
     kept = {method: kept[method] for method in in_order(kept)}
-    groups = next((run["pictures"]["network"] for run in kept.values()), None)
+    groups = next((_pictures(run)["network"] for run in kept.values()), None)
     if groups:
         yield "network", network(groups)
-    whole = {m: run for m, run in kept.items() if run["pictures"]["fields"]}
+    whole = {m: run for m, run in kept.items() if _pictures(run)["fields"]}
     for cell, cycle in _shown(whole):
         suffix = "" if cell[1] is None else f"{cell[1]:g}"
         yield f"map-{cell[0]}{suffix}-cycle{cycle}", maps(whole, cell, cycle)
-    points = {m: run for m, run in whole.items() if _reached(run, run["pictures"]["point"])}
+    points = {m: run for m, run in whole.items() if _reached(run, _pictures(run)["point"])}
     if points:
         yield "density", density(points)
+
+
+def _pictures(run: Scores) -> Mapping[str, Any]:
+    """Network, maps and members that a result keeps of a run."""
+    return run.pictures or {}
 
 
 def _shown(kept: Mapping[str, Scores]) -> list[tuple[Cell, int]]:
@@ -59,12 +64,12 @@ def _shown(kept: Mapping[str, Scores]) -> list[tuple[Cell, int]]:
 
 
 def _maps(run: Scores) -> list[Mapping[str, Any]]:
-    return [row for row in run["pictures"]["fields"]["maps"] if _reached(run, row)]
+    return [row for row in _pictures(run)["fields"]["maps"] if _reached(run, row)]
 
 
 def _reached(run: Scores, shown: Mapping[str, Any] | None) -> bool:
     """Whether a picture is of one of the run's cycles."""
-    return shown is not None and 0 <= shown["cycle"] < len(run["seconds"])
+    return shown is not None and 0 <= shown["cycle"] < len(run.seconds)
 
 
 def network(groups: Sequence[Mapping[str, Any]]) -> Figure:
@@ -123,7 +128,7 @@ def maps(kept: Mapping[str, Scores], cell: Cell, cycle: int) -> Figure:
     bound = float(np.quantile(errors, 0.99)) if len(errors) else 0.0
     about_zero = (-(bound or 1.0), bound or 1.0)
     sheet = _Mosaic(truth.shape, 1 + -(-len(fields) // (COLUMNS // 2)))
-    unit = units(run["variables"].get(cell[0], {}).get("units", ""))
+    unit = units(run.units(cell[0]))
     sheet.map(0, truth, palette, limits, "truth")
     sheet.scale(1, palette, limits, f"truth and means, {unit}")
     sheet.scale(2, "PuOr_r", about_zero, f"errors of the means, {unit}")
@@ -131,7 +136,7 @@ def maps(kept: Mapping[str, Scores], cell: Cell, cycle: int) -> Figure:
         at = COLUMNS + 2 * i
         sheet.map(at, true + error, palette, limits, method)
         sheet.map(at + 1, error, "PuOr_r", about_zero, "its error")
-    day = (run["seconds"][cycle] - run["seconds"][0]) / 86400
+    day = (run.seconds[cycle] - run.seconds[0]) / 86400
     return sheet.figure(f"{title(*cell)}, day {day:.3g}")
 
 
@@ -202,7 +207,7 @@ def _coloured(values: np.ndarray, palette: str, limits: Limits) -> np.ndarray:
 
 def _field(run: Scores, cell: Cell, cycle: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Truth and error of the mean, north up."""
-    fields = run["pictures"]["fields"]
+    fields = _pictures(run)["fields"]
     shape = len(fields["latitude"]), len(fields["longitude"])
     for row in _maps(run):
         if ((row["variable"], row["level"]), row["cycle"]) == (cell, cycle):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
+import mock_run
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from dabench.cli.tune.trials import Log, Trial
 from dabench.core.errors import UserError
 from dabench.scenario.baseline import Tuned, load_baseline
 from dabench.scenario.load import change, load_scenario
-from dabench.scores.score import load_scores
+from dabench.scores.files import load_scores
 from dabench.systems.toys.linear_gaussian import linear_gaussian
 
 
@@ -50,8 +51,7 @@ def test_the_baseline_holds_the_best_trial_and_all_that_were_made(here):
 
     for folder in Path("runs/tune/linear_gaussian/oi/runs/oi").glob("*/seed1000"):
         std = float(np.sqrt(np.mean(np.var(linear_gaussian(size=16).climate, 0, ddof=1))))
-        rows = load_scores(folder)["scores"]
-        (rmse,) = [r["value"] for r in rows if (r["variable"], r["metric"]) == ("state", "rmse")]
+        rmse = load_scores(folder).value(("state", None), "rmse")
         assert any(v == pytest.approx(rmse / std, rel=1e-4) for v in by.values())
 
 
@@ -178,15 +178,12 @@ def test_trials_are_a_grid_or_random_points_the_baseline_first():
 
 
 def test_the_objective_is_a_mean_over_cells_and_none_where_one_is_missing():
-    def row(variable, value, metric="rmse"):
-        about = {"variable": variable, "level": None, "region": "global"}
-        return about | {"metric": metric, "value": value}
-
-    std = {("a", None): 2.0, ("b", None): 4.0}
-    scores = {"scores": [row("a", 1.0), row("b", 1.0), row("a", 9.0, "crps")]}
+    a, b = ("a", None), ("b", None)
+    std = {a: 2.0, b: 4.0}
+    scores = mock_run.scores({(a, "rmse"): 1.0, (b, "rmse"): 1.0, (a, "crps"): 9.0})
     assert objective(scores, std, "rmse") == 0.375
     assert objective(scores, std, "crps") is None
-    assert objective({"scores": [row("a", 1.0), row("b", None)]}, std, "rmse") is None
+    assert objective(mock_run.scores({(a, "rmse"): 1.0, (b, "rmse"): None}), std, "rmse") is None
 
 
 def test_no_climate_and_no_score_are_said(here):

@@ -15,7 +15,7 @@ from dabench.leaderboard.figures.labels import Labels, width_of
 from dabench.leaderboard.figures.pareto import costs_and_skill, pareto
 from dabench.leaderboard.format import squared
 from dabench.runs.archive.read import open_run
-from dabench.scores import score
+from dabench.scores.files import current_scores, score_run
 
 
 def run(folder, method, layout=mock_run.SPHERE, **options):
@@ -85,7 +85,7 @@ def test_the_dark_figure_is_the_light_one_in_other_colours(drawn):
 
 
 def test_drawing_twice_gives_the_same_bytes(drawn, tmp_path):
-    scores = [score.load_scores(folder) for folder in drawn[0]]
+    scores = [current_scores(folder) for folder in drawn[0]]
     for name in ("one", "two"):
         with style.theme():
             style.save(curves.metric(scores, "rmse", [("temperature", 500.0)]), tmp_path, name)
@@ -94,21 +94,17 @@ def test_drawing_twice_gives_the_same_bytes(drawn, tmp_path):
 
 
 def test_curves_are_the_series_of_the_scores(drawn):
-    scores = score.load_scores(drawn[0][1])
+    scores = current_scores(drawn[0][1])
     figure = curves.metric([scores], "rmse", [("temperature", 500.0)])
     (line,) = [x for c in parts(figure, LineCollection) for x in c.get_segments() if len(x) == 10]
-    row = next(
-        r["values"]
-        for r in scores["series"]
-        if (r["variable"], r["level"], r["metric"]) == ("temperature", 500.0, "rmse")
-    )
+    row = scores.series(("temperature", 500.0), "rmse")
     np.testing.assert_allclose(read(figure, line)[:, 1], row, rtol=1e-6)
     np.testing.assert_allclose(read(figure, line)[:, 0], np.arange(10) / 2, atol=1e-6)
 
 
 def test_seeds_of_a_method_become_a_band(tmp_path):
     runs = [run(tmp_path / str(s), "guess", seed=s) for s in (0, 1)]
-    scores = [score.score_run(folder) for folder in runs]
+    scores = [score_run(folder) for folder in runs]
     figure = curves.metric(scores, "rmse", [("temperature", 500.0)])
     (areas,) = parts(figure, PolyCollection)
     assert sum(face[3] == 0.2 for face in areas.get_facecolor()) == 1
@@ -116,8 +112,8 @@ def test_seeds_of_a_method_become_a_band(tmp_path):
 
 def test_figures_of_the_site_are_the_same_ones_and_one_file_serves_both_themes(tmp_path):
     folders = [run(tmp_path / str(s), "guess", seed=s) for s in (0, 1)]
-    scores = [score.score_run(folder) for folder in folders]
-    scores[0] = scores[0] | {"pictures": thumbnails.of_run(folders[0], scores[0]["variables"])}
+    scores = [score_run(folder) for folder in folders]
+    scores[0] = with_pictures(scores[0], folders[0])
     files = {
         f.stem: f for f in figures.draw_scores(scores, tmp_path / "out", tmp_path / "none", "")
     }
@@ -135,8 +131,8 @@ def test_figures_of_the_site_are_the_same_ones_and_one_file_serves_both_themes(t
 
 @pytest.mark.parametrize(("root", "mean"), [(True, np.sqrt(12.5)), (False, 3.5)])
 def test_long_series_are_averaged_over_blocks(root, mean):
-    scores = {"regions": {"global": 3}, "seconds": list(range(5001)), "method": "m", "seed": 0}
-    given = [None, 4.0, *[3.0, 4.0] * 2499]  # one that is missing voids no block
+    scores = mock_run.scores(seconds=np.arange(5001.0))
+    given = np.array([np.nan, 4.0, *[3.0, 4.0] * 2499])  # one that is missing voids no block
     time, values = curves._thinned(scores, given, root=root)
     assert len(time) == len(values) <= curves.POINTS
     np.testing.assert_allclose(values, mean, rtol=0.02)
@@ -161,11 +157,9 @@ def test_a_line_ends_where_half_of_the_seeds_have_and_is_the_median_before():
 
 
 def test_a_legend_names_the_methods_that_have_a_line(drawn):
-    scores = score.load_scores(drawn[0][1])
-    bare = scores | {
-        "method": "bare",
-        "series": [s for s in scores["series"] if s["metric"] != "crps"],
-    }
+    scores = current_scores(drawn[0][1])
+    series = {key: v for key, v in scores.every_cycle.items() if key.metric != "crps"}
+    bare = scores.replace(method="bare", every_cycle=series)
     cells = [("temperature", 500.0)]
     for name, told in (("rmse", {"guess", "bare"}), ("crps", {"guess"})):
         shown = {x.text for x in labels(curves.metric([scores, bare], name, cells))}
@@ -173,7 +167,7 @@ def test_a_legend_names_the_methods_that_have_a_line(drawn):
 
 
 def test_spectra_name_the_truth_and_have_units_of_a_variance(drawn):
-    scores = score.load_scores(drawn[0][0])
+    scores = current_scores(drawn[0][0])
     figure = consistency.spectra([scores], [("u_component_of_wind", 500.0)])
     assert {"ensemble", "truth", "m² s⁻²"} <= {x.text for x in labels(figure)}
     assert squared("K") == "K²"
@@ -183,15 +177,15 @@ def test_spectra_name_the_truth_and_have_units_of_a_variance(drawn):
 
 
 def test_texts_of_a_result_are_no_formulas_and_pictures_of_no_cycle_are_left_out(drawn, tmp_path):
-    run = score.load_scores(drawn[0][0])
-    shown = thumbnails.of_run(drawn[0][0], run["variables"])
-    evil = {name: v | {"units": "$\\frac$"} for name, v in run["variables"].items()}
-    run = run | {"variables": evil, "pictures": shown}
+    run = current_scores(drawn[0][0])
+    shown = thumbnails.of_run(drawn[0][0], run.variables)
+    evil = {name: v._replace(units="$\\frac$") for name, v in run.variables.items()}
+    run = run.replace(variables=evil, pictures=shown)
     names = {f.stem for f in figures.draw_scores([run], tmp_path / "a", tmp_path / "no", "")}
     assert {"density", "network", "map-2m_temperature-cycle9"} <= names
     late = {"point": shown["point"] | {"cycle": 99}}
     maps = [m | {"cycle": 99} for m in shown["fields"]["maps"]]
-    run["pictures"] = shown | late | {"fields": shown["fields"] | {"maps": maps}}
+    run = run.replace(pictures=shown | late | {"fields": shown["fields"] | {"maps": maps}})
     names = {f.stem for f in figures.draw_scores([run], tmp_path / "b", tmp_path / "no", "")}
     assert "rmse" in names
     assert not any(name.startswith(("density", "map")) for name in names)
@@ -229,12 +223,16 @@ def test_toy_systems_and_diverged_runs_are_drawn_too(tmp_path):
     assert {"rmse.svg", "network.svg"} <= {f.name for f in files}
 
 
+def with_pictures(scores, folder):
+    return scores.replace(pictures=thumbnails.of_run(folder, scores.variables))
+
+
 def test_maps_leave_out_runs_that_have_not_come_so_far(drawn, tmp_path):
     short = run(tmp_path / "short", "letkf", cycles=7)
     kept = {}
     for name, folder in zip("ba", [short, drawn[0][0]], strict=True):
-        scores = score.score_run(folder)
-        kept[name] = scores | {"pictures": thumbnails.of_run(folder, scores["variables"])}
+        scores = score_run(folder)
+        kept[name] = with_pictures(scores, folder)
     with style.theme():
         figure = places.maps(kept, ("2m_temperature", None), 9)
     told = {label.text for label in labels(figure)}
@@ -243,8 +241,8 @@ def test_maps_leave_out_runs_that_have_not_come_so_far(drawn, tmp_path):
 
 
 def test_a_map_shows_the_truth_north_up(drawn):
-    scores = score.score_run(drawn[0][0])
-    kept = {"a": scores | {"pictures": thumbnails.of_run(drawn[0][0], scores["variables"])}}
+    scores = score_run(drawn[0][0])
+    kept = {"a": with_pictures(scores, drawn[0][0])}
     with style.theme():
         figure = places.maps(kept, ("2m_temperature", None), 6)
     truth = open_run(drawn[0][0])["truth"]["2m_temperature"].isel(cycle=6).values[::-1]
@@ -262,12 +260,13 @@ def test_known_methods_keep_their_colour_whoever_else_is_there():
     assert len({*one.values(), *two.values()}) == 3
 
 
-def test_the_front_is_of_methods_that_none_beats_in_skill_and_cost():
-    def one(method, seconds, crps):
-        row = {"variable": "x", "level": None, "region": "global", "metric": "crps", "value": crps}
-        cost = {"wall_seconds_a_cycle": seconds}
-        return {"method": method, "seed": 0, "completed": 9, "scores": [row], "cost": cost}
+def one(method, seconds, crps, seed=0):
+    """A run of one cell with this CRPS and these seconds a cycle."""
+    cost = {"wall_seconds_a_cycle": seconds}
+    return mock_run.scores({(("x", None), "crps"): crps}, method=method, seed=seed, cost=cost)
 
+
+def test_the_front_is_of_methods_that_none_beats_in_skill_and_cost():
     runs = [one("ensemble", 1, 4.0), one("good", 3, 1.0), one("dear", 9, 1.5), one("mean", 2, 2.0)]
     figure = pareto(runs, ("x", None))
     (front,) = [x for c in parts(figure, LineCollection) for x in c.get_segments() if len(x) == 6]
@@ -275,32 +274,22 @@ def test_the_front_is_of_methods_that_none_beats_in_skill_and_cost():
 
 
 def test_skill_is_of_the_seeds_in_common():
-    def one(method, seed, crps):
-        row = {"variable": "x", "level": None, "region": "global", "metric": "crps", "value": crps}
-        cost = {"wall_seconds_a_cycle": 1.0}
-        about = {"method": method, "seed": seed, "completed": 9}
-        return about | {"scores": [row], "cost": cost}
-
-    free = [one("ensemble", seed, 1.0 + seed) for seed in range(5)]
-    points = costs_and_skill([*free, one("good", 0, 0.5), one("alone", 7, 0.5)], ("x", None))[0]
+    free = [one("ensemble", 1.0, 1.0 + seed, seed) for seed in range(5)]
+    others = [one("good", 1.0, 0.5, 0), one("alone", 1.0, 0.5, 7)]
+    points = costs_and_skill([*free, *others], ("x", None))[0]
     (found,) = points.values()
     assert found == {"ensemble": (1.0, 1.0), "good": (1.0, 0.5)}
 
 
 def test_no_text_lies_on_another(drawn):
     """As wide as DejaVu Sans, which few fonts exceed, and as high as its digits."""
-    scores = [score.load_scores(folder) for folder in drawn[0]]
+    scores = [current_scores(folder) for folder in drawn[0]]
     for name, figure in figures.figures(scores):
         for one, other in itertools.combinations(map(box, labels(figure)), 2):
             assert not meet(one, other), f"{name}: {one} {other}"
 
 
 def test_names_of_points_that_lie_close_are_set_apart():
-    def one(method, seconds, crps):
-        row = {"variable": "x", "level": None, "region": "global", "metric": "crps", "value": crps}
-        cost = {"wall_seconds_a_cycle": seconds}
-        return {"method": method, "seed": 0, "completed": 9, "scores": [row], "cost": cost}
-
     runs = [one("a_long_name", 1.0, 1.0), one("another_name", 1.02, 1.01), one("far", 9.0, 3.0)]
     names = [x for x in labels(pareto(runs, ("x", None))) if "_name" in x.text]
     assert not meet(*map(box, names))
@@ -342,8 +331,8 @@ def test_what_lies_outside_of_a_panel_is_not_drawn():
 
 def test_a_histogram_shows_shares_and_is_cut_at_three():
     bins = [0.5, 0.25, 0.125, 0.125]
-    cell = {"variable": "x", "level": None, "histogram": bins}
-    figure = consistency.ranks([{"method": "mine", "rank": [cell]}], [("x", None)])
+    run = mock_run.scores(method="mine", histograms={("x", None): np.array(bins)})
+    figure = consistency.ranks([run], [("x", None)])
     (areas,), lines = parts(figure, PolyCollection), parts(figure, LineCollection)
     (path,) = areas.get_paths()
     (one,), (base,) = (

@@ -24,7 +24,7 @@ from dabench.runs import execute as running
 from dabench.runs.archive import read
 from dabench.runs.exchange.import_ import import_store
 from dabench.scenario.load import load_scenario
-from dabench.scores import score
+from dabench.scores.files import score_run
 from dabench.systems import make
 from dabench.systems.gencast import official, system
 from dabench.systems.gencast.network import graph
@@ -105,9 +105,9 @@ def test_fetched_files_run_with_every_method(fetched, sources):
         sst, members = last["sea_surface_temperature"], tree["members"].isel(cycle=-1)
         assert 0 < int(sst.isnull().sum()) < sst.size
         assert not any(bool(v.isnull().any()) for v in members.data_vars.values())
-        scores = score.score_run(folder)
-        assert scores["variables"]["sea_surface_temperature"]["valid_fraction"] < 0.9
-        assert all(row["value"] is not None for row in scores["scores"] if row["metric"] == "rmse")
+        scores = score_run(folder)
+        assert scores.variables["sea_surface_temperature"].valid_fraction < 0.9
+        assert all(s.value is not None for key, s in scores.scores.items() if key.metric == "rmse")
     exported(folders[0])
 
 
@@ -124,10 +124,10 @@ def exported(folder):
             == truth["sea_surface_temperature"].isnull()
         ).all()
     back = import_store(str(store), "era5/tiny", "again")
-    ours, theirs = (score.score_run(f)["scores"] for f in (folder, back))
-    assert len(ours) == len(theirs)
-    for a, b in zip(ours, theirs, strict=True):
-        assert a["value"] == pytest.approx(b["value"], rel=1e-6), (a, b)
+    ours, theirs = (score_run(f).scores for f in (folder, back))
+    assert ours.keys() == theirs.keys()
+    for key, score in ours.items():
+        assert score.value == pytest.approx(theirs[key].value, rel=1e-6), key
     ranked(folder, back)
 
 
