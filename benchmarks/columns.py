@@ -16,7 +16,7 @@ from dabench.filters.letkf import SquareRoot
 from dabench.filters.local import gramian
 from dabench.filters.local.nodes import Nodes
 from dabench.filters.local.plan import Plan, make_plan
-from dabench.filters.local.routes import Local, Route, analyse
+from dabench.filters.local.routes import Departures, Route, analyse
 from dabench.filters.local.taper import Localisation
 from dabench.observe.network import networks
 from dabench.scenario.load import load_scenario
@@ -74,7 +74,7 @@ def between(layout: Layout, table: pd.DataFrame, members: int, rounds: int) -> I
     step = steps()["by levels, series"]
     candidates, increments, notes = {}, {}, {}
     for name, plan_, x_ in (("every point", every, exact_x), ("interpolated", corners, x)):
-        given = local._replace(own=jnp.ones((len(plan_.position), len(plan_.levels))))
+        given = local._replace(inflation=jnp.ones((len(plan_.position), len(plan_.levels))))
         compiled, temporary = temporary_bytes(partial(step, plan_), x_, given)
         candidates[name] = partial(compiled, x_, given)
         notes[name] = {"temporary MiB": temporary >> 20}
@@ -119,10 +119,12 @@ def cell(layout: Layout, table: pd.DataFrame, plan: Plan) -> tuple[Plan, Plan, n
 def steps():
     """The analysis by the route and the functions of G that are to be compared."""
 
-    def step(plan: Plan, x: jax.Array, local: Local, *, route: Route, most: int) -> jax.Array:
+    def step(
+        plan: Plan, x: jax.Array, departures: Departures, *, route: Route, most: int
+    ) -> jax.Array:
         before, gramian.MOST_TERMS = gramian.MOST_TERMS, most
         try:
-            return analyse(plan, x, local, SquareRoot(False), route=route)[0]
+            return analyse(plan, x, departures, SquareRoot(adaptive=False), route=route)[0]
         finally:
             gramian.MOST_TERMS = before
 
@@ -134,7 +136,7 @@ def steps():
     }
 
 
-def problem(layout: Layout, table: pd.DataFrame, members: int) -> tuple[Plan, Local]:
+def problem(layout: Layout, table: pd.DataFrame, members: int) -> tuple[Plan, Departures]:
     """A plan of the columns that are drawn, and the departures."""
     plan = make_plan(layout, table, TAPER)
     chosen = np.sort(np.random.default_rng(0).choice(layout.points, COLUMNS, replace=False))
@@ -143,20 +145,20 @@ def problem(layout: Layout, table: pd.DataFrame, members: int) -> tuple[Plan, Lo
     return plan, departures(plan, members)
 
 
-def departures(plan: Plan, members: int) -> Local:
+def departures(plan: Plan, members: int) -> Departures:
     """Of members, smooth in space, and of observations with errors."""
     rng = np.random.default_rng(0)
     drawn = jnp.asarray(smooth(plan, members + 1, rng))
     S = SPREAD / np.sqrt(members - 1) * (drawn[1:] - drawn[1:].mean(0, keepdims=True))
     noise = rng.normal(size=S.shape[1:]) / np.sqrt(members - 1)
     d = drawn[0] * SPREAD / np.sqrt(members - 1) + noise
-    return Local(S, d[None], jnp.ones((len(plan.position), len(plan.levels))))
+    return Departures(S, d[None], jnp.ones((len(plan.position), len(plan.levels))))
 
 
 def smooth(plan: Plan, count: int, rng: np.random.Generator) -> np.ndarray:
     """(count, obs) of unit variance: random sums of random waves in space and ln p."""
-    where = 6371.0 / CORRELATION_KM * plan.location[plan.place]
-    height = plan.observed_levels[plan.level, None] / CORRELATION_LN_P
+    where = 6371.0 / CORRELATION_KM * plan.location[plan.obs_location]
+    height = plan.observed_levels[plan.obs_level, None] / CORRELATION_LN_P
     phase = np.concatenate([where, height], 1) @ rng.normal(size=(4, WAVES))
     waves = np.cos(phase + rng.uniform(0, 2 * np.pi, WAVES)).astype(np.float32)
     return (rng.normal(size=(count, WAVES)).astype(np.float32) @ waves.T) * np.sqrt(2 / WAVES)

@@ -6,19 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Gt
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
 from dabench.core import devices
 from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast, observed
-from dabench.filters.local.combine import combine
+from dabench.filters.local.combine import Block, LocalAnalyses, combine
 from dabench.filters.local.gramian import product
 from dabench.filters.local.inflation import multiply, relax_to_prior_spread
 from dabench.filters.local.moments import perturbations, scaled
-from dabench.filters.local.plan import Block, Plan, blocks, make_plan, observation_plan
-from dabench.filters.local.routes import spread_out, tapered
+from dabench.filters.local.plan import Plan, blocks, make_plan, observation_plan
+from dabench.filters.local.routes import by_cell, tapered
 from dabench.filters.local.taper import localisation
 from dabench.observe.network import Observation
 
@@ -26,12 +26,12 @@ Positive = Annotated[float, Gt(0)]
 
 
 class Batch(NamedTuple):
-    """Some locations of a plan, all that is observed there in units of its error.
+    """Some locations of a plan, and all that is observed there in units of its error.
 
     Arguments:
-        location: (location, axis).
-        S, D: (slot, observed level, location, member) departures of members from their mean, and
-            of perturbed observations from members, over error_std √(n - 1).
+        location: Places.
+        S: Departures of members from their mean, over error_std √(n - 1).
+        D: Departures of perturbed observations from members, likewise.
     """
 
     location: Float[Array, "location axis"]
@@ -39,11 +39,11 @@ class Batch(NamedTuple):
     D: Float[Array, "slot observed_level location member"]
 
 
-def weights(plan: Plan, batch: Batch) -> Float[Array, "location column"]:
-    """The summands S_on V_om of T, for `tapered`; V = (ρ ∘ SSᵀ + I)⁻¹ D.
+def pair_weights(plan: Plan, batch: Batch) -> Float[Array, "location column"]:
+    """The summands S_on V_om of T = Σ_o ρ_o S_on V_om, where V = (ρ ∘ SSᵀ + I)⁻¹ D.
 
-    Columns are (observed level, n, m), summed over slots; a place without an observation has S = 0
-    and D = 0, and so V = 0.
+    Columns are (observed level, n, m), summed over slots, as `routes.tapered` takes them. A place
+    without an observation has S = 0 and D = 0, and so V = 0.
     """
     slots, levels, size, n = batch.S.shape
     across = plan.taper.horizontal(batch.location[:, None], batch.location)
@@ -56,20 +56,27 @@ def weights(plan: Plan, batch: Batch) -> Float[Array, "location column"]:
     return summands.reshape(size, -1)
 
 
-def move(plan: Plan, x: Members, location: Array, summands: Array) -> Members:
-    """x + Σ_m X'_m T[m, n] at every point, T the tapered sum of the summands of all locations."""
+class Summands(NamedTuple):
+    """Summands of T, by location."""
+
+    location: Float[Array, "location axis"]
+    columns: Float[Array, "location column"]
+
+
+def move(plan: Plan, x: Members, summands: Summands) -> Members:
+    """x + Σ_m X'_m T[m, n] at every point, T the tapered sum of the summands."""
     n = len(x)
     index = blocks(plan, n * n, devices.parts())
 
-    def weigh(block: Block, A: Array, given: PyTree) -> tuple[Array, tuple[()]]:
-        T = tapered(plan, block, *given)
-        return product(A, T.reshape(*T.shape[:2], n, n)), ()
+    def weigh(block: Block[None], A: Array, summands: Summands) -> tuple[Array, None]:
+        T = tapered(plan, block.position, *summands)
+        return product(A, T.reshape(*T.shape[:2], n, n)), None
 
-    def touched(block: Block, given: PyTree) -> Array:
-        return (plan.taper.horizontal(block.position, given[0]) > 0).any()
+    def touched(block: Block[None], summands: Summands) -> Array:
+        return (plan.taper.horizontal(block.position, summands.location) > 0).any()
 
-    start, given = np.zeros(len(index), np.int32), (location, summands)
-    return combine(plan, x, index, start, weigh, given=given, touched=touched)[0]
+    start = np.zeros(len(index), np.int32)
+    return combine(plan, x, LocalAnalyses(index, start, None, summands, weigh, touched))[0]
 
 
 def analyse(
@@ -78,34 +85,37 @@ def analyse(
     """The analysis by one batch of locations after the other, each with the ensemble as it is then.
 
     Arguments:
-        hx, y: (member, obs) members in observation space, and perturbed observations.
+        hx: (member, obs) members in observation space.
+        y: (member, obs) perturbed observations.
         scale: (obs,) one over error_std √(n - 1).
-        batch_locations: How many locations to take at a time.
+        batch_locations: Number of locations of a batch.
     """
-    seen = observation_plan(plan)
     size = min(batch_locations, len(plan.location))
     pad = -len(plan.location) % size
     location = jnp.asarray(np.pad(plan.location, ((0, pad), (0, 0)), "edge"), plan.dtype)
-    cells = [jnp.moveaxis(spread_out(plan, v.T), -1, 0) for v in (hx, y, scale[None])]
+    hx, y, scale = (jnp.moveaxis(by_cell(plan, v.T), -1, 0) for v in (hx, y, scale[None]))
 
-    def one(state: tuple[Members, Array], start: Array) -> tuple[tuple[Members, Array], None]:
-        x, hx = state
-        _, y, scale = cells
-
+    def batch_at(start: Array, hx: Array) -> Batch:
         def take(v: Array) -> Array:
             v = jnp.pad(v * scale, ((0, 0),) * 3 + ((0, pad),))
             return jnp.moveaxis(jax.lax.dynamic_slice_in_dim(v, start, size, 3), 0, -1)
 
         near = jax.lax.dynamic_slice_in_dim(location, start, size)
-        batch = Batch(near, take(hx - hx.mean(0, keepdims=True)), take(y - hx))
-        summands = weights(plan, batch)
-        moved = devices.gather(move(seen, hx.reshape(len(hx), -1), near, summands))
-        return (move(plan, x, near, summands), moved.reshape(hx.shape)), None
+        return Batch(near, take(hx - hx.mean(0, keepdims=True)), take(y - hx))
+
+    def assimilate(
+        ensemble: tuple[Members, Array], start: Array
+    ) -> tuple[tuple[Members, Array], None]:
+        x, hx = ensemble
+        batch = batch_at(start, hx)
+        summands = Summands(batch.location, pair_weights(plan, batch))
+        moved = move(observation_plan(plan), hx.reshape(len(hx), -1), summands)
+        return (move(plan, x, summands), devices.gather(moved).reshape(hx.shape)), None
 
     starts = jnp.arange(0, len(plan.location), size)
     if len(starts) == 1:
-        return one((x, cells[0]), starts[0])[0][0]
-    return jax.lax.scan(one, (x, cells[0]), starts)[0][0]
+        return assimilate((x, hx), starts[0])[0][0]
+    return jax.lax.scan(assimilate, (x, hx), starts)[0][0]
 
 
 def enkf(
@@ -122,31 +132,32 @@ def enkf(
     """The ensemble Kalman filter with perturbed observations, its covariances localised.
 
     Arguments:
-        length_scale_km, length_scale_sites: Of the Gaspari-Cohn taper, which ends at 3.65 of them;
-            the first counts on the sphere, the second elsewhere. None reaches everywhere.
-        vertical_scale: The same in ln p; what has no level counts as 1000 hPa.
+        length_scale_km, length_scale_sites: Length scale of the Gaspari-Cohn taper, which ends at
+            3.65 times it: in km on the sphere, in sites elsewhere. None: no taper.
+        vertical_scale: Scale of the vertical taper in ln p; variables without a level count as at
+            1000 hPa. None: no taper.
         inflation: Factor on the anomalies of the analysis.
-        rtps: Share of the way back to the prior's spread; see `inflate.relax_to_prior_spread`.
-        batch_size: Observations in one solve; more are used in turn, batch after batch of
-            locations, which is a little different where they are localised.
-        sampler: Of the forecast; None is the model's own.
+        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none.
+        batch_size: Number of observations in one solve. More are assimilated batch after batch of
+            locations, which with localisation is not quite the same as all at once.
+        sampler: Sampler of the forecast; None is the model's own.
     Source: Burgers, van Leeuwen & Evensen (1998), MWR 126, 1719-1724; the sample mean of the
         perturbations is removed.
     """
     layout, network = problem.model.layout, problem.network
     taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale)
     plan = make_plan(layout, network.table, taper)
-    batch_locations = max(1, batch_size // (plan.index.shape[0] * plan.index.shape[1]))
+    batch_locations = max(1, batch_size // (plan.observation.shape[0] * plan.observation.shape[1]))
 
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         keys, key = split_key(key, len(carry.x))
         prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
         hx = observed(network, prior)
-        seen = scaled(hx, obs.y, network)
+        scale = scaled(hx, obs.y, network).scale
         e = perturbations(key, len(prior), network.size) * jnp.asarray(network.error_std)[None]
         y = obs.y.astype(e.dtype)[None] + e
-        x = analyse(plan, prior, hx, y, seen.scale, batch_locations)
+        x = analyse(plan, prior, hx, y, scale, batch_locations)
         x = multiply(relax_to_prior_spread(x, prior, rtps), inflation)
         return Ensemble(x), info | background(hx, prior)
 

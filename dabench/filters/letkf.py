@@ -1,6 +1,9 @@
-"""The local ensemble transform Kalman filter: each point from the observations around it."""
+"""The local ensemble transform Kalman filter: each point from the observations around it.
 
-from collections.abc import Callable
+`etkf_update` is the analysis of one point as its authors write it. The filter computes the same for
+all points and levels at once, without W: see `SquareRoot` and `filters.local`.
+"""
+
 from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
@@ -12,7 +15,7 @@ from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast, observed
-from dabench.filters.local.gramian import Functions, product, times
+from dabench.filters.local.gramian import Factor, product, times
 from dabench.filters.local.inflation import (
     Consistency,
     adapt,
@@ -22,11 +25,41 @@ from dabench.filters.local.inflation import (
 )
 from dabench.filters.local.moments import scaled
 from dabench.filters.local.plan import make_plan
-from dabench.filters.local.routes import Local, Route, analyse
+from dabench.filters.local.routes import Departures, Route, analyse
 from dabench.filters.local.taper import localisation
 from dabench.observe.network import Observation
 
 Positive = Annotated[float, Gt(0)]
+
+
+def etkf_update(
+    x: Float[Array, "member state"],
+    hx: Float[Array, "member obs"],
+    y: Float[Array, "obs"],
+    precision: Float[Array, "obs"],
+) -> Float[Array, "member state"]:
+    r"""Analysis ensemble whose mean and covariance are Kalman's for the sample covariance of x.
+
+        P̃ = ((k - 1) I + Yᵀ R⁻¹ Y)⁻¹   (21)      w̄ = P̃ Yᵀ R⁻¹ (y - ȳ)   (20)
+        W = ((k - 1) P̃)^½              (25)      xᵃ = x̄ + X (w̄ + W)      (22, 24)
+
+    The filter does not call it: it is the reference that its fast path is tested against.
+
+    Arguments:
+        x: Forecast members, k >= 2 of them, in state units; x̄ is their mean, X are departures.
+        hx: h(x) of each member, in units of y; ȳ is their mean, Y are departures.
+        y: Observations.
+        precision: Diagonal of R⁻¹, times the taper at the point that is analysed.
+    Source: Hunt, Kostelich & Szunyogh (2007), arXiv:physics/0511236, by equation number.
+    """
+    k = len(x)
+    x_mean, y_mean = x.mean(0), hx.mean(0)
+    X, Y = (x - x_mean[None]).T, (hx - y_mean[None]).T
+    C = Y.T * precision[None]  # Yᵀ R⁻¹
+    lam, U = jnp.linalg.eigh((k - 1) * jnp.eye(k) + C @ Y)  # P̃⁻¹ = U diag(lam) Uᵀ
+    w_mean = U @ (U.T @ (C @ (y - y_mean)) / lam)
+    W = (U * jnp.sqrt((k - 1) / lam)[None]) @ U.T
+    return x_mean[None] + (X @ (w_mean[:, None] + W)).T
 
 
 class Carry(NamedTuple):
@@ -37,58 +70,60 @@ class Carry(NamedTuple):
 
 
 class SquareRoot(NamedTuple):
-    r"""The symmetric square root update, as weights of the prior's anomalies in its increments.
+    r"""The solver of `etkf_update`'s problem, for S = R^-½ Y / √(k - 1) and d likewise.
 
         C = I + λ SᵀS      T = λ C⁻¹ Sᵀd 1ᵀ + √λ (C^-½ - I) + (√λ - 1) I
 
-    with λ = 1 unless inflation is adaptive. C^-½ - I = -G φ(G) with G = λ SᵀS and
-    φ(g) = 1 / (s (1 + s)), s = √(1 + g), which is also -λ Sᵀ φ(λ SSᵀ) S.
-    Source: Hunt, Kostelich & Szunyogh (2007), arXiv:physics/0511236, equations 20 to 25.
+    are the weights of the increments, with inflation λ of the prior covariance (1 unless adaptive);
+    w̄ + W - I = T. Only A C^-½ and A C⁻¹ are needed, for few rows A. They are functions of λ SᵀS or,
+    where a unit has fewer observations than members, of λ SSᵀ:
+
+        C^-½ - I = -G φ(G) = -λ Sᵀ φ(λ SSᵀ) S      G = λ SᵀS,  φ(g) = 1 / (s (1 + s)),  s = √(1 + g)
     """
 
     adaptive: bool
 
-    def moments(
-        self, A: Array, G: Array, g: Array, own: Array, fit: Consistency
+    def from_gram(
+        self, A: Array, G: Array, g: Array, inflation: Array, consistency: Consistency
     ) -> tuple[Array, Array]:
-        """See `routes.Solver`. Rounding of G leaves the mean alone: its deviations are centred."""
-        inflation = adapt(own, fit) if self.adaptive else own
+        """See `routes.Solver`. Deviations are centred, so that rounding of G spares the mean."""
+        if self.adaptive:
+            inflation = adapt(inflation, consistency)
         lam = inflation[..., None, None].astype(G.dtype)
-        both = jnp.concatenate([A, (lam * g).mT.astype(A.dtype)], -2)
-        both = times(both, lam * G, _functions(A, lambda g, s: -g / (s * (1 + s))))
-        deviations, weights = jnp.split(both, [A.shape[-2]], -2)
+        b = (lam * g).mT.astype(A.dtype)
+        root = Factor(A, lambda g: -g / _one_over_phi(g))
+        deviations, weights = times(lam * G, root, Factor(b, _inverse))
         deviations = deviations - deviations.mean(-1, keepdims=True)
         return _increments(A, product(A, weights.mT), deviations, lam), inflation
 
-    def rows(
-        self, A: Array, S: Array, d: Array, own: Array, fit: Consistency
+    def from_rows(
+        self, A: Array, S: Array, d: Array, inflation: Array, consistency: Consistency
     ) -> tuple[Array, Array]:
         """See `routes.Solver`."""
         if S.shape[-2] > S.shape[-1]:
-            return self.moments(A, S.mT @ S, S.mT @ d, own, fit)
-        inflation = adapt(own, fit) if self.adaptive else own
+            return self.from_gram(A, S.mT @ S, S.mT @ d, inflation, consistency)
+        if self.adaptive:
+            inflation = adapt(inflation, consistency)
         lam = inflation[..., None, None]
-        seen = product(A, S.mT).astype(A.dtype)
-        both = jnp.concatenate([seen, d.mT.astype(A.dtype)], -2)
-        both = times(both, lam * (S @ S.mT), _functions(A, lambda g, s: -1 / (s * (1 + s))))
-        deviations, weights = jnp.split(both, [A.shape[-2]], -2)
-        deviations, lam = product(deviations, lam * S), lam
-        return _increments(A, lam * product(seen, weights.mT), deviations, lam), inflation
+        AS, b = product(A, S.mT).astype(A.dtype), d.mT.astype(A.dtype)
+        G = lam * (S @ S.mT)
+        root = Factor(AS, lambda g: -1 / _one_over_phi(g))
+        deviations, weights = times(G, root, Factor(b, _inverse))
+        mean = lam * product(AS, weights.mT)
+        return _increments(A, mean, product(deviations, lam * S), lam), inflation
 
 
-def _functions(A: Array, deviations: Callable[[Array, Array], Array]) -> Functions:
-    """Of g and s = √(1 + g) for the rows of A, and 1 / (1 + g) for one more row."""
-    rows = A.shape[-2]
+def _one_over_phi(g: Array) -> Array:
+    s = jnp.sqrt(1 + g)
+    return s * (1 + s)
 
-    def functions(g: Array) -> Array:
-        f = deviations(g, jnp.sqrt(1 + g))[..., None], 1 / (1 + g)[..., None]
-        return jnp.concatenate([jnp.broadcast_to(f[0], (*g.shape, rows)), f[1]], -1)
 
-    return functions
+def _inverse(g: Array) -> Array:
+    return 1 / (1 + g)
 
 
 def _increments(A: Array, mean: Array, deviations: Array, lam: Array) -> Array:
-    """A T from the mean's increments and A (C^-½ - I)."""
+    """A T, from the increment of the mean and A (C^-½ - I)."""
     root = jnp.sqrt(lam)
     return mean + root * deviations + (root - 1) * A
 
@@ -112,26 +147,24 @@ def letkf(
     """A deterministic ensemble Kalman filter, localised by the error variance of observations.
 
     Arguments:
-        length_scale_km, length_scale_sites: Of the Gaspari-Cohn taper, which ends at 3.65 of them;
-            the first counts on the sphere, the second elsewhere. None reaches everywhere.
-        vertical_scale: The same in ln p; what has no level counts as 1000 hPa.
+        length_scale_km, length_scale_sites: Length scale of the Gaspari-Cohn taper, which ends at
+            3.65 times it: in km on the sphere, in sites elsewhere. None: no taper.
+        vertical_scale: Scale of the vertical taper in ln p; variables without a level count as at
+            1000 hPa. None: no taper.
         truncation: Tapers below it count as zero.
-        batch: Neighbouring points that are analysed as one, at their mean distance.
-        weight_stride: Analyse every so many-th point each way, and interpolate the weights of the
-            others; see `nodes.make_nodes`.
+        batch: Number of neighbouring points that are analysed as one, at their mean distance.
+        weight_stride: Analyse every n-th point each way, and interpolate the weights of the others.
         inflation: Factor on the anomalies of the analysis.
-        rtps: Share of the way back to the prior's spread; see `inflate.relax_to_prior_spread`.
-        adaptive: Whether to estimate an inflation of the prior from the innovations, at each point.
+        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none.
+        adaptive: Whether to estimate an inflation of the prior from innovations, at each point.
         rotation: Whether to rotate the analysis ensemble at random.
-        route: `pairs`, `rows` or `levels` of `routes`; `auto` is the cheapest.
-        sampler: Of the forecast; None is the model's own.
+        route: How local sums are made: `pairs`, `rows` or `levels`; `auto` is the cheapest.
+        sampler: Sampler of the forecast; None is the model's own.
     Source: Hunt, Kostelich & Szunyogh (2007), Physica D 230, 112-126.
     """
-    taper = localisation(
-        problem.model.layout, length_scale_km, length_scale_sites, vertical_scale, truncation
-    )
-    plan = make_plan(problem.model.layout, problem.network.table, taper, batch, weight_stride)
-    solver = SquareRoot(adaptive)
+    layout, network = problem.model.layout, problem.network
+    taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale, truncation)
+    plan = make_plan(layout, network.table, taper, batch, weight_stride)
 
     def init(x: Members) -> Carry:
         return Carry(x, jnp.ones((len(plan.position), len(plan.levels)), wide()))
@@ -143,14 +176,13 @@ def letkf(
         keys, key = split_key(key, len(carry.x))
         prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
-        hx = observed(problem.network, prior)
-        seen = scaled(hx, obs.y, problem.network)
-        x, factor = analyse(
-            plan, prior, Local(seen.S, seen.d[None], carry.inflation), solver, finish, route=route
-        )
+        hx = observed(network, prior)
+        S, d, _ = scaled(hx, obs.y, network)
+        departures = Departures(S, d[None], carry.inflation)
+        x, factor = analyse(plan, prior, departures, SquareRoot(adaptive), finish, route=route)
         x = rotate(key, x) if rotation else x
         if adaptive:
-            info = info | {"inflation": factor.mean()}
+            info["inflation"] = factor.mean()
         return Carry(x, factor), info | background(hx, prior)
 
     return Filter(init, step, least=2)

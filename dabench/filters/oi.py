@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from annotated_types import Ge, Gt
 from jax.scipy.linalg import cho_solve
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
 from dabench.core.precision import wide
 from dabench.core.types import Members
@@ -21,7 +21,7 @@ from dabench.filters.local.gramian import product
 from dabench.filters.local.inflation import Consistency
 from dabench.filters.local.moments import anomalies, mean, perturbations, scaled
 from dabench.filters.local.plan import make_plan
-from dabench.filters.local.routes import Local, Route, analyse
+from dabench.filters.local.routes import Departures, Route, analyse
 from dabench.filters.local.taper import localisation
 from dabench.observe.network import Network, Observation
 
@@ -29,25 +29,25 @@ Positive = Annotated[float, Gt(0)]
 
 
 class Gain(NamedTuple):
-    """The Kalman gain for each departure in d, T = (I + SᵀS)⁻¹ Sᵀd = Sᵀ (I + SSᵀ)⁻¹ d."""
+    """The solver with the Kalman gain, T = (I + SᵀS)⁻¹ Sᵀd = Sᵀ (I + SSᵀ)⁻¹ d."""
 
-    def moments(
-        self, A: Array, G: Array, g: Array, own: PyTree, fit: Consistency
-    ) -> tuple[Array, PyTree]:
+    def from_gram(
+        self, A: Array, G: Array, g: Array, inflation: None, consistency: Consistency
+    ) -> tuple[Array, None]:
         """See `routes.Solver`."""
-        return product(A, solve(G, g)), own
+        return product(A, solve(G, g)), inflation
 
-    def rows(
-        self, A: Array, S: Array, d: Array, own: PyTree, fit: Consistency
-    ) -> tuple[Array, PyTree]:
+    def from_rows(
+        self, A: Array, S: Array, d: Array, inflation: None, consistency: Consistency
+    ) -> tuple[Array, None]:
         """See `routes.Solver`."""
         if S.shape[-2] > S.shape[-1]:
-            return self.moments(A, S.mT @ S, S.mT @ d, own, fit)
-        return product(A, S.mT @ solve(S @ S.mT, d)), own
+            return self.from_gram(A, S.mT @ S, S.mT @ d, inflation, consistency)
+        return product(A, S.mT @ solve(S @ S.mT, d)), inflation
 
 
 def solve(A: Float[Array, "*unit n n"], b: Float[Array, "*unit n r"]) -> Float[Array, "*unit n r"]:
-    """(I + A)⁻¹ b, A positive semi-definite; by eigenvectors where rounding has made it another."""
+    """(I + A)⁻¹ b, A positive semi-definite; eigenvalues that rounding made negative count as 0."""
 
     def by_eigenvectors() -> Array:
         lam, U = jnp.linalg.eigh(A)
@@ -55,23 +55,23 @@ def solve(A: Float[Array, "*unit n n"], b: Float[Array, "*unit n r"]) -> Float[A
 
     one = jnp.broadcast_to(jnp.eye(A.shape[-1], dtype=A.dtype), A.shape)
     L = jnp.linalg.cholesky(A + one)
-    whole = jnp.isfinite(L).all()
-    return jax.lax.cond(whole, lambda: cho_solve((L, True), b), by_eigenvectors)
+    positive = jnp.isfinite(L).all()
+    return jax.lax.cond(positive, lambda: cho_solve((L, True), b), by_eigenvectors)
 
 
 def climate_departures(
     climate: Float[Array, "draw state"], draws: int, scale: float, network: Network
 ) -> tuple[Float[Array, "m state"], Float[Array, "m obs"]]:
-    """Anomalies with `scale` times the climate's covariance: of states, and as `Scaled.S`.
+    """Anomalies of states with `scale` times the climate's covariance, and `Scaled.S` of them.
 
     Arguments:
-        draws: How many states to use, evenly spread over those there are.
+        draws: Number of states to use, evenly spaced among those of the climate.
     """
-    chosen = np.linspace(0, len(climate) - 1, min(draws, len(climate))).astype(int)
-    x = jnp.asarray(climate)[chosen]
+    index = np.linspace(0, len(climate) - 1, min(draws, len(climate))).astype(int)
+    x = jnp.asarray(climate)[index]
     hx = jax.vmap(network.h)(x).astype(wide())
-    seen = scaled(hx, jnp.zeros(network.size, x.dtype), network)
-    return math.sqrt(scale) * anomalies(x), math.sqrt(scale) * seen.S
+    S = scaled(hx, jnp.zeros(network.size, x.dtype), network).S
+    return math.sqrt(scale) * anomalies(x), math.sqrt(scale) * S
 
 
 def oi(
@@ -86,26 +86,27 @@ def oi(
     route: Route = "auto",
     sampler: Sampler | None = None,
 ) -> Filter:
-    """Optimal interpolation into each member, with one background covariance for all time.
+    """Optimal interpolation of each member, with one background covariance in all cycles.
 
-    Each member is forecast from its own analysis and drawn to its own perturbed observations, whose
-    sample mean is removed: one member makes the classical scheme, more make its spread known.
+    Each member is forecast from its own analysis and has its own perturbed observations, whose
+    sample mean is removed. One member is the classical scheme; more members estimate its spread.
 
     Arguments:
         background: The forecast, or draws from the climate (centred on its mean) in every cycle.
         variance_scale: Background covariance over that of the climate.
-        draws: States of the climate to estimate it from.
-        length_scale_km, length_scale_sites: Of the Gaspari-Cohn taper of the observations, which
-            ends at 3.65 of them; the first counts on the sphere, the second elsewhere.
-        vertical_scale: The same in ln p; what has no level counts as 1000 hPa.
-        route: `pairs`, `rows` or `levels` of `routes`; `auto` is the cheapest.
-        sampler: Of the forecast; None is the model's own.
+        draws: Number of states of the climate to estimate its covariance from.
+        length_scale_km, length_scale_sites: Length scale of the Gaspari-Cohn taper, which ends at
+            3.65 times it: in km on the sphere, in sites elsewhere. None: no taper.
+        vertical_scale: Scale of the vertical taper in ln p; variables without a level count as at
+            1000 hPa. None: no taper.
+        route: How local sums are made: `pairs`, `rows` or `levels`; `auto` is the cheapest.
+        sampler: Sampler of the forecast; None is the model's own.
     """
     layout, network, climate = problem.model.layout, problem.network, states(problem)
     taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale)
     plan = make_plan(layout, network.table, taper)
     basis, S = climate_departures(climate, draws, variance_scale, network)
-    unit = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())
+    scale = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())
 
     def from_climate(key: Key[Array, ""], n: int) -> Members:
         departures = anomalies(draw(key, climate, n)) * math.sqrt(n / max(n - 1, 1))
@@ -122,9 +123,10 @@ def oi(
 
         hx = observed(network, prior)
         e = perturbations(key_noise, n, network.size) * jnp.asarray(network.error_std)[None]
-        d = (obs.y.astype(e.dtype)[None] + e - hx) * unit[None]
+        d = (obs.y.astype(e.dtype)[None] + e - hx) * scale[None]
+        # Without the barrier XLA would fold products of these constants while it compiles.
         A, SA = jax.lax.optimization_barrier((basis, S))
-        x, _ = analyse(plan, prior, Local(SA, d), Gain(), basis=A, route=route)
+        x, _ = analyse(plan, prior, Departures(SA, d, None), Gain(), basis=A, route=route)
         return Ensemble(x), info | diagnostics(hx, prior)
 
     return Filter(Ensemble, step)

@@ -12,10 +12,11 @@ from twins import SPHERE, Still, channels, distances, free, sites, sphere, stati
 
 from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
-from dabench.filters.letkf import SquareRoot, letkf
+from dabench.filters.letkf import SquareRoot, etkf_update, letkf
 from dabench.filters.local import combine, nodes, plan
 from dabench.filters.local.inflation import Consistency
-from dabench.filters.local.taper import gaspari_cohn, half_width
+from dabench.filters.local.plan import make_plan
+from dabench.filters.local.taper import gaspari_cohn, half_width, localisation
 from dabench.observe.network import Observation
 from dabench.systems.toys.lorenz96 import lorenz96
 
@@ -54,29 +55,78 @@ def test_fifty_cycles_are_dappers(name, members, settings, route):
 
 
 @pytest.mark.parametrize("members", [3, 10, 40])
-def test_without_taper_it_is_the_kalman_update_of_the_sample_moments(members):
+def test_etkf_is_the_kalman_update_of_the_sample_moments(members):
+    rng = np.random.default_rng(members)
+    x, y, var = rng.normal(size=(members, 5)), rng.normal(size=3), rng.uniform(0.2, 2, 3)
+    analysis = etkf_update(*map(jnp.asarray, (x, x[:, ::2], y, 1 / var)))
+    H, B = np.eye(5)[::2], np.cov(x, rowvar=False)
+    K = B @ H.T @ np.linalg.inv(H @ B @ H.T + np.diag(var))
+    mean = x.mean(0) + K @ (y - H @ x.mean(0))
+    # All matrices have a condition number below 100, which leaves 13 of 16 digits.
+    np.testing.assert_allclose(analysis.mean(0), mean, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(np.cov(analysis, rowvar=False), (np.eye(5) - K @ H) @ B, atol=1e-12)
+
+
+def rounding(x, hx, y, precision):
+    """Bound of the rounding errors of A T in float64, for T = C⁻¹ Sᵀd 1ᵀ + C^-½ - I, C = I + SᵀS.
+
+    Sums of p products and eigenvectors of k x k matrices have relative errors of (p + k) eps or
+    less in norm; 8 of them allow for two algorithms, with a taper that is rounded twice. So
+    |δG| <= c |S|², |δ(Sᵀd)| <= c |S| |d|. Neither C⁻¹ nor the derivative of C^-½ exceeds 1.
+    """
+    c = 8 * (len(precision) + len(x)) * np.finfo(float).eps
+    S = np.linalg.norm((hx - hx.mean(0)) * np.sqrt(precision / (len(x) - 1)))
+    d = np.linalg.norm((y - hx.mean(0)) * np.sqrt(precision / (len(x) - 1)))
+    A = np.linalg.norm(x, axis=0).max()  # the members themselves are rounded too
+    return c * A * (S**2 * (S * d + 1) + 2 * S * d + 1)
+
+
+@pytest.mark.parametrize("route", ["pairs", "rows"])
+@pytest.mark.parametrize("members", [3, 40])
+def test_without_taper_it_is_the_etkf(members, route):
     rng = np.random.default_rng(members)
     x, y = rng.normal(size=(members, 5)), rng.normal(size=3)
-    method = letkf(Problem(Still(LINE), sites(5, 2, 0.7), x), rtps=0.0)
+    method = letkf(Problem(Still(LINE), sites(5, 2, 0.7), x), rtps=0.0, route=route)
     carry = method.init(jnp.asarray(x))
-    carry, info = jax.jit(method.step)(
-        jax.random.key(0), carry, Observation(jnp.asarray(0.0), jnp.asarray(y))
-    )
-    H, B = np.eye(5)[::2], np.cov(x, rowvar=False)
-    K = B @ H.T @ np.linalg.inv(H @ B @ H.T + 0.7**2 * np.eye(3))
-    mean = x.mean(0) + K @ (y - H @ x.mean(0))
-    np.testing.assert_allclose(carry.x.mean(0), mean, rtol=1e-10)
-    np.testing.assert_allclose(np.cov(carry.x, rowvar=False), (np.eye(5) - K @ H) @ B, atol=1e-12)
+    obs = Observation(jnp.asarray(0.0), jnp.asarray(y))
+    carry, info = jax.jit(method.step)(jax.random.key(0), carry, obs)
+    local = x, x[:, ::2], y, np.full(3, 1 / 0.7**2)
+    expected = etkf_update(*map(jnp.asarray, local))
+    np.testing.assert_allclose(carry.x, expected, rtol=0, atol=rounding(*local))
     np.testing.assert_allclose(info["background_obs"], x.mean(0)[::2], rtol=1e-13)
     np.testing.assert_allclose(info["background_var"], x.var(0, ddof=1)[::2], rtol=1e-13)
+
+
+@pytest.mark.parametrize("route", ["pairs", "rows", "levels"])
+def test_at_every_point_it_is_the_etkf_with_tapered_precision(route):
+    """At both poles and between them, at each level: R⁻¹ times the tapers of the plan."""
+    problem, x, obs = sphere()
+    layout, network = problem.model.layout, problem.network
+    method = letkf(problem, length_scale_km=1500.0, vertical_scale=0.5, rtps=0.0, route=route)
+    carry, _ = jax.jit(method.step)(jax.random.key(0), method.init(x), obs)
+    plan = make_plan(layout, network.table, localisation(layout, 1500.0, None, 0.5))
+    hx = np.asarray(jax.vmap(network.h)(x))
+    prior, analysis = (np.asarray(layout.unflatten(v)) for v in (x, carry.x))
+    for point in (0, 17, 30, 41, 83):
+        across = plan.taper.horizontal(plan.position[[point]], plan.location)[0]
+        for level in range(len(plan.levels)):
+            rho = np.asarray(across[plan.obs_location] * plan.vertical[level, plan.obs_level])
+            here = (slice(None), slice(None), plan.channel_level == level, point)
+            local = prior[here].reshape(len(x), -1), hx, np.asarray(obs.y), rho / network.var
+            expected = etkf_update(*map(jnp.asarray, local))
+            error = np.abs(analysis[here].reshape(len(x), -1) - expected)
+            assert error.max() < rounding(*local) < 1e-9
+    assert abs(carry.x - x).max() > 0.3
 
 
 def test_the_square_root_maps_ones_to_ones(key):
     S = jax.random.normal(key, (4, 2, 9, 6))
     S = S - S.mean(-1, keepdims=True)
-    own, none = jnp.ones((4, 2)), Consistency(*(jnp.zeros((4, 2)),) * 3)
+    inflation, none = jnp.ones((4, 2)), Consistency(*(jnp.zeros((4, 2)),) * 3)
     A = jnp.broadcast_to(jnp.eye(6), (4, 2, 6, 6))
-    T, _ = SquareRoot(False).moments(A, S.mT @ S, jnp.zeros((4, 2, 6, 1)), own, none)
+    T, _ = SquareRoot(adaptive=False).from_gram(
+        A, S.mT @ S, jnp.zeros((4, 2, 6, 1)), inflation, none
+    )
     np.testing.assert_allclose(T.sum(-1), 0, atol=1e-13)
     W = np.asarray(T) + np.eye(6)
     np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""Spread put back into an analysis ensemble, and its random rotation. All leave the mean alone."""
+"""Inflation of an analysis ensemble and its random rotation; none of them moves the mean."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from dabench.filters.local.moments import anomalies
 
 
 def multiply(x: Members, factor: float) -> Members:
-    """Anomalies times a factor."""
+    """Multiplicative inflation: anomalies times a factor."""
     return x if factor == 1 else x + (factor - 1) * anomalies(x)
 
 
@@ -47,12 +47,12 @@ def complement_of_ones(n: int) -> Float[np.ndarray, "n n-1"]:
 
 
 class Consistency(NamedTuple):
-    """Tapered sums over the local observations, all in units of the error variance.
+    """Innovation statistics of each unit and level: tapered sums over its local observations.
 
     Arguments:
-        innovation: Of squared innovations of the mean.
-        spread: Of ensemble variances before inflation.
-        count: Of the taper.
+        innovation: Σ ρ d²/R of the innovations d of the ensemble mean.
+        spread: Σ ρ s²/R of the ensemble variances s² of h(x), before inflation.
+        count: Σ ρ, the effective number of observations.
     """
 
     innovation: Float[Array, "*unit"]
@@ -60,8 +60,8 @@ class Consistency(NamedTuple):
     count: Float[Array, "*unit"]
 
 
-PRIOR_VARIANCE = 0.04**2
-SMALLEST = 0.5
+PRIOR_VARIANCE = 0.04**2  # error variance of last cycle's inflation, as in Miyoshi (2011)
+SMALLEST = 0.5  # lower limit of the estimate, so that no ensemble collapses
 
 
 def adapt(inflation: Float[Array, "*unit"], sums: Consistency) -> Float[Array, "*unit"]:
@@ -69,8 +69,8 @@ def adapt(inflation: Float[Array, "*unit"], sums: Consistency) -> Float[Array, "
 
         λ_o = (a - p) / b      v_o = 2 / p ((λ b + p) / b)²      a, b, p = Σ ρ d²/R, Σ ρ s²/R, Σ ρ
 
-    is combined with λ, of variance 0.04². It stays at or above a half, and as it is where nothing
-    is observed.
+    is combined with last cycle's λ, of error variance 0.04². The result is at least a half; where
+    nothing is observed λ stays as it is.
     Source: Miyoshi (2011), MWR 139, section 3.
     """
     d, s, p = sums

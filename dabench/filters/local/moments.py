@@ -12,12 +12,12 @@ from dabench.observe.network import Network
 
 
 def mean(x: Float[Array, "member *rest"]) -> Float[Array, "*rest"]:
-    """Over members, in float64."""
+    """Ensemble mean in float64."""
     return x.mean(0, dtype=wide())
 
 
 def anomalies(x: Float[Array, "member *rest"]) -> Float[Array, "member *rest"]:
-    """Departures from the mean, in the type of x."""
+    """Departures of members from their mean, in the type of x."""
     return (x - mean(x)[None]).astype(x.dtype)
 
 
@@ -36,13 +36,13 @@ class Scaled(NamedTuple):
 
 
 def scaled(hx: Float[Array, "member obs"], y: Float[Array, "obs"], network: Network) -> Scaled:
-    """An ensemble seen by a network, h(x) in float64; a single member has no departures."""
+    """Departures of h(x) and y for h(x) in float64; a single member has no departures."""
     centre = hx.mean(0)
     scale = jnp.asarray(1 / (network.error_std * np.sqrt(max(len(hx) - 1, 1))), wide())
     return Scaled((hx - centre[None]) * scale[None], (y - centre) * scale, scale)
 
 
 def perturbations(key: Key[Array, ""], n: int, size: int) -> Float[Array, "n size"]:
-    """Standard normal, float64, with the sample mean removed."""
+    """Standard normal draws in float64, with their sample mean removed."""
     white = jax.random.normal(key, (n, size), wide())
     return white - white.mean(0, keepdims=True)

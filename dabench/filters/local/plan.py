@@ -1,54 +1,39 @@
-"""Many small analyses, each from the observations near it, a block of them at a time."""
+"""Which points are analysed together, and from which observations; see the diagram in `local`."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int
 
 from dabench.core.errors import UserError
 from dabench.core.layout import Layout
 from dabench.filters.local.nodes import BANDS, Nodes, make_nodes
 from dabench.filters.local.taper import EARTH_RADIUS_KM, Localisation, cutoff, log_pressure, places
 
-BLOCK_UNITS = 128
-BLOCK_WEIGHTS = 2**22
+BLOCK_UNITS = 128  # upper limit on the units of a block
+BLOCK_WEIGHTS = 2**22  # upper limit on the numbers that are in memory for the levels of a block
 HIGHEST = jax.lax.Precision.HIGHEST
-
-
-class Block(NamedTuple):
-    """Some units at a time.
-
-    Arguments:
-        position: (unit, point, axis) places of their points.
-        start: First location of the window that holds all within reach of the block.
-        own: What the caller keeps for each unit.
-    """
-
-    position: Float[Array, "unit point axis"]
-    start: Int[Array, ""]
-    own: PyTree
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Which unit uses which observations; a unit is some neighbouring points, analysed together.
+    """Units, levels and observations of local analyses. The frames of a state share their weights.
 
     Arguments:
-        taper: How far observations reach.
-        shape: Of a state: frames, channels, points. The frames share their weights.
+        taper: How influence falls with distance.
+        shape: Frames, channels and points of a state.
         position: (unit, point, axis) places of the points of each unit.
-        levels: Of the analyses, in ln p.
+        levels: Levels of the analyses, in ln p.
         channel_level: The level of each channel.
         location: (location, axis) places of observations, each once, in order of latitude.
-        observed_levels: In ln p.
-        place, level: The location and the level of each observation.
-        dtype: Of the state.
-        nodes: Where units are points among others, which interpolate their weights.
+        observed_levels: Levels of the observations, in ln p.
+        obs_location, obs_level: The location and the level of each observation.
+        dtype: Type of the state.
+        nodes: Where units are nodes, the points that take weights from them.
     """
 
     taper: Localisation
@@ -58,16 +43,16 @@ class Plan:
     channel_level: Int[np.ndarray, "channel"]
     location: Float[np.ndarray, "location axis"]
     observed_levels: Float[np.ndarray, "observed_level"]
-    place: Int[np.ndarray, "obs"]
-    level: Int[np.ndarray, "obs"]
+    obs_location: Int[np.ndarray, "obs"]
+    obs_level: Int[np.ndarray, "obs"]
     dtype: jnp.dtype
     nodes: Nodes | None = None
 
     @property
     def vertical(self) -> Float[Array, "level observed_level"]:
         """Taper between the levels of analyses and of observations."""
-        own, seen = (jnp.asarray(v, self.dtype) for v in (self.levels, self.observed_levels))
-        return self.taper.vertical(own, seen)
+        levels, observed = (jnp.asarray(v, self.dtype) for v in (self.levels, self.observed_levels))
+        return self.taper.vertical(levels, observed)
 
     @cached_property
     def slots(self) -> Int[np.ndarray, "level slot"]:
@@ -78,7 +63,7 @@ class Plan:
         return slots
 
     def rows(self, tile: Float[Array, "m *tile"]) -> Float[Array, "unit level row m"]:
-        """A tile (m, frame, channel, unit, point) by what shares weights."""
+        """The values of a tile (m, frame, channel, unit, point), grouped by unit and level."""
         tile = jnp.take(tile, self.slots, axis=2, mode="fill", fill_value=0)
         tile = jnp.transpose(tile, (4, 2, 3, 1, 5, 0))
         return tile.reshape(*tile.shape[:2], -1, tile.shape[-1])
@@ -91,51 +76,55 @@ class Plan:
         return tile.reshape(*tile.shape[:2], -1, *tile.shape[4:])[:, :, channel]
 
     @cached_property
-    def index(self) -> Int[np.ndarray, "slot observed_level location"]:
-        """Which observation is where; the number of observations where there is none."""
+    def observation(self) -> Int[np.ndarray, "slot observed_level location"]:
+        """Number of the observation at each level and location; of all observations where none is.
+
+        Several of one level and location are in different slots.
+        """
         shape = len(self.observed_levels), len(self.location)
-        cell = pd.Series(self.level * shape[1] + self.place)
+        cell = pd.Series(self.obs_level * shape[1] + self.obs_location)
         slot = cell.groupby(cell).cumcount().to_numpy()
-        index = np.full((slot.max() + 1, *shape), len(cell))
-        index[slot, self.level, self.place] = np.arange(len(cell))
-        return index
+        number = np.full((slot.max() + 1, *shape), len(cell))
+        number[slot, self.obs_level, self.obs_location] = np.arange(len(cell))
+        return number
 
     @cached_property
-    def along(self) -> tuple[np.ndarray, np.ndarray]:
-        """Latitudes in radians, or sites, of the locations and of the points of units."""
-        places = self.location, self.position
+    def northward(self) -> tuple[np.ndarray, np.ndarray]:
+        """Latitudes in radians (on a line: sites) of locations, and of the points of units."""
         if not self.taper.sphere:
-            return places[0][..., 0], places[1][..., 0]
-        z = (np.clip(v[..., 2], -1, 1) for v in places)
-        return np.arcsin(next(z)), np.arcsin(next(z))
+            return self.location[..., 0], self.position[..., 0]
+        return _latitude(self.location), _latitude(self.position)
+
+
+def _latitude(place: Float[np.ndarray, "*shape axis"]) -> Float[np.ndarray, "*shape"]:
+    return np.arcsin(np.clip(place[..., 2], -1, 1))
 
 
 def make_plan(
     layout: Layout, table: pd.DataFrame, taper: Localisation, batch: int = 1, stride: int = 1
 ) -> Plan:
-    """Of the points of a layout, `batch` neighbours at a time, and of a network's table.
+    """The plan for a layout's points and a network's table of observations.
 
     Without a horizontal taper all points are one unit.
 
     Arguments:
-        stride: Above 1, the units are points this far apart; the others interpolate their weights.
+        batch: Number of neighbouring points of a unit.
+        stride: Above 1, units are nodes this many points apart each way.
     """
     position, nodes = places(layout.positions), None
     if taper.length_scale is None:
         batch, stride = len(position), 1
-    if len(position) % batch:
-        raise UserError(f"batch: {batch} does not divide the number of points, {len(position)}")
-    if stride > 1 and batch > 1:
-        raise UserError(f"weight_stride: {stride} needs batch 1, not {batch}: both group points")
+    _check_units(len(position), batch, stride)
     if stride > 1:
         nodes = make_nodes(layout, stride)
         position = position[nodes.point]
-    keep = taper.vertical_scale is not None
-    own, seen = log_pressure([c.level for c in layout.channels]), log_pressure(table["level"])
-    levels, channel_level = np.unique(own * keep, return_inverse=True)
-    observed_levels, level = np.unique(seen * keep, return_inverse=True)
+    by_level = taper.vertical_scale is not None
+    channel_ln_p = log_pressure([c.level for c in layout.channels])
+    levels, channel_level = np.unique(channel_ln_p * by_level, return_inverse=True)
+    obs_ln_p = log_pressure(table["level"])
+    observed_levels, obs_level = np.unique(obs_ln_p * by_level, return_inverse=True)
     columns = ["latitude", "longitude"] if layout.on_sphere else ["site"]
-    values, place = np.unique(table[columns].to_numpy(float), axis=0, return_inverse=True)
+    values, location = np.unique(table[columns].to_numpy(float), axis=0, return_inverse=True)
     return Plan(
         taper,
         layout.shape,
@@ -144,18 +133,34 @@ def make_plan(
         channel_level,
         places(dict(zip(columns, values.T, strict=True))),
         observed_levels,
-        place.ravel(),
-        level,
+        location.ravel(),
+        obs_level,
         jax.dtypes.canonicalize_dtype(layout.dtype),
         nodes,
     )
+
+
+def _check_units(points: int, batch: int, stride: int) -> None:
+    if points % batch:
+        raise UserError(
+            f"batch: {batch} does not divide the number of points, {points}; "
+            f"{_largest_divisor(points, batch)} does"
+        )
+    if stride > 1 and batch > 1:
+        raise UserError(
+            f"weight_stride: {stride} needs batch 1, not {batch}: both group points; leave one out"
+        )
+
+
+def _largest_divisor(points: int, limit: int) -> int:
+    return max(n for n in range(1, min(limit, points) + 1) if points % n == 0)
 
 
 def observation_plan(plan: Plan) -> Plan:
     """The plan of an analysis of the observed quantities, as a state (slot, level, location)."""
     return replace(
         plan,
-        shape=plan.index.shape,
+        shape=plan.observation.shape,
         position=plan.location[:, None],
         levels=plan.observed_levels,
         channel_level=np.arange(len(plan.observed_levels)),
@@ -163,15 +168,17 @@ def observation_plan(plan: Plan) -> Plan:
 
 
 def blocks(plan: Plan, weights: int, parts: int = 1) -> Int[np.ndarray, "block unit"]:
-    """Units by block, neighbours all, so many that this many numbers a level and unit fit.
+    """Numbers of the units of each block; a number beyond the last unit stands for none.
 
-    Each part has as many units and blocks, those that its points want; what is not below the number
-    of units stands for none. Where units are not shared, the last block of a part begins early
-    enough to be full.
+    Each part has as many blocks, of as many units; they cover the part's points. Units that are not
+    nodes belong to one part, and the last block of a part begins early enough to be full.
+
+    Arguments:
+        weights: Numbers that are in memory for each unit and level of a block.
     """
     most = min(BLOCK_UNITS, max(1, BLOCK_WEIGHTS // (weights * len(plan.levels))))
     if plan.nodes is not None:
-        return _nodes_by_block(plan.nodes, plan.shape[-1], most, parts)
+        return _blocks_of_nodes(plan.nodes, plan.shape[-1], most, parts)
     units = -(-len(plan.position) // parts)
     count = -(-units // most)
     size = -(-units // count)
@@ -180,49 +187,56 @@ def blocks(plan: Plan, weights: int, parts: int = 1) -> Int[np.ndarray, "block u
     return first[:, None] + np.arange(size)
 
 
-def _nodes_by_block(
+def _blocks_of_nodes(
     nodes: Nodes, points: int, most: int, parts: int
 ) -> Int[np.ndarray, "block unit"]:
-    """Those that some point of a part takes weights from; parts may have some in common.
+    """Blocks of the nodes that the points of each part take weights from; parts may share nodes.
 
-    More blocks than `BANDS` are a multiple of them.
+    More blocks than `BANDS` are a multiple of it.
     """
     part = np.where(nodes.share > 0, nodes.near // -(-points // parts), -1)
-    wanted = [np.flatnonzero((part == p).any(1)) for p in range(parts)]
-    count = -(-max(map(len, wanted)) // most)
+    nodes_of_part = [np.flatnonzero((part == p).any(1)) for p in range(parts)]
+    largest = max(map(len, nodes_of_part))
+    count = -(-largest // most)
     if count > BANDS:
         count = -(-count // BANDS) * BANDS
-    size = -(-max(map(len, wanted)) // count)
+    size = -(-largest // count)
     index = np.full((parts, count * size), len(nodes.point))
-    for row, own in zip(index, wanted, strict=True):
-        row[: len(own)] = own
+    for row, numbers in zip(index, nodes_of_part, strict=True):
+        row[: len(numbers)] = numbers
     return index.reshape(-1, size)
 
 
-def windows(plan: Plan, index: Int[np.ndarray, "block unit"]) -> tuple[np.ndarray, int]:
-    """First location within reach of each block, and the length that covers all their windows.
+def windows(
+    plan: Plan, index: Int[np.ndarray, "block unit"]
+) -> tuple[Int[np.ndarray, "block"], int]:
+    """First location of each block's window, and the length that covers all windows.
 
     A window that leaves a ring at one end, with a start below 0 even, goes on at the other.
     """
-    count, scale, ring = len(plan.location), plan.taper.length_scale, plan.taper.ring
-    if scale is None:
-        return np.zeros(len(index), np.int32), count
-    reach = cutoff(scale) / EARTH_RADIUS_KM + 1e-3 if plan.taper.sphere else cutoff(scale)
-    seen, own = plan.along
-    index = np.minimum(index, len(own) - 1)
+    count, ring = len(plan.location), plan.taper.ring
+    everything = np.zeros(len(index), np.int32), count
+    if plan.taper.length_scale is None:
+        return everything
+    reach = cutoff(plan.taper.length_scale)
+    if plan.taper.sphere:
+        reach = reach / EARTH_RADIUS_KM + 1e-3
+    locations, units = plan.northward
+    along = units[np.minimum(index, len(units) - 1)]
     laps = (-1, 0, 1) if ring else (0,)
-    seen = np.concatenate([seen + lap * ring for lap in laps])
-    first = np.searchsorted(seen, own[index].min((1, 2)) - reach)
-    size = max(
-        1, int((np.searchsorted(seen, own[index].max((1, 2)) + reach, "right") - first).max())
-    )
+    locations = np.concatenate([locations + lap * ring for lap in laps])
+    first = np.searchsorted(locations, along.min((1, 2)) - reach)
+    last = np.searchsorted(locations, along.max((1, 2)) + reach, "right")
+    size = max(1, int((last - first).max()))
     if size >= count:
-        return np.zeros(len(index), np.int32), count
-    return (np.minimum(first, len(seen) - size) + laps[0] * count).astype(np.int32), size
+        return everything
+    return (np.minimum(first, len(locations) - size) + laps[0] * count).astype(np.int32), size
 
 
-def look(values: Float[Array, "location *rest"], start: Array, size: int) -> Array:
-    """A window of `windows`."""
+def in_window(
+    values: Float[Array, "location *rest"], start: Int[Array, ""], size: int
+) -> Float[Array, "window *rest"]:
+    """Values at the locations of a window that begins at `start`."""
     if size == len(values):
         return values
     return values[(start + jnp.arange(size)) % len(values)]

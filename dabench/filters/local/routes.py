@@ -1,230 +1,320 @@
-"""Three routes to a local analysis: sums over pairs of members, or the rows of its observations.
+"""Three routes to the sums of a local analysis over the observations near a unit.
 
-All solve the same problem for each unit and level, with S (observation, m) the departures of m
-members and d (observation, r) some departures of observations, all divided by error_std √(m - 1)
-and multiplied by the root of the taper. The first, `pairs`, needs SᵀS and Sᵀd alone, whose terms
-are products of what depends on the observation and the taper: a matrix product for all units. The
-second, `rows`, gathers the rows, which pays where a unit has fewer observations than there are
-members. The third, `levels`, gathers the locations and makes SᵀS of each observed level, which the
-vertical taper then adds up: where members are so many that their pairs are too large for the first.
+All give the same to a `Solver`, for each unit and level: S (observation, m), the departures of m
+members, and d (observation, r), some departures of observations, all divided by error_std √(m - 1)
+and multiplied by the root of the taper ρ; or G = SᵀS and g = Sᵀd.
+
+pairs     Every term of G and g is a product of what depends on the observation and of its taper, so
+          that one matrix product makes the sums of a block. For few members.
+rows      Each unit gathers its rows of S and d. Where a unit has fewer observations than members.
+levels    Each unit gathers its locations and sums G of each observed level, and the vertical taper
+          adds up the levels. Where members are so many that pairs of them take too much memory.
 """
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int
 
 from dabench.core import devices
 from dabench.core.precision import wide
-from dabench.filters.local.combine import Finish, Weigh, add, combine
+from dabench.filters.local.combine import Block, Finish, LocalAnalyses, add, combine
 from dabench.filters.local.gramian import product
 from dabench.filters.local.inflation import Consistency
-from dabench.filters.local.plan import HIGHEST, Block, Plan, blocks, look, windows
+from dabench.filters.local.plan import HIGHEST, Plan, blocks, in_window, windows
 
 Route = Literal["auto", "pairs", "rows", "levels"]
-CHUNK = 128
-"""Locations that `levels` takes at a time; near the poles of a grid a point has far more."""
-MOST_PAIRS = 96
-"""Members above which their pairs take more memory than what is gathered."""
+CHUNK = 128  # locations that `levels` sums at a time; near the poles of a grid a point has far more
+MOST_PAIRS = 96  # members above which their pairs take more memory than gathered locations
 
 
-class Solver(Protocol):
-    """What to make of the local problem of each unit and level; all routes give the same."""
+Inflation = TypeVar("Inflation", Float[Array, "unit level"], None)
+"""Covariance inflation; None for solvers that estimate none."""
 
-    def moments(
-        self, A: Array, G: Array, g: Array, own: PyTree, fit: Consistency
-    ) -> tuple[Array, PyTree]:
-        """A T (..., row, n) from A (..., row, m), G = SᵀS (..., m, m) and g = Sᵀd (..., m, r)."""
+
+class Solver(Protocol[Inflation]):
+    """Solves the local problem of each unit and level, with leading axes (unit, level).
+
+    Both functions return A T (row, n) for rows A (row, m), T being the weights of the update, and
+    the inflation that they used. `consistency` has innovation statistics for estimating it.
+    """
+
+    def from_gram(
+        self, A: Array, G: Array, g: Array, inflation: Inflation, consistency: Consistency
+    ) -> tuple[Array, Inflation]:
+        """A T from G = SᵀS (m, m) and g = Sᵀd (m, r)."""
         ...
 
-    def rows(
-        self, A: Array, S: Array, d: Array, own: PyTree, fit: Consistency
-    ) -> tuple[Array, PyTree]:
-        """The same from S (..., p, m) and d (..., p, r)."""
+    def from_rows(
+        self, A: Array, S: Array, d: Array, inflation: Inflation, consistency: Consistency
+    ) -> tuple[Array, Inflation]:
+        """A T from S (observation, m) and d (observation, r)."""
         ...
 
 
-class Local(NamedTuple):
-    """The local problems of a plan.
+class Departures(NamedTuple, Generic[Inflation]):
+    """Departures in observation space, over error_std √(m - 1), and last cycle's inflation.
 
     Arguments:
-        S: (m, obs) departures of members, over error_std √(m - 1).
-        d: (r, obs) departures of observations, likewise.
-        own: Arrays (unit, level) that the solver wants.
+        S: Departures of m members from their mean.
+        d: Departures of observations: from the mean (r = 1), or from each of r members.
+        inflation: Inflation of each unit and level, for solvers that estimate it.
     """
 
     S: Float[Array, "m obs"]
     d: Float[Array, "r obs"]
-    own: PyTree = ()
+    inflation: Inflation
 
 
 def analyse(
     plan: Plan,
     x: Float[Array, "n state"],
-    local: Local,
-    solver: Solver,
+    departures: Departures[Inflation],
+    solver: Solver[Inflation],
     finish: Finish = add,
     basis: Float[Array, "m state"] | None = None,
     route: Route = "auto",
-) -> tuple[Float[Array, "n state"], PyTree]:
-    """x moved by Σ_m basis_m T[m, n] at every point, and what the solver keeps for each unit.
+) -> tuple[Float[Array, "n state"], Inflation]:
+    """The analysis ensemble, x + A T at every point, and the inflation of each unit and level.
 
     Arguments:
         finish, basis: As in `combine`.
     """
-    ways = {"pairs": by_pairs, "rows": by_rows, "levels": by_levels}
-    way = ways[cheapest(plan, len(local.S)) if route == "auto" else route]
-    return combine(plan, x, *way(plan, local, solver), finish, basis)
+    routes = {"pairs": by_pairs, "rows": by_rows, "levels": by_levels}
+    prepare = routes[cheapest(plan, len(departures.S)) if route == "auto" else route]
+    return combine(plan, x, prepare(plan, departures, solver), finish, basis)
 
 
 def cheapest(plan: Plan, members: int) -> Route:
-    """`rows` while there are no more of them than members, then `pairs` or `levels`."""
-    if reach(plan, plan.location[plan.place], members) is not None:
+    """`rows` while no unit has more of them than members, then `pairs` or `levels`."""
+    if within_reach(plan, plan.location[plan.obs_location], members) is not None:
         return "rows"
     return "pairs" if members <= MOST_PAIRS else "levels"
 
 
-Way = tuple[np.ndarray, np.ndarray, Weigh, PyTree, PyTree]
-"""Blocks, the starts of their windows, how to weigh them, what that has for each unit and for all.
-"""
+class Cells(NamedTuple):
+    """Departures by location; zero where a slot and level has no observation.
+
+    Arguments:
+        S, d: As in `Departures`.
+        present: Whether there is an observation, as 0 or 1.
+    """
+
+    location: Float[Array, "location axis"]
+    S: Float[Array, "location slot observed_level m"]
+    d: Float[Array, "location slot observed_level r"]
+    present: Float[Array, "location slot observed_level 1"]
 
 
-def by_pairs(plan: Plan, local: Local, solver: Solver) -> Way:
-    """Sums over the observations of products of two members, as one matrix product a block."""
-    m, r = len(local.S), len(local.d)
-    a, b = np.triu_indices(m)
-    unpack = np.zeros((m, m), int)
-    unpack[a, b] = unpack[b, a] = np.arange(len(a))
+def by_pairs(plan: Plan, departures: Departures[Any], solver: Solver[Any]) -> LocalAnalyses:
+    """Sums of products of two members over observations, as one matrix product a block."""
+    m, r = len(departures.S), len(departures.d)
     index = blocks(plan, m * m, devices.parts())
     start, window = windows(plan, index)
-    S, d = (jnp.moveaxis(spread_out(plan, v.T), 2, 0) for v in (local.S, local.d))
-    seen = jnp.moveaxis(jnp.asarray(plan.index < len(plan.place), S.dtype), 2, 0)[..., None]
-    location = jnp.asarray(plan.location, plan.dtype)
 
-    def columns(S: Array, d: Array, seen: Array) -> Array:
-        cross = (S[..., :, None] * d[..., None, :]).reshape(*S.shape[:-1], m * r)
-        squares = (d**2).sum(-1, keepdims=True)
-        made = jnp.concatenate([S[..., a] * S[..., b], cross, squares, seen], -1)
-        return made.sum(1).astype(plan.dtype).reshape(len(S), -1)
-
-    def weigh(block: Block, A: Array, given: PyTree) -> tuple[Array, PyTree]:
-        near, *cells = (look(v, block.start, window) for v in given)
-        sums = tapered(plan, block, near, columns(*cells)).astype(wide())
-        G, g, last = jnp.split(sums, (len(a), len(a) + m * r), axis=-1)
-        G = G[..., unpack]
+    def weigh(block: Block[Any], A: Array, cells: Cells) -> tuple[Array, Any]:
+        near = Cells(*(in_window(v, block.start, window) for v in cells))
+        columns = pair_products(near).astype(plan.dtype).reshape(len(near.S), -1)
+        sums = tapered(plan, block.position, near.location, columns).astype(wide())
+        G, g, totals = split_pairs(sums, m, r)
         spread = jnp.trace(G, axis1=-2, axis2=-1)
-        fit = Consistency((m - 1) * last[..., 0] / r, spread, last[..., 1])
-        return solver.moments(A, G, g.reshape(*g.shape[:-1], m, r), block.own, fit)
+        consistency = Consistency((m - 1) * totals[..., 0] / r, spread, totals[..., 1])
+        return solver.from_gram(A, G, g, block.units, consistency)
 
-    return index, start, weigh, local.own, (location, S, d, seen)
+    return LocalAnalyses(index, start, departures.inflation, cells(plan, departures), weigh)
 
 
-def by_rows(plan: Plan, local: Local, solver: Solver) -> Way:
-    """Each unit gathers its observations."""
-    table = reach(plan, plan.location[plan.place])
+def cells(plan: Plan, departures: Departures) -> Cells:
+    """All departures, by location."""
+    S, d = (jnp.moveaxis(by_cell(plan, v.T), 2, 0) for v in departures[:2])
+    present = jnp.asarray(plan.observation < len(plan.obs_location), S.dtype)
+    present = jnp.moveaxis(present, 2, 0)[..., None]
+    return Cells(jnp.asarray(plan.location, plan.dtype), S, d, present)
+
+
+def pair_products(cells: Cells) -> Float[Array, "location observed_level column"]:
+    """The terms of G (once for each pair), g, Σ d² and Σ 1, summed over slots."""
+    S, d = cells.S, cells.d
+    a, b = np.triu_indices(S.shape[-1])
+    cross = (S[..., :, None] * d[..., None, :]).reshape(*S.shape[:-1], -1)
+    squares = (d**2).sum(-1, keepdims=True)
+    return jnp.concatenate([S[..., a] * S[..., b], cross, squares, cells.present], -1).sum(1)
+
+
+def split_pairs(sums: Float[Array, "unit level column"], m: int, r: int) -> tuple[Array, ...]:
+    """G (m, m), g (m, r), and the last two columns, from sums over `pair_products`."""
+    a, b = np.triu_indices(m)
+    pair = np.zeros((m, m), int)
+    pair[a, b] = pair[b, a] = np.arange(len(a))
+    G, g, totals = jnp.split(sums, (len(a), len(a) + m * r), axis=-1)
+    return G[..., pair], g.reshape(*g.shape[:-1], m, r), totals
+
+
+class RowUnits(NamedTuple):
+    """Observations within reach of each unit, and its inflation."""
+
+    near: Int[Array, "unit near"]
+    inflation: Any
+
+
+class Rows(NamedTuple):
+    """Rows of all observations, and a row of zeros for none."""
+
+    S: Float[Array, "obs+1 m"]
+    d: Float[Array, "obs+1 r"]
+    location: Float[Array, "obs+1 axis"]
+
+
+def by_rows(plan: Plan, departures: Departures[Any], solver: Solver[Any]) -> LocalAnalyses:
+    """Rows of S and d, gathered by each unit."""
+    places = plan.location[plan.obs_location]
+    table = within_reach(plan, places)
     assert table is not None
-    m, r = len(local.S), len(local.d)
+    m, r = len(departures.S), len(departures.d)
     index = blocks(plan, m * table.shape[1], devices.parts())
     start = np.zeros(len(index), np.int32)
-    rows = [jnp.concatenate([v, jnp.zeros_like(v[:, :1])], 1).T for v in (local.S, local.d)]
-    location = jnp.asarray(np.append(plan.location[plan.place], plan.location[:1], 0), plan.dtype)
-    vertical = jnp.concatenate(
-        [plan.vertical[:, plan.level], jnp.zeros_like(plan.vertical[:, :1])], 1
-    )
+    S, d = (jnp.concatenate([v, jnp.zeros_like(v[:, :1])], 1).T for v in departures[:2])
+    location = jnp.asarray(np.append(places, plan.location[:1], 0), plan.dtype)
+    vertical = plan.vertical[:, plan.obs_level]
+    vertical = jnp.concatenate([vertical, jnp.zeros_like(plan.vertical[:, :1])], 1)
 
-    def weigh(block: Block, A: Array, given: PyTree) -> tuple[Array, PyTree]:
-        (near, kept), (rows, location) = block.own, given
-        across = jax.vmap(lambda u, o: plan.taper.horizontal(u[None], location[o])[0])
-        rho = across(block.position, near)[:, None] * jnp.moveaxis(vertical[:, near], 0, 1)
-        root = jnp.sqrt(rho.astype(rows[0].dtype))[..., None]
-        S_near, d_near = (root * v[near][:, None] for v in rows)
-        innovation = (m - 1) * (d_near**2).sum((-2, -1)) / r
-        fit = Consistency(innovation, (S_near**2).sum((-2, -1)), rho.sum(-1, dtype=S_near.dtype))
-        return solver.rows(A, S_near, d_near, kept, fit)
+    def weigh(block: Block[RowUnits], A: Array, rows: Rows) -> tuple[Array, Any]:
+        near = block.units.near
+        rho = horizontal_near(plan, block.position, near, rows.location)[:, None]
+        rho = rho * jnp.moveaxis(vertical[:, near], 0, 1)
+        root = jnp.sqrt(rho.astype(rows.S.dtype))[..., None]
+        S, d = (root * v[near][:, None] for v in (rows.S, rows.d))
+        innovation = (m - 1) * (d**2).sum((-2, -1)) / r
+        count = rho.sum(-1, dtype=S.dtype)
+        consistency = Consistency(innovation, (S**2).sum((-2, -1)), count)
+        return solver.from_rows(A, S, d, block.units.inflation, consistency)
 
-    return index, start, weigh, (jnp.asarray(table), local.own), (rows, location)
+    units = RowUnits(jnp.asarray(table), departures.inflation)
+    return LocalAnalyses(index, start, units, Rows(S, d, location), weigh)
 
 
-def by_levels(plan: Plan, local: Local, solver: Solver) -> Way:
-    """Each unit gathers its locations, for the sums of products of each observed level."""
-    table = reach(plan, plan.location)
+class LevelUnits(NamedTuple):
+    """Locations within reach of each unit, how many they are, and its inflation."""
+
+    near: Int[Array, "unit near"]
+    count: Int[Array, "unit"]
+    inflation: Any
+
+
+def by_levels(plan: Plan, departures: Departures[Any], solver: Solver[Any]) -> LocalAnalyses:
+    """Sums of products of two members for each observed level, over gathered locations."""
+    table = within_reach(plan, plan.location)
     assert table is not None
-    m, r = len(local.S), len(local.d)
-    near = (table < len(plan.location)).sum(1)
+    m, r = len(departures.S), len(departures.d)
+    count = (table < len(plan.location)).sum(1)
     table = np.pad(
         table, ((0, 0), (0, -table.shape[1] % CHUNK)), constant_values=len(plan.location)
     )
     index = blocks(plan, max(m * m, CHUNK * (m + r)), devices.parts())
     layer, vertical = layers(plan)
-    values = jnp.concatenate([local.S, local.d, jnp.ones_like(local.S[:1])]).T
-    cells = spread_out(plan, values).reshape(-1, len(plan.location), m + r + 1)[layer]
-    cells = jnp.swapaxes(cells, 0, 1).astype(plan.dtype)
-    cells = jnp.concatenate([cells, jnp.zeros_like(cells[:1])])
-    location = jnp.asarray(np.append(plan.location, plan.location[:1], 0), plan.dtype)
+    columns = level_columns(plan, departures, layer)
 
-    def squares(position: Array, near: Array, cells: Array) -> Array:
-        """Of the columns of `values`, (unit, layer, column, column), at some near locations."""
-        across = jax.vmap(lambda u, o: plan.taper.horizontal(u[None], location[o])[0])
-        root = jnp.sqrt(across(position, near)).astype(plan.dtype)[..., None, None]
-        rows = jnp.swapaxes(root * cells[near], 1, 2)
-        return product(rows.mT, rows)
-
-    def weigh(block: Block, A: Array, cells: Array) -> tuple[Array, PyTree]:
-        table, near, kept = block.own
-        table = table.reshape(len(table), -1, CHUNK)
-
-        def more(k: Array, sums: Array) -> Array:
-            return sums + squares(block.position, table[:, k], cells)
-
-        sums = jnp.zeros((len(table), *cells.shape[1:], cells.shape[2]), plan.dtype)
-        sums = jax.lax.fori_loop(0, -(-near.max() // CHUNK), more, sums)
-        sums = product(vertical[None], sums.reshape(*sums.shape[:2], -1))
+    def weigh(block: Block[LevelUnits], A: Array, columns: Array) -> tuple[Array, Any]:
+        by_level = sum_near(plan, block.position, block.units, columns)
+        sums = product(vertical[None], by_level.reshape(*by_level.shape[:2], -1))
         sums = sums.reshape(*sums.shape[:2], m + r + 1, -1)
-        G, g, squared = sums[..., :m, :m], sums[..., :m, m:-1], sums[..., m:, m:]
-        innovation = jnp.trace(squared[..., :r, :r], axis1=-2, axis2=-1) * (m - 1) / r
+        G, g, squares = sums[..., :m, :m], sums[..., :m, m:-1], sums[..., m:, m:]
+        innovation = jnp.trace(squares[..., :r, :r], axis1=-2, axis2=-1) * (m - 1) / r
         spread = jnp.trace(G, axis1=-2, axis2=-1)
-        return solver.moments(A, G, g, kept, Consistency(innovation, spread, squared[..., r, r]))
+        consistency = Consistency(innovation, spread, squares[..., r, r])
+        return solver.from_gram(A, G, g, block.units.inflation, consistency)
 
-    own = jnp.asarray(table), jnp.asarray(near), local.own
-    return index, np.zeros(len(index), np.int32), weigh, own, cells
+    units = LevelUnits(jnp.asarray(table), jnp.asarray(count), departures.inflation)
+    return LocalAnalyses(index, np.zeros(len(index), np.int32), units, columns, weigh)
 
 
 def layers(plan: Plan) -> tuple[Int[np.ndarray, "layer"], Float[Array, "level layer"]]:
     """The (slot, observed level) pairs that hold observations, and the tapers of their levels."""
-    layer = np.flatnonzero((plan.index < len(plan.place)).any(2))
+    layer = np.flatnonzero((plan.observation < len(plan.obs_location)).any(2))
     return layer, plan.vertical[:, layer % len(plan.observed_levels)].astype(plan.dtype)
 
 
-def spread_out(plan: Plan, values: Float[Array, "obs *rest"]) -> Array:
-    """Values of observations by (slot, observed level, location), zero where there is none."""
-    return jnp.concatenate([values, jnp.zeros_like(values[:1])])[plan.index]
+def level_columns(
+    plan: Plan, departures: Departures, layer: Int[np.ndarray, "layer"]
+) -> Float[Array, "location+1 layer column"]:
+    """S, d and 1 of each location and layer; zero where nothing is observed."""
+    S, d, _ = departures
+    columns = by_cell(plan, jnp.concatenate([S, d, jnp.ones_like(S[:1])]).T)
+    columns = columns.reshape(-1, len(plan.location), columns.shape[-1])[layer]
+    columns = jnp.swapaxes(columns, 0, 1).astype(plan.dtype)
+    return jnp.concatenate([columns, jnp.zeros_like(columns[:1])])
+
+
+def sum_near(
+    plan: Plan,
+    position: Float[Array, "unit point axis"],
+    units: LevelUnits,
+    columns: Float[Array, "location+1 layer column"],
+) -> Float[Array, "unit layer column column"]:
+    """Sums over the locations near each unit of ρ times the products of two columns."""
+    location = jnp.asarray(np.append(plan.location, plan.location[:1], 0), plan.dtype)
+    near = units.near.reshape(len(units.near), -1, CHUNK)
+
+    def add_chunk(k: Array, sums: Array) -> Array:
+        rho = horizontal_near(plan, position, near[:, k], location)
+        root = jnp.sqrt(rho).astype(plan.dtype)[..., None, None]
+        rows = jnp.swapaxes(root * columns[near[:, k]], 1, 2)
+        return sums + product(rows.mT, rows)
+
+    sums = jnp.zeros((len(near), *columns.shape[1:], columns.shape[2]), plan.dtype)
+    return jax.lax.fori_loop(0, -(-units.count.max() // CHUNK), add_chunk, sums)
+
+
+def by_cell(
+    plan: Plan, values: Float[Array, "obs *rest"]
+) -> Float[Array, "slot observed_level location *rest"]:
+    """Values of observations by slot, observed level and location, zero where there is none."""
+    return jnp.concatenate([values, jnp.zeros_like(values[:1])])[plan.observation]
+
+
+def horizontal_near(
+    plan: Plan,
+    position: Float[Array, "unit point axis"],
+    near: Int[Array, "unit near"],
+    location: Float[Array, "place axis"],
+) -> Float[Array, "unit near"]:
+    """Horizontal taper between each unit and the places near it."""
+
+    def of_unit(points: Array, near: Array) -> Array:
+        return plan.taper.horizontal(points[None], location[near])[0]
+
+    return jax.vmap(of_unit)(position, near)
 
 
 def tapered(
     plan: Plan,
-    block: Block,
+    position: Float[Array, "unit point axis"],
     location: Float[Array, "location axis"],
-    sums: Float[Array, "location column"],
+    columns: Float[Array, "location column"],
 ) -> Float[Array, "unit level column"]:
-    """Sums over locations, each times its taper; the columns of `sums` are by observed level."""
-    rho = plan.taper.horizontal(block.position, location)
-    by_level = jnp.matmul(rho, sums, precision=HIGHEST)
+    """Sums over locations of the taper times `columns`, which are by observed level."""
+    rho = plan.taper.horizontal(position, location)
+    by_level = jnp.matmul(rho, columns, precision=HIGHEST)
     by_level = by_level.reshape(len(rho), len(plan.observed_levels), -1)
     return jnp.einsum("lo,uoc->ulc", plan.vertical, by_level, precision=HIGHEST)
 
 
-def reach(
+def within_reach(
     plan: Plan, location: Float[np.ndarray, "place axis"], limit: int | None = None
 ) -> Int[np.ndarray, "unit near"] | None:
-    """Places within reach of each unit, filled up with their number; None above a limit."""
+    """Numbers of the places within reach of each unit, filled up with their count.
+
+    Arguments:
+        limit: None is returned where a unit has more places than this.
+    """
     index, lists = np.minimum(blocks(plan, 1), len(plan.position) - 1), []
     with jax.ensure_compile_time_eval():
         places = jnp.asarray(location)
-        near = jax.jit(lambda position: plan.taper.horizontal(position, places) > 0)
+        reached = jax.jit(lambda position: plan.taper.horizontal(position, places) > 0)
         for units in index:
-            lists += [np.flatnonzero(row) for row in np.asarray(near(plan.position[units]))]
+            lists += [np.flatnonzero(row) for row in np.asarray(reached(plan.position[units]))]
             if limit is not None and max(map(len, lists)) > limit:
                 return None
     table = np.full((len(plan.position), max(1, *map(len, lists))), len(location), np.int32)

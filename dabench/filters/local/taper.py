@@ -1,4 +1,4 @@
-"""How far an observation reaches: places, distances and the taper that ends at a finite one."""
+"""The localisation taper: places, distances, and how influence falls with distance to zero."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ from jaxtyping import Array, Float
 from dabench.core.layout import Layout
 
 EARTH_RADIUS_KM = 6371.0
-SURFACE_HPA = 1000.0
-"""Level of what has none: 2 m temperature, 10 m wind, mean sea level pressure."""
+SURFACE_HPA = (
+    1000.0  # level of variables without one: 2 m temperature, 10 m wind, sea level pressure
+)
 
 
 def half_width(length_scale: float) -> float:
-    """Of the Gaspari-Cohn function nearest to exp(-d² / 2 length_scale²); it ends at twice this."""
+    """Half-width c of the Gaspari-Cohn function nearest to exp(-d² / 2 length_scale²)."""
     return np.sqrt(10 / 3) * length_scale
 
 
@@ -26,7 +27,7 @@ def cutoff(length_scale: float) -> float:
 
 
 def gaspari_cohn(distance: Float[Array, "*shape"], half_width: float) -> Float[Array, "*shape"]:
-    """Compactly supported correlation, 1 at distance 0 and 0 beyond two half-widths.
+    """Compactly supported correlation: 1 at distance 0, 0 beyond two half-widths.
 
     Source: Gaspari & Cohn (1999), QJRMS 125, equation 4.10.
     """
@@ -42,8 +43,8 @@ class Localisation:
     """The taper between two places, the product of a horizontal and a vertical one.
 
     Arguments:
-        length_scale: In km along the sphere, or in sites; None reaches everywhere.
-        vertical_scale: In ln p; None reaches everywhere.
+        length_scale: Horizontal scale, in km along the sphere or in sites; None: no taper.
+        vertical_scale: Vertical scale in ln p; None: no taper.
         sphere: Whether places are unit vectors rather than sites.
         ring: Number of sites if they form a ring, else 0.
         truncation: Horizontal tapers below it count as zero.
@@ -89,14 +90,14 @@ def localisation(
     vertical_scale: float | None,
     truncation: float = 0.0,
 ) -> Localisation:
-    """The taper of a layout: the scale in km on the sphere, the one in sites elsewhere."""
+    """The taper for a layout, which has its scale in km on the sphere and in sites elsewhere."""
     scale = length_scale_km if layout.on_sphere else length_scale_sites
     ring = layout.points if layout.periodic and not layout.on_sphere else 0
     return Localisation(scale, vertical_scale, layout.on_sphere, ring, truncation)
 
 
 def places(coords: Mapping[str, np.ndarray]) -> Float[np.ndarray, "place axis"]:
-    """Unit vectors from latitude and longitude in degrees, or the number of the site."""
+    """Unit vectors for latitudes and longitudes in degrees, or the numbers of sites."""
     if "latitude" not in coords:
         return np.asarray(coords["site"], float)[:, None]
     lat, lon = (np.radians(np.asarray(coords[c], float)) for c in ("latitude", "longitude"))
@@ -104,6 +105,6 @@ def places(coords: Mapping[str, np.ndarray]) -> Float[np.ndarray, "place axis"]:
 
 
 def log_pressure(levels: object) -> Float[np.ndarray, "level"]:
-    """ln p of levels in hPa, where None and NaN stand for the surface."""
+    """ln p for levels in hPa; None and NaN stand for the surface."""
     hpa = np.asarray(levels, float)
     return np.log(np.where(np.isnan(hpa), SURFACE_HPA, hpa))

@@ -8,16 +8,16 @@ from twins import SPHERE, sites
 
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
-from dabench.filters.local.nodes import around, make_nodes, windows
+from dabench.filters.local.nodes import make_bands, make_nodes, strips
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.taper import Localisation
 
 
 def dense(nodes, points):
     """(node, point) shares."""
-    made = np.zeros((len(nodes.point), points))
-    np.add.at(made, (np.arange(len(made))[:, None], nodes.near), nodes.share)
-    return made
+    shares = np.zeros((len(nodes.point), points))
+    np.add.at(shares, (np.arange(len(shares))[:, None], nodes.near), nodes.share)
+    return shares
 
 
 def line(count, periodic=False):
@@ -60,32 +60,32 @@ def test_batches_have_no_nodes():
         make_plan(line(6), sites(6).table, taper, batch=3, stride=2)
 
 
-def test_windows_only_go_on_and_end_with_the_last_point():
+def test_strips_never_go_back_and_end_with_the_last_point():
     near = np.array([[[2, 0], [1, 4], [-1, -1], [6, 7]], [[7, 0], [3, 4], [5, 5], [6, 6]]])
-    first, step, window = windows(near[:1], 8)
-    assert (first.tolist(), step.tolist(), window) == ([0, 1, 4, 4], [1, 3, 0, 4], 4)
-    first, step, window = windows(near[1:], 8)  # of a ring
-    assert (first.tolist(), step.tolist(), window) == ([0, 0, 0, 0], [0, 0, 0, 8], 8)
+    first, step, length = strips(near[:1], 8)
+    assert (first.tolist(), step.tolist(), length) == ([0, 1, 4, 4], [1, 3, 0, 4], 4)
+    first, step, length = strips(near[1:], 8)  # of a ring
+    assert (first.tolist(), step.tolist(), length) == ([0, 0, 0, 0], [0, 0, 0, 8], 8)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
 @pytest.mark.parametrize("layout", [SPHERE, line(83, periodic=True), line(83)])
-def test_windows_hold_all_that_a_unit_is_shared_with(layout, parts):
+def test_strips_hold_all_points_that_take_weights_from_a_node(layout, parts):
     nodes = make_nodes(layout, 2)
     points = -(-layout.points // parts)
     index = np.pad(np.arange(len(nodes.point)), (0, -len(nodes.point) % 8), constant_values=999)
     index = np.tile(index.reshape(8, -1), (parts, 1))
-    (first, step, near, share), window = around(nodes, index, layout.points, parts)
-    found = np.zeros((len(nodes.point), parts * points))
+    (first, step, near, share), length = make_bands(nodes, index, layout.points, parts)
+    shares = np.zeros((len(nodes.point), parts * points))
     for block, units in enumerate(index):
         begin = first[block] + block // 8 * points
         for u, unit in enumerate(units):
             for p, s in zip(near[block, u], share[block, u], strict=True):
-                assert 0 <= p < window
+                assert 0 <= p < length
                 if unit < 999:
-                    found[unit, begin + p] += s
-    np.testing.assert_allclose(found[:, : layout.points], dense(nodes, layout.points))
-    assert not found[:, layout.points :].any()
-    ends = first.reshape(parts, 8)[:, -1] + window
+                    shares[unit, begin + p] += s
+    np.testing.assert_allclose(shares[:, : layout.points], dense(nodes, layout.points))
+    assert not shares[:, layout.points :].any()
+    ends = first.reshape(parts, 8)[:, -1] + length
     assert (ends >= np.minimum(points, layout.points - points * np.arange(parts))).all()
     assert (step.reshape(parts, 8).sum(1) == ends - first.reshape(parts, 8)[:, 0]).all()

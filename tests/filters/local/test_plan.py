@@ -1,4 +1,4 @@
-"""Plans: every observation has its place, no window leaves one out, and combining is a sum."""
+"""Plans place every observation, windows cover all in reach, and combining is a weighted sum."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +7,8 @@ from twins import SPHERE, sites, sphere
 
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
-from dabench.filters.local.combine import combine
-from dabench.filters.local.plan import blocks, look, make_plan, windows
+from dabench.filters.local.combine import LocalAnalyses, combine
+from dabench.filters.local.plan import blocks, in_window, make_plan, windows
 from dabench.filters.local.taper import Localisation, localisation
 
 TAPER = localisation(SPHERE, 800.0, None, 0.5)
@@ -17,12 +17,12 @@ TAPER = localisation(SPHERE, 800.0, None, 0.5)
 def test_every_observation_has_one_place_of_its_own():
     problem, *_ = sphere(count=200)
     plan = make_plan(SPHERE, problem.network.table, TAPER)
-    used = plan.index[plan.index < 200]
+    used = plan.observation[plan.observation < 200]
     np.testing.assert_array_equal(np.sort(used), np.arange(200))
-    assert plan.index.shape[0] > 1
+    assert plan.observation.shape[0] > 1
     table = problem.network.table
-    slot, level, place = np.nonzero(plan.index < 200)
-    rows = plan.index[slot, level, place]
+    slot, level, place = np.nonzero(plan.observation < 200)
+    rows = plan.observation[slot, level, place]
     np.testing.assert_allclose(
         plan.location[place, 2], np.sin(np.radians(table["latitude"].to_numpy()[rows])), atol=1e-15
     )
@@ -62,7 +62,7 @@ def test_windows_go_around_a_ring(every):
     assert len(index) > 2
     assert size < 300 // every
     for units, first in zip(index, start, strict=True):
-        near = look(jnp.asarray(plan.location), first, size)
+        near = in_window(jnp.asarray(plan.location), first, size)
         assert len(np.unique(near)) == size
         rho = taper.horizontal(jnp.asarray(plan.position[units]), near)
         every_rho = taper.horizontal(jnp.asarray(plan.position[units]), jnp.asarray(plan.location))
@@ -72,16 +72,17 @@ def test_windows_go_around_a_ring(every):
 def test_combining_sums_the_basis_with_weights_of_its_point_and_level(key):
     problem, x, _ = sphere(members=3)
     plan = make_plan(SPHERE, problem.network.table, TAPER)
-    own = jnp.arange(SPHERE.points * 3.0).reshape(SPHERE.points, 3)
+    weights = jnp.arange(SPHERE.points * 3.0).reshape(SPHERE.points, 3)
     index = blocks(plan, 2**17)
 
-    def weigh(block, A, given):
-        return block.own[..., None, None] * A, block.own
+    def weigh(block, A, shared):
+        return block.units[..., None, None] * A, block.units
 
     start = np.zeros(len(index), np.int32)
-    total, own_back = combine(plan, 0 * x, index, start, weigh, own, basis=x)
-    np.testing.assert_array_equal(own_back, own)
-    factor = np.asarray(own)[:, plan.channel_level].T
+    analyses = LocalAnalyses(index, start, weights, None, weigh)
+    total, by_unit = combine(plan, 0 * x, analyses, basis=x)
+    np.testing.assert_array_equal(by_unit, weights)
+    factor = np.asarray(weights)[:, plan.channel_level].T
     expected = np.asarray(SPHERE.unflatten(x)) * factor
     np.testing.assert_allclose(SPHERE.unflatten(total), expected, rtol=1e-14)
 

@@ -1,4 +1,4 @@
-"""Both routes against each other, and what is in reach against a search of all pairs."""
+"""Routes against each other, and places within reach against a search of all pairs."""
 
 import jax
 import jax.numpy as jnp
@@ -9,20 +9,21 @@ from twins import SPHERE, distances, sphere
 from dabench.filters.letkf import SquareRoot
 from dabench.filters.local.moments import scaled
 from dabench.filters.local.plan import make_plan
-from dabench.filters.local.routes import Local, analyse, reach
+from dabench.filters.local.routes import Departures, analyse, within_reach
 from dabench.filters.local.taper import cutoff, localisation
 from dabench.filters.oi import Gain
 
 
-@pytest.mark.parametrize("solver", [SquareRoot(False), SquareRoot(True), Gain()])
+@pytest.mark.parametrize("solver", [SquareRoot(adaptive=False), SquareRoot(adaptive=True), Gain()])
 @pytest.mark.parametrize(("members", "count"), [(6, 60), (40, 20)])
 def test_routes_agree(solver, members, count):
     problem, x, obs = sphere(members, count)
     plan = make_plan(SPHERE, problem.network.table, localisation(SPHERE, 1500.0, None, 0.5))
-    seen = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
-    own = jnp.full((len(plan.position), len(plan.levels)), 1.2)
+    S, d, _ = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
+    inflation = jnp.full((len(plan.position), len(plan.levels)), 1.2)
+    departures = Departures(S, d[None], inflation)
     by = {
-        route: analyse(plan, x, Local(seen.S, seen.d[None], own), solver, route=route)
+        route: analyse(plan, x, departures, solver, route=route)
         for route in ("pairs", "rows", "levels", "auto")
     }
     for name in ("rows", "levels", "auto"):
@@ -38,21 +39,21 @@ def test_float32_sums_are_close_to_float64_rows(route):
     plan = make_plan(
         problem.model.layout, problem.network.table, localisation(SPHERE, 3000.0, None, 2.0)
     )
-    seen = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
-    own = jnp.ones((len(plan.position), len(plan.levels)))
-    args = plan, x, Local(seen.S, seen.d[None], own), SquareRoot(False)
-    found, rows = (np.asarray(analyse(*args, route=r)[0] - x) for r in (route, "rows"))
-    # eigenvalues of SᵀS reach 1e6 and have errors of 1e6 · 2^-24 · √400 = 1 among ones of 1e3 up
-    assert np.abs(found - rows).max() < 2e-3 * np.abs(rows).max()
+    S, d, _ = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
+    departures = Departures(S, d[None], jnp.ones((len(plan.position), len(plan.levels))))
+    args = plan, x, departures, SquareRoot(adaptive=False)
+    sums, rows = (np.asarray(analyse(*args, route=r)[0] - x) for r in (route, "rows"))
+    # Eigenvalues of SᵀS reach 1e6 and have errors of 1e6 · 2^-24 · √400 = 1 among ones of 1e3 up
+    assert np.abs(sums - rows).max() < 2e-3 * np.abs(rows).max()
 
 
-def test_reach_is_all_within_the_cutoff():
+def test_places_within_reach_are_all_within_the_cutoff():
     problem, *_ = sphere(count=100)
     taper = localisation(SPHERE, 700.0, None, 0.5)
     plan = make_plan(SPHERE, problem.network.table, taper)
-    places = plan.location[plan.place]
-    table = reach(plan, places)
+    places = plan.location[plan.obs_location]
+    table = within_reach(plan, places)
     near, _ = distances(SPHERE, problem.network.table)
     for row, expected in zip(table, near < cutoff(700.0), strict=True):
         np.testing.assert_array_equal(np.sort(row[row < 100]), np.flatnonzero(expected))
-    assert reach(plan, places, 3) is None
+    assert within_reach(plan, places, 3) is None
