@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dabench.cli import check, leaderboard, run, score, searches, stores
+from dabench.cli import check, leaderboard, run, score, searches, stores, train
 from dabench.core.errors import UserError, cautions_in_one_line
 from dabench.core.version import __version__
 
@@ -47,7 +47,7 @@ app.command()(score.compare)
 app.add_typer(leaderboard.app, name="leaderboard")
 app.command()(score.verify)
 app.command()(check.conformance)
-app.command()(run.train)
+app.command()(train.train)
 app.command()(stores.fetch)
 app.command()(stores.export)
 app.command("import")(stores.import_)

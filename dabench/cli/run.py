@@ -1,6 +1,5 @@
-"""Make runs, and what they need: `run`, `train`."""
+"""Make runs: `run`."""
 
-import dataclasses
 import shlex
 import sys
 from pathlib import Path
@@ -12,8 +11,6 @@ from dabench.cli import leaderboard
 from dabench.cli.options import Out
 from dabench.cli.score import draw
 from dabench.core.errors import UserError
-from dabench.scenario import plugins
-from dabench.systems import RECIPES
 
 
 def run(
@@ -112,25 +109,3 @@ def evaluate(folders: list[Path], out: Path) -> None:
 def again() -> str:
     """The command that goes on where this one stopped."""
     return shlex.join(["dabench", *(a for a in sys.argv[1:] if a != "--fresh")])
-
-
-def train(
-    system: Annotated[str, typer.Argument(help="The system to train: held_suarez or speedy.")],
-    out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and weights.")],
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps; as many as pay by default.")
-    ] = None,
-    small: Annotated[
-        bool, typer.Option("--small", help="A few frames and steps, to see that it runs.")
-    ] = False,
-) -> None:
-    """Make a system's data and train its forecast model."""
-    from dabench.systems.atmosphere.training.train import SMALL, Size, train
-
-    if system not in RECIPES:
-        raise UserError(f"{system} is not trained; {' and '.join(RECIPES)} are")
-    recipe = plugins.find(RECIPES[system])
-    size = SMALL if small else Size(steps=recipe.steps)
-    if steps is not None:
-        size = dataclasses.replace(size, steps=steps)
-    typer.echo(f"files     {train(recipe, out, size)}")

@@ -112,6 +112,13 @@ def save(figure: Figure, out: Path, name: str) -> list[Path]:
     return [out / file for file in files]
 
 
+def png(figure: Figure, dpi: int = 80) -> bytes:
+    """The figure as one picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None}, dpi=dpi)
+    return buffer.getvalue()
+
+
 def _render(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}

@@ -38,19 +38,32 @@ class Member(NamedTuple):
     frames: int
 
 
-def planned_members(training: int, frames: int) -> tuple[Member, ...]:
+class Lengths(NamedTuple):
+    """Frames of each kind of member."""
+
+    stretch: int = 50
+    long: int = 150
+    validation: int = 150
+    climate: int = 400
+    training: int = 1000
+
+
+FULL = Lengths()
+
+
+def planned_members(training: int, frames: Lengths) -> tuple[Member, ...]:
     """Everything a release needs: first what no network is trained on, then `training` members.
 
     Each verification stretch is a branch of its own, as are the one for tuning methods, the long
     one, the frames that judge training and those of the climate.
     """
     return (
-        *(Member(f"verification_{i}", 50) for i in range(STRETCHES)),
-        Member("tuning", 50),
-        Member("long", 150),
-        Member("validation", 150),
-        Member("climate", 400),
-        *(Member(f"training_{i:02d}", frames) for i in range(training)),
+        *(Member(f"verification_{i}", frames.stretch) for i in range(STRETCHES)),
+        Member("tuning", frames.stretch),
+        Member("long", frames.long),
+        Member("validation", frames.validation),
+        Member("climate", frames.climate),
+        *(Member(f"training_{i:02d}", frames.training) for i in range(training)),
     )
 
 
@@ -63,7 +76,7 @@ class NatureSettings:
     12 hours apart, `segment_frames` to a file.
     """
 
-    members: tuple[Member, ...] = planned_members(training=12, frames=1000)
+    members: tuple[Member, ...] = planned_members(12, FULL)
     spinup_days: int = 360
     branch_days: int = 40
     segment_frames: int = 50

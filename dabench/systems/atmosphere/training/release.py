@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from dabench.core.files import save
 from dabench.systems.atmosphere import int16
 from dabench.systems.atmosphere.atmosphere import Atmosphere, Coefficients, Ground, Statistics
+from dabench.systems.atmosphere.coasts import COAST_LMAX, COASTS
 from dabench.systems.atmosphere.files import CLIMATE, LONG, TUNING, verification
 from dabench.systems.atmosphere.grid import grid
 from dabench.systems.atmosphere.training import nature
 from dabench.systems.gencast import checkpoint
+from dabench.systems.sphere import gaussian
 
 STRETCH_FRAMES = 32  # 30 cycles: a state holds two frames, and the first is of cycle 0
 LONG_FRAMES = 122  # 120 cycles, 60 days
@@ -76,9 +79,14 @@ def write_frames(path: Path, atmosphere: Atmosphere, frames: Coefficients) -> di
     return {"frames": len(frames), "bits": BITS, "rounding_error_rms": rounding}
 
 
-def write_ground(path: Path, ground: Ground, outside: np.ndarray) -> None:
-    """The static fields, and what the band leaves out of the channels' time mean."""
-    save(path, {**ground, "outside": outside.astype(np.float32)}, compress=True)
+def write_ground(path: Path, ground: Ground, outside: Float[np.ndarray, "channel point"]) -> None:
+    """The static fields, and the coasts: what the band leaves out of the channels' time mean.
+
+    Arguments:
+        outside: That time mean's rest on the Gaussian grid.
+    """
+    coasts = outside @ gaussian.analysis(gaussian.gaussian_grid(), COAST_LMAX)
+    save(path, {**ground, COASTS: coasts.astype(np.float32)}, compress=True)
 
 
 def write_provenance(path: Path, packages: tuple[str, ...], **entries: Any) -> None:

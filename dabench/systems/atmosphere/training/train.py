@@ -22,7 +22,7 @@ from dabench.systems.atmosphere import files, int16
 from dabench.systems.atmosphere.atmosphere import Atmosphere, Coefficients, Ground, Statistics
 from dabench.systems.atmosphere.system import on_grid
 from dabench.systems.atmosphere.training import frames, nature, release
-from dabench.systems.atmosphere.training.nature import Dynamics, Member, NatureSettings
+from dabench.systems.atmosphere.training.nature import FULL, Dynamics, Lengths, NatureSettings
 from dabench.systems.base import System
 
 log = logging.getLogger(__name__)
@@ -57,8 +57,9 @@ class Size:
     """How much of everything: what `--small` makes small.
 
     Arguments:
-        members, frames: Members of the nature run that train the network, and frames of each.
-        spinup_days, branch_days: Of the nature run.
+        members: Members of the nature run that train the network.
+        frames: Frames of each member.
+        spinup_days, branch_days, segment_frames: Of the nature run.
         steps: Training steps of four pairs.
         width, mesh: Features a node of the network, and refinements of its mesh.
         cases, report_members, report_days: Of the report's forecasts.
@@ -66,7 +67,7 @@ class Size:
     """
 
     members: int = 12
-    frames: int = 1000
+    frames: Lengths = FULL
     spinup_days: int = 360
     branch_days: int = 40
     segment_frames: int = 50
@@ -81,18 +82,14 @@ class Size:
 
     @property
     def nature(self) -> NatureSettings:
-        """Settings of the nature run; held-out members are as long as a full release needs."""
+        """Settings of the nature run."""
         members = nature.planned_members(self.members, self.frames)
-        few = self.segment_frames < FULL_SEGMENT
-        if few:
-            members = tuple(Member(m.name, 2 * self.segment_frames) for m in members)
         return NatureSettings(members, self.spinup_days, self.branch_days, self.segment_frames)
 
 
-FULL_SEGMENT = 50
 SMALL = Size(
     members=1,
-    frames=8,
+    frames=Lengths(8, 8, 8, 8, 8),
     spinup_days=1,
     branch_days=1,
     segment_frames=4,

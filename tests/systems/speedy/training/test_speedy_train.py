@@ -78,6 +78,7 @@ def test_all_files_are_there_and_make_a_system(out):
     folder = out / "files"
     names = {*release.shipped_members(), files.WEIGHTS, files.GROUND, files.PROVENANCE}
     assert names <= {path.name for path in folder.iterdir()}
+    assert (folder / "report.png").read_bytes()[:4] == b"\x89PNG"
     system = speedy(files=str(folder))
     states = [system.layout.now(system.truth(seed, 0))[0] for seed in range(6)]
     np.testing.assert_array_equal(states[0], states[5])  # five stretches
