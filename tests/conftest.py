@@ -21,3 +21,20 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture
 def key():
     return jax.random.key(0)
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """A bucket of small files, served on the loopback."""
+    from server import Bucket
+
+    from dabench.systems.gencast.fetch import download
+
+    monkeypatch.setattr(download, "PAUSE", 0.0)
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    root = tmp_path / "bucket"
+    root.mkdir()
+    with Bucket(root).serving() as serving:
+        yield serving

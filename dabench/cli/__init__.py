@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-from dabench.cli import check, leaderboard, run, score, searches, stores, train
+from dabench.cli import check, exchange, fetch, leaderboard, run, score, train
+from dabench.cli.sweep import command as sweep
+from dabench.cli.tune import command as tune
 from dabench.core.errors import UserError, cautions_in_one_line
 from dabench.core.version import __version__
 
@@ -48,11 +50,11 @@ app.add_typer(leaderboard.app, name="leaderboard")
 app.command()(score.verify)
 app.command()(check.conformance)
 app.command()(train.train)
-app.command()(stores.fetch)
-app.command()(stores.export)
-app.command("import")(stores.import_)
-app.command()(searches.sweep)
-app.command()(searches.tune)
+app.command()(fetch.fetch)
+app.command()(exchange.export)
+app.command("import")(exchange.import_)
+app.command()(sweep.sweep)
+app.command()(tune.tune)
 app.command("list")(check.list_)
 app.command()(check.check)
 app.command()(check.schema)

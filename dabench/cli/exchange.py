@@ -1,25 +1,49 @@
-"""`dabench export` and `dabench import`."""
+"""Runs for other tools, and other tools' analyses as runs: `export`, `import`."""
 
+import shlex
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+
+from dabench.cli.options import Out
 from dabench.core.errors import UserError
-from dabench.runs.exchange import export as weatherbench2
 
 FORMATS = ("weatherbench2",)
 
 
-def export(run: Path, format: str, out: Path | None, background: bool) -> Path:
-    """A run in another format; returns the forecast store.
-
-    Arguments:
-        out: A new folder; beside the archive by default.
-        background: Whether to draw forecasts over one cycle anew, for the second lead.
-    """
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    format: Annotated[str, typer.Option(help="weatherbench2.")] = "weatherbench2",
+    out: Annotated[Path | None, typer.Option(help="New folder; default in the run's own.")] = None,
+    background: Annotated[
+        bool,
+        typer.Option(help="Lead 12 h, too: forecasts drawn anew from every analysis (costly)."),
+    ] = False,
+) -> None:
+    """Write a run as a forecast store that WeatherBench 2 reads, with its truth."""
     if format not in FORMATS:
         raise UserError(f"--format {format}: known are {', '.join(FORMATS)}")
-    out = out or run / format
-    if not background:
-        return weatherbench2.export(run, out)
-    from dabench.runs.exchange.background import background as forecasts
+    from dabench.runs.exchange import export as weatherbench2
 
-    return weatherbench2.export(run, out, *forecasts(run))
+    forecasts: Any = ()
+    if background:
+        from dabench.runs.exchange.background import background as draw_forecasts
+
+        forecasts = draw_forecasts(run)
+    typer.echo(f"forecast  {weatherbench2.export(run, out or run / format, *forecasts)}")
+
+
+def import_(
+    store: Annotated[str, typer.Argument(help="Zarr with analyses, as WeatherBench 2 has them.")],
+    scenario: Annotated[str, typer.Option(help="Whose truth and period it is held to.")],
+    name: Annotated[str, typer.Option(help="Of the method that made it.")],
+    cycles: Annotated[int | None, typer.Option(min=1, help="Number of cycles.")] = None,
+    out: Out = Path("runs"),
+) -> None:
+    """Make someone else's analyses a run, marked as external, to be scored beside ours."""
+    from dabench.runs.exchange.import_ import import_store
+
+    folder = import_store(store, scenario, name, out, cycles)
+    typer.echo(f"run       {folder}")
+    typer.echo(f"next      dabench score {shlex.quote(str(folder))}")

@@ -1,18 +1,17 @@
 """`dabench fetch` as it is typed."""
 
-import io
 import sys
 from pathlib import Path
 
 import pytest
 from mirror import official_files
-from rich.console import Console
 
 from dabench import cli
-from dabench.cli.fetch import fetch, request
+from dabench.cli.fetch import fetch
 from dabench.core.errors import UserError
 from dabench.systems.gencast import official
 from dabench.systems.gencast.fetch import cache
+from dabench.systems.gencast.fetch.request import request
 
 SCENARIO = "era5/temp_4deg"
 
@@ -91,7 +90,6 @@ def test_the_cache_is_where_it_is_wished(monkeypatch, tmp_path):
 
 
 def test_one_wrong_name_of_several_fetches_nothing(tmp_path):
-    quiet = Console(file=io.StringIO())
     with pytest.raises(UserError, match="nothing is known as 'era4'"):
-        fetch(["gencast_1p0deg", "era4"], dest=tmp_path, console=quiet)
+        fetch(["gencast_1p0deg", "era4"], dest=tmp_path)
     assert not list(tmp_path.iterdir())

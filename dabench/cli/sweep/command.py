@@ -1,64 +1,68 @@
-"""`dabench sweep`: expand, run, report."""
+"""`dabench sweep`: expand a file of settings to vary, run all of them, report."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import typer
 
-from dabench.cli.sweep import execute, report, spec
 from dabench.core.errors import UserError
-from dabench.runs.experiment import Experiment
-from dabench.scores.score import MEANS, ROOTS
 
-SCORED = (*MEANS, *ROOTS, *(f"{name}_root_first" for name in ROOTS), "spread_skill")
-"""Metrics of a headline, see `score.headline`."""
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dabench.cli.sweep.spec import ScoreTarget
+    from dabench.runs.experiment import Experiment
 
 
 def sweep(
-    file: Path,
-    out: Path,
-    *,
-    workers: int = 1,
-    scheduler: str | None = None,
-    cluster: str | None = None,
-    options: str = "",
-    retries: int = 2,
-    dry_run: bool = False,
-    console: Console | None = None,
+    file: Annotated[Path, typer.Argument(help="What to vary (YAML).")],
+    out: Annotated[Path, typer.Option(help="Where sweeps are kept.")] = Path("runs/sweeps"),
+    workers: Annotated[
+        int, typer.Option(min=1, help="Local processes, or jobs of a batch system.")
+    ] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="slurm, pbs or lsf: start jobs.")] = None,
+    options: Annotated[str, typer.Option(help="JSON for the batch system: queue, memory, ..")] = "",
+    retries: Annotated[int, typer.Option(min=0, help="How often to try a run again.")] = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all; run nothing.")] = False,
 ) -> list[Path]:
-    """Run what a sweep's file asks for, and write its report; UserError if a run failed.
+    """Run a grid or random search over settings on Dask; draw scores against settings."""
+    from rich.console import Console
 
-    Arguments:
-        out: Folder of all sweeps; this one's has the name of its file.
-        workers: Processes of the local cluster, or jobs of the batch system.
-        scheduler, cluster, options: See `execute.client`.
-        retries: How often to try a run again.
-        dry_run: Check every point, say how many there are, and run nothing.
-    """
-    console, wanted, home = console or Console(stderr=True), spec.load(file), out / file.stem
-    found = spec.points(wanted)
-    for point in found:
+    from dabench.cli.sweep import execute, report, spec
+
+    console, settings, home = Console(stderr=True), spec.load(file), out / file.stem
+    points = spec.points(settings)
+    for point in points:
         point.job(home)
-    check_target(wanted.score, found[0].job(home).experiment)
+    check_target(settings.score, points[0].job(home).experiment)
     if dry_run:
-        console.print(f"{len(found)} runs, all sound, in {home / 'runs'}", soft_wrap=True)
+        console.print(f"{len(points)} runs, all sound, in {home / 'runs'}", soft_wrap=True)
         return []
     with execute.client(scheduler, cluster, workers, options) as client:
-        results = execute.execute(client, found, home, wanted.score, retries)
-        rows = _watched(results, len(found), file.stem, console)
-    files = report.write(rows, home, wanted.score.label)
+        results = execute.execute(client, points, home, settings.score, retries)
+        rows = _watched(results, len(points), file.stem, console)
+    files = report.write(rows, home, settings.score.label)
     if bad := [r for r in rows if r["status"] in ("failed", "refused")]:
         lines = [f"  {r['digest']} {r['method']} {r['status']}: {r['reason']}" for r in bad[:8]]
         raise UserError(f"{len(bad)} of {len(rows)} runs have no score:\n" + "\n".join(lines))
+    for file in files:
+        typer.echo(f"written   {file}")
     return files
 
 
-def check_target(target: spec.Target, experiment: Experiment) -> None:
+def headline_metrics() -> tuple[str, ...]:
+    """Names of the metrics that a headline has, see `score.headline`."""
+    from dabench.scores.score import MEANS, ROOTS
+
+    return (*MEANS, *ROOTS, *(f"{name}_root_first" for name in ROOTS), "spread_skill")
+
+
+def check_target(target: "ScoreTarget", experiment: "Experiment") -> None:
     """UserError where the score that is asked for is none that a run has."""
-    if target.metric not in SCORED:
-        known = ", ".join(SCORED)
-        raise UserError(f"score.metric: {target.metric} is not one of {known}")
+    metrics = headline_metrics()
+    if target.metric not in metrics:
+        raise UserError(f"score.metric: {target.metric} is not one of {', '.join(metrics)}")
     if target.variable is None:
         return
     cells = [(c.name, c.level) for c in experiment.system.layout.channels]
@@ -69,8 +73,16 @@ def check_target(target: spec.Target, experiment: Experiment) -> None:
         )
 
 
-def _watched(results: Any, total: int, name: str, console: Console) -> list[dict[str, Any]]:
+def _watched(results: Any, total: int, name: str, console: "Console") -> list[dict[str, Any]]:
     """All results; a bar while they come, or a line each where there is no terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     rows = []
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from dabench.cli.sweep.spec import Point, Target
+from dabench.cli.sweep.spec import Point, ScoreTarget
 from dabench.core.digest import sha256
 from dabench.core.errors import UserError
 
@@ -27,14 +27,14 @@ def run_point(point: dict[str, Any], out: str, target: dict[str, Any]) -> dict[s
     try:
         job = spec.job(Path(out))
         status = job.run(False, None, Console(quiet=True))
-        value = score(ensure_scores(job.folder), Target.model_validate(target))
+        value = score(ensure_scores(job.folder), ScoreTarget.model_validate(target))
     except UserError as e:
         return row | {"status": "refused", "reason": str(e), "folder": None, "score": None}
     folder = job.folder.relative_to(out).as_posix()
     return row | {"status": str(status), "reason": "", "folder": folder, "score": value}
 
 
-def score(scores: "Scores", target: Target) -> float | None:
+def score(scores: "Scores", target: ScoreTarget) -> float | None:
     """The headline value asked for, of the whole globe; UserError if there is no such score."""
     from dabench.scores.headlines import headlines
     from dabench.scores.record import GLOBAL, Key
@@ -106,7 +106,7 @@ def batch_cluster(kind: str, options: dict[str, Any]) -> Any:
 
 
 def execute(
-    found: Any, points: list[Point], out: Path, target: Target, retries: int
+    found: Any, points: list[Point], out: Path, target: ScoreTarget, retries: int
 ) -> Iterator[dict[str, Any]]:
     """The result of every point as it ends; one whose every try failed has the status `failed`."""
     from distributed import as_completed

@@ -64,7 +64,7 @@ class Search(Strict):
     seed: int = 0
 
 
-class Target(Strict):
+class ScoreTarget(Strict):
     """The score to report.
 
     Arguments:
@@ -102,7 +102,7 @@ class Sweep(Strict):
         dict[str, Range | Annotated[list[Value], Field(min_length=1)]], Field(min_length=1)
     ]
     random: Search | None = None
-    score: Target = Target()
+    score: ScoreTarget = ScoreTarget()
 
 
 class Point(Strict):

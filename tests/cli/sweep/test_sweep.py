@@ -74,7 +74,7 @@ def test_settings_that_are_none_are_refused_before_anything_runs(write, tmp_path
     for name in ("filter.rtpz", "scenario.observations.7.error_std", "scenario.sede"):
         path = write(GRID.replace("scenario.period.cycles", name))
         with pytest.raises(UserError):
-            sweep(path, tmp_path / "out", console=QUIET)
+            sweep(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -88,13 +88,13 @@ def test_settings_that_are_none_are_refused_before_anything_runs(write, tmp_path
 def test_scores_that_no_run_has_are_refused_before_anything_runs(target, message, write, tmp_path):
     path = write(GRID.replace("{metric: rmse}", target))
     with pytest.raises(UserError, match=message):
-        sweep(path, tmp_path / "out", console=QUIET, dry_run=True)
+        sweep(path, tmp_path / "out", dry_run=True)
 
 
 def test_the_metrics_of_a_target_are_those_of_scores():
     values = xr.DataArray(np.ones((1, 8)), dims=("region", "cycle"))
     series = xr.Dataset(dict.fromkeys((*score.MEANS, *score.ROOTS.values()), values))
-    assert set(score.headline(series, 3)) == set(command.SCORED)
+    assert set(score.headline(series, 3)) == set(command.headline_metrics())
 
 
 def test_a_sweep_knows_its_scenario_from_elsewhere(write, tmp_path, monkeypatch):
@@ -131,7 +131,7 @@ def test_sweeps_of_one_scheduler_get_results_of_their_own(tmp_path):
 
     point = spec.Point(scenario="linear_gaussian", method="letkf", values={})
     for out, metric in (("a", "rmse"), ("a", "rmse"), ("b", "rmse"), ("a", "crps")):
-        target = spec.Target(metric=metric)
+        target = spec.ScoreTarget(metric=metric)
         with pytest.raises(RuntimeError):
             next(execute.execute(Scheduler(), [point], tmp_path / out, target, 0))
     assert len(set(keys)) == 3
@@ -140,7 +140,7 @@ def test_sweeps_of_one_scheduler_get_results_of_their_own(tmp_path):
 def test_a_sweep_on_a_local_cluster_runs_everything_once(write, tmp_path):
     pytest.importorskip("distributed")
     path = write(GRID)
-    files = sweep(path, tmp_path, console=QUIET)
+    files = sweep(path, tmp_path)
     assert {f.suffix for f in files} == {".csv", ".png"}
     table = pd.read_csv(tmp_path / "study" / "sweep.csv")
     assert list(table["status"]) == ["complete"] * 4
@@ -149,7 +149,7 @@ def test_a_sweep_on_a_local_cluster_runs_everything_once(write, tmp_path):
     runs = read.find_runs(tmp_path / "study" / "runs")
     before = {run: (run / "scores.json").stat().st_mtime_ns for run in runs}
     assert len(before) == 4
-    sweep(write(GRID.replace("[4, 8]", "[4, 6, 8]")), tmp_path, console=QUIET)
+    sweep(write(GRID.replace("[4, 8]", "[4, 6, 8]")), tmp_path)
     assert len(pd.read_csv(tmp_path / "study" / "sweep.csv")) == 6
     assert all((run / "scores.json").stat().st_mtime_ns == t for run, t in before.items())
 

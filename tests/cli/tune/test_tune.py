@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import mock_run
 import numpy as np
 import pytest
+import typer
 
-from dabench.cli.tune import period, trials
+from dabench.cli.tune import command, period
 from dabench.cli.tune.command import tune
 from dabench.cli.tune.objective import climate_std, objective
-from dabench.cli.tune.trials import Log, Trial
+from dabench.cli.tune.search import Search, Trial, edges, space, trials
 from dabench.core.errors import UserError
 from dabench.scenario.baseline import Tuned, load_baseline
 from dabench.scenario.load import change, load_scenario
@@ -25,29 +26,35 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def go(here, capsys):
+    """A search on linear_gaussian: (baseline's file, lines that were printed)."""
+
+    def search(**options) -> tuple[Path, list[str]]:
+        defaults = {"changes": ["variance_scale=0.01,0.1,1"], "cycles": 30}
+        file = tune("linear_gaussian", "oi", **(defaults | options))
+        return file, capsys.readouterr().out.splitlines()
+
+    return search
+
+
 def load_tuned(file: Path) -> Tuned:
-    found = load_baseline("oi", file.parent.name).tuned
-    assert found is not None
-    return found
+    tuned = load_baseline("oi", file.parent.name).tuned
+    assert tuned is not None
+    return tuned
 
 
-def go(**options) -> tuple[Path, list[str]]:
-    said: list[str] = []
-    given = {"changes": ["variance_scale=0.01,0.1,1"], "cycles": 30, "say": said.append}
-    return tune("linear_gaussian", "oi", **(given | options)), said
-
-
-def test_the_baseline_holds_the_best_trial_and_all_that_were_made(here):
-    file, said = go(metric="rmse")
-    found = load_baseline("oi", "linear_gaussian")
+def test_the_baseline_holds_the_best_trial_and_all_that_were_made(go):
+    file, lines = go(metric="rmse")
+    baseline = load_baseline("oi", "linear_gaussian")
     assert file == Path("baselines/linear_gaussian/oi.yaml")
-    assert found.tuned is not None
-    by = {t.settings.get("filter.variance_scale"): t.objective for t in found.tuned.trials}
+    assert baseline.tuned is not None
+    by = {t.settings.get("filter.variance_scale"): t.objective for t in baseline.tuned.trials}
     assert set(by) == {None, 0.01, 0.1, 1}
     best = min(by, key=lambda v: by[v])
-    assert found.settings["variance_scale"] == (0.1 if best is None else best)
-    assert found.tuned.period == {"seed": 1000, "period.cycles": 30, "period.spinup": 15}
-    assert [text for text in said if "beyond" not in text] == said[:4]
+    assert baseline.settings["variance_scale"] == (0.1 if best is None else best)
+    assert baseline.tuned.period == {"seed": 1000, "period.cycles": 30, "period.spinup": 15}
+    assert [text.partition(" ")[0] for text in lines[:4]] == ["1/4", "2/4", "3/4", "4/4"]
 
     for folder in Path("runs/tune/linear_gaussian/oi/runs/oi").glob("*/seed1000"):
         std = float(np.sqrt(np.mean(np.var(linear_gaussian(size=16).climate, 0, ddof=1))))
@@ -56,26 +63,26 @@ def test_the_baseline_holds_the_best_trial_and_all_that_were_made(here):
 
 
 def test_a_best_at_the_end_of_a_list_is_said():
-    made = [
-        Trial("a", {}, "complete", 1.0),  # the baseline, which has the settings of the next
-        Trial("b", {"filter.rtps": 0.8, "members": 16}, "complete", 1.0),
-        Trial("c", {"filter.rtps": 0.5, "members": 32}, "complete", 2.0),
+    ended = [
+        Trial({}, "complete", 1.0),  # the baseline, which has the settings of the next
+        Trial({"filter.rtps": 0.8, "members": 16}, "complete", 1.0),
+        Trial({"filter.rtps": 0.5, "members": 32}, "complete", 2.0),
     ]
-    search = {"filter.rtps": [0.5, 0.8], "members": [8, 16, 32], "filter.ess": [[0, 1], [1, 1]]}
-    assert list(trials.edges(search, made)) == [
+    values = {"filter.rtps": [0.5, 0.8], "members": [8, 16, 32], "filter.ess": [[0, 1], [1, 1]]}
+    assert list(edges(values, ended)) == [
         "filter.rtps=0.8 is at the end of what was tried; the best may lie beyond"
     ]
-    assert not list(trials.edges(trials.space(["rtps=0.5..0.8"]), made))
-    assert not list(trials.edges(search, []))
+    assert not list(edges(space(["rtps=0.5..0.8"]), ended))
+    assert not list(edges(values, []))
 
 
-def test_a_search_of_nothing_is_refused(here):
+def test_a_search_of_nothing_is_refused(go):
     with pytest.raises(UserError, match=r"--set: say what to try, such as --set rtps=0\.1"):
         go(changes=[])
     assert not Path("runs").exists()
 
 
-def test_a_baseline_that_wins_is_tuned_now(here):
+def test_a_baseline_that_wins_is_tuned_now(go):
     folder = Path("baselines/linear_gaussian")
     folder.mkdir(parents=True)
     text = "members: 1\nfilter: {name: oi, variance_scale: 0.1}\n"
@@ -85,32 +92,52 @@ def test_a_baseline_that_wins_is_tuned_now(here):
     assert reference == "As on lorenz96, and the best of those tried here, see tuned"
 
 
-def test_a_search_that_was_stopped_makes_no_trial_twice(here, monkeypatch):
-    def stop(text: str) -> None:
-        if text.startswith("2/4"):
-            raise KeyboardInterrupt
+@pytest.mark.parametrize("change", ["variance_scale=0.01,0.1,1", "variance_scale=0.01..1 log"])
+@pytest.mark.parametrize("moment", ["told", "running"])
+def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(change, moment, go, monkeypatch):
+    def made(folder: str, file: Path) -> list[tuple]:
+        assert (Path(folder) / "linear_gaussian/oi/trials.log").exists()
+        return sorted((str(t.settings), t.objective) for t in load_tuned(file).trials)
 
-    with pytest.raises(KeyboardInterrupt):
-        go(say=stop)
-    log = Path("runs/tune/linear_gaussian/oi", trials.LOG)
-    log.write_bytes(log.read_bytes() + b'{"about": {"scen')  # as a kill may leave it
-    made, real = [], trials._try
+    options = {"changes": [change], "most": 6}
+    whole, _ = go(**options, out=Path("whole"), write=Path("baselines/whole/oi.yaml"))
+    reference = made("whole", whole)
 
-    def watched(job, *rest):
-        made.append(job.baseline.settings["variance_scale"])
-        return real(job, *rest)
+    real, count = command._objective, 0
 
-    monkeypatch.setattr(trials, "_try", watched)
-    before, _ = go()
-    best = load_baseline("oi", "linear_gaussian").settings
-    assert made == [1]  # the baseline has 0.1
-    _, again = go()
-    assert made == [1]
-    assert load_baseline("oi", "linear_gaussian").settings == best
-    assert again[0].startswith(f"1/4 {load_tuned(before).best:.5g} (as it was)")
+    def stopping(metric):
+        run = real(metric)
+
+        def run_or_stop(job):
+            nonlocal count
+            count += 1
+            if count == 3 and moment == "running":
+                raise KeyboardInterrupt
+            result = run(job)
+            if count == 3:
+                raise KeyboardInterrupt
+            return result
+
+        return run_or_stop
+
+    monkeypatch.setattr(command, "_objective", stopping)
+    with pytest.raises(typer.Exit):
+        go(**options, out=Path("parts"), write=Path("baselines/parts/oi.yaml"))
+    monkeypatch.setattr(command, "_objective", real)
+    parts, _ = go(**options, out=Path("parts"), write=Path("baselines/parts/oi.yaml"))
+    assert made("parts", parts) == reference
 
 
-def test_the_baseline_as_it_was_is_the_one_that_the_last_search_left(here):
+def test_a_run_that_ended_is_not_made_again(go):
+    go()
+    archives = sorted(Path("runs/tune").rglob("archive.zarr/zarr.json"))
+    times = [file.stat().st_mtime_ns for file in archives]
+    go()
+    assert sorted(Path("runs/tune").rglob("archive.zarr/zarr.json")) == archives
+    assert [file.stat().st_mtime_ns for file in archives] == times
+
+
+def test_the_baseline_as_it_was_is_the_one_that_the_last_search_left(go):
     file = Path("baselines/linear_gaussian/oi.yaml")
     file.parent.mkdir(parents=True)
     file.write_text("members: 1\nfilter: {name: oi, variance_scale: 1e-6}\n")
@@ -120,23 +147,72 @@ def test_the_baseline_as_it_was_is_the_one_that_the_last_search_left(here):
     assert first.best != first.trials[0].objective
 
 
-def test_trials_of_another_scenario_or_metric_are_passed_over(tmp_path):
-    one, two = (Log(tmp_path / "log", {"scenario": "a", "metric": m}) for m in ("rmse", "crps"))
-    one.append(Trial("x", {}, "complete", 1.0))
-    two.append(Trial("x", {}, "complete", 2.0))
-    assert one.read()["x"].objective == 1.0
-    assert two.read()["x"].objective == 2.0
-    assert Log(tmp_path / "log", {"scenario": "b", "metric": "rmse"}).read() == {}
+def search_of(changes: list[str], most: int) -> Search:
+    scenario = load_scenario("linear_gaussian")
+    when = period.values(scenario, seed=1000, cycles=10, offset=None, start=None)
+    return Search("linear_gaussian", "oi", when, space(changes), most)
 
 
-def test_what_is_scored_is_refused():
+def pretended(search: Search, folder: Path, metric: str = "rmse") -> list[Trial]:
+    """The trials of a search in which nothing runs: the smaller the scale the better."""
+
+    def run(job):
+        return "complete", float(job.baseline.settings["variance_scale"])
+
+    return list(trials(search, folder, {"metric": metric}, run))
+
+
+def test_searches_by_another_metric_or_space_know_nothing_of_each_other(tmp_path):
+    one = pretended(search_of(["variance_scale=0.1,0.2"], 3), tmp_path)
+    two = pretended(search_of(["variance_scale=0.1,0.2"], 3), tmp_path, "crps")
+    other = pretended(search_of(["variance_scale=0.3,0.4"], 3), tmp_path)
+    assert len(one) == len(two) == len(other) == 3
+    assert {t.settings.get("filter.variance_scale") for t in other} == {None, 0.3, 0.4}
+
+
+def test_trials_are_a_grid_or_proposals_the_baseline_first(tmp_path):
+    def settings(changes, most, name):
+        return [t.settings for t in pretended(search_of(changes, most), tmp_path / name)]
+
+    grid = settings(["variance_scale=0.1,0.2", "members=1,4"], 20, "grid")
+    assert grid[0] == {}
+    assert len(grid) == 5
+    assert {"filter.variance_scale": 0.2, "members": 4} in grid
+    part = settings(["variance_scale=0.1,0.2,0.3", "members=1,4,8"], 5, "part")
+    assert part[0] == {}
+    assert len({str(p) for p in part}) == 5
+    proposals = settings(["variance_scale=0.01..1 log", "members=1,4"], 12, "one")
+    assert len(proposals) == 12
+    assert all(0.01 <= p["filter.variance_scale"] <= 1 for p in proposals[1:])
+    assert settings(["variance_scale=0.01..1 log", "members=1,4"], 12, "two") == proposals
+
+
+def test_proposals_are_better_than_chance(tmp_path):
+    values = [
+        t.objective for t in pretended(search_of(["variance_scale=0.01..1 log"], 20), tmp_path)
+    ]
+    later = [v for v in values[12:] if v is not None]
+    assert np.median(later) < 0.1  # the median of the range, which chance would have
+
+
+def test_settings_that_a_method_does_not_take_are_refused_before_anything_runs(go):
+    with pytest.raises(UserError, match="variance_scal"):
+        go(changes=["variance_scal=0.1"])
+    with pytest.raises(UserError, match="range"):
+        go(changes=["variance_scale=a..b"])
+    with pytest.raises(UserError, match="variance_scale"):
+        go(changes=["variance_scale=-1..1"])
+    assert not Path("runs").exists()
+
+
+def test_what_is_scored_is_refused(go):
     with pytest.raises(UserError, match="seeds below 1000"):
         go(seed=3)
     atmosphere = load_scenario("temp_4deg")
 
     def changes(offset=None, cycles=None):
-        asked = {"seed": 1000, "offset": offset, "cycles": cycles, "start": None}
-        return period.values(atmosphere, **asked)
+        values = {"seed": 1000, "offset": offset, "cycles": cycles, "start": None}
+        return period.values(atmosphere, **values)
 
     assert changes()["scenario.period.offset"] == 22  # 20 cycles: 22 frames
     period.check_apart(atmosphere, changes())
@@ -151,32 +227,6 @@ def test_what_is_scored_is_refused():
         go(offset=3)
 
 
-def test_trials_are_a_grid_or_random_points_the_baseline_first():
-    when = period.values(
-        load_scenario("linear_gaussian"), seed=1000, cycles=10, offset=None, start=None
-    )
-
-    def found(changes, most):
-        points = trials.candidates("linear_gaussian", "oi", when, trials.space(changes), most)
-        return [{k: v for k, v in p.values.items() if k[:9] != "scenario."} for p in points]
-
-    grid = found(["variance_scale=0.1,0.2", "members=1,4"], 20)
-    assert grid[0] == {}
-    assert len(grid) == 5
-    assert {"filter.variance_scale": 0.2, "members": 4} in grid
-    drawn = found(["variance_scale=0.01..1 log", "members=1,4"], 12)
-    assert len(drawn) == 12
-    part = found(["variance_scale=0.1,0.2,0.3", "members=1,4,8"], 5)
-    assert part[0] == {}
-    assert len({str(p) for p in part}) == 5
-    assert all(0.01 <= p["filter.variance_scale"] <= 1 for p in drawn[1:])
-    assert found(["variance_scale=0.01..1 log", "members=1,4"], 12) == drawn
-    with pytest.raises(UserError, match="variance_scal"):
-        found(["variance_scal=0.1"], 5)
-    with pytest.raises(UserError, match="range"):
-        found(["variance_scale=a..b"], 5)
-
-
 def test_the_objective_is_a_mean_over_cells_and_none_where_one_is_missing():
     a, b = ("a", None), ("b", None)
     std = {a: 2.0, b: 4.0}
@@ -186,7 +236,7 @@ def test_the_objective_is_a_mean_over_cells_and_none_where_one_is_missing():
     assert objective(mock_run.scores({(a, "rmse"): 1.0, (b, "rmse"): None}), std, "rmse") is None
 
 
-def test_no_climate_and_no_score_are_said(here):
+def test_no_climate_and_no_score_are_said(go):
     bare = replace(linear_gaussian(size=4), climate=jnp.zeros((1, 4)))
     with pytest.raises(UserError, match="no states of the climate"):
         climate_std(bare)

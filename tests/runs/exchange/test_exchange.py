@@ -91,7 +91,8 @@ def test_the_second_lead_is_the_models_forecast_of_the_whole_state(run, monkeypa
         twin=SimpleNamespace(times=rec.time, initial=lambda n: first),
     )
     monkeypatch.setattr(background, "experiment", lambda attrs: whole)
-    store = export(folder, "weatherbench2", None, background=True)
+    export(folder, background=True)
+    store = folder / "weatherbench2"
     with xr.open_zarr(store, decode_timedelta=True) as found:
         leads = found["prediction_timedelta"].values
         np.testing.assert_array_equal(leads, np.array([0, 12], "m8[h]"))
@@ -109,7 +110,7 @@ def test_what_cannot_be_exported_is_said(run, tmp_path):
     with pytest.raises(UserError, match="is there already"):
         weatherbench2.export(folder, folder / "there")
     with pytest.raises(UserError, match="known are weatherbench2"):
-        export(folder, "grib", None, background=False)
+        export(folder, "grib")
     mock_run.write(tmp_path / "toy", mock_run.SITES)
     with pytest.raises(UserError, match="latitude and longitude alone"):
         weatherbench2.export(tmp_path / "toy", tmp_path / "out")

@@ -76,10 +76,9 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fetched(sources):
-    quiet = Console(file=io.StringIO())
     bucket, far = map(str, sources)
-    fetch([MODEL], source=bucket, console=quiet)
-    fetch(["era5"], scenario="era5/tiny", source=far, console=quiet)
+    fetch([MODEL], source=bucket)
+    fetch(["era5"], scenario="era5/tiny", source=far)
 
 
 def runs(*methods, **options):
@@ -113,7 +112,8 @@ def test_fetched_files_run_with_every_method(fetched, sources):
 
 def exported(folder):
     """The analysis and its truth, readable as any other store."""
-    store = export(folder, "weatherbench2", None, background=False)
+    export(folder)
+    store = folder / "weatherbench2"
     with (
         xr.open_zarr(store, consolidated=True) as found,
         xr.open_zarr(store.with_name("truth.zarr")) as truth,
@@ -225,8 +225,7 @@ def refused(pattern, **changes):
 
 def test_what_is_not_there_is_named_with_the_command_that_gets_it(sources):
     refused("`dabench fetch gencast_1p0deg_mini` gets it")
-    quiet = Console(file=io.StringIO())
-    fetch([MODEL], source=str(sources[0]), console=quiet)
+    fetch([MODEL], source=str(sources[0]))
     refused(r"2 of 2 frames of ERA5 at 10 degrees .*`dabench fetch era5")
 
 
