@@ -29,7 +29,7 @@ def fetch(
     from rich.console import Console
 
     from dabench.systems.gencast.fetch import era5, progress, weights
-    from dabench.systems.gencast.fetch.request import request
+    from dabench.systems.gencast.request import request
 
     _check(what)
     console = Console(stderr=True)

@@ -11,7 +11,7 @@ from dabench.cli.fetch import fetch
 from dabench.core.errors import UserError
 from dabench.systems.gencast import official
 from dabench.systems.gencast.fetch import cache
-from dabench.systems.gencast.fetch.request import request
+from dabench.systems.gencast.request import request
 
 SCENARIO = "era5/temp_4deg"
 
