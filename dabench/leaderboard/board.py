@@ -10,11 +10,12 @@ import numpy as np
 from dabench.core.errors import Caution, UserError
 from dabench.leaderboard.figures.pareto import costs_and_skill
 from dabench.leaderboard.format import label, number, title, units
-from dabench.leaderboard.row import ALWAYS, Row, Value, costs_in, memory_unit, shade, words
+from dabench.leaderboard.methods import METHODS, Method, colour_names, in_order
+from dabench.leaderboard.row import Row, Value, costs_in, memory_unit, shade, words
 from dabench.leaderboard.stale import stale_since
 from dabench.leaderboard.vocabulary import METRICS
 from dabench.scores.compare import compare_all
-from dabench.scores.headlines import REFERENCE, headlines, in_order
+from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.identity import ProblemIdentity
 from dabench.scores.record import GLOBAL, Cell, Scores
 
@@ -33,7 +34,7 @@ def absent(rows: Sequence[Row], figure: str, cell: Cell) -> str:
     shown = _shown(rows, figure, cell)
     for row in rows:
         if row.method not in shown:
-            missing.setdefault(_why(row, figure), []).append(row.method)
+            missing.setdefault(_why(row, figure), []).append(row.name)
     return " ".join(f"Without {', '.join(names)}: {why}." for why, names in missing.items())
 
 
@@ -78,8 +79,9 @@ class Board:
         by_method = {m: _alike(runs, m) for m in {run.method for run in runs}}
         several = any(len(own) > 1 for own in by_method.values())
         self.memory_in = memory_unit(self.runs)
+        colours = colour_names(by_method)
         shown = {"several": several, "memory_in": self.memory_in}
-        self.rows = [Row(by_method[m], **shown) for m in in_order(by_method)]
+        self.rows = [Row(by_method[m], colour=colours[m], **shown) for m in in_order(by_method)]
         self.cells = headlines(self.first.variables)
         self.reference = next((e for e in self.rows if e.method == REFERENCE), None)
         self.rows.sort(key=self._rank)
@@ -90,9 +92,10 @@ class Board:
         return ratio is None, ratio or 0.0
 
     @property
-    def missing(self) -> list[str]:
-        """Reference rows that nobody has run."""
-        return [m for m in ALWAYS if m not in {e.method for e in self.rows}]
+    def missing(self) -> list[Method]:
+        """Methods that every board should have and that nobody has run here."""
+        present = {row.method for row in self.rows}
+        return [m for m in METHODS if m.expected and m.identifier not in present]
 
     @property
     def stale(self) -> str:
@@ -297,7 +300,7 @@ def _digests(problem: ProblemIdentity) -> str:
     return f"{problem.scenario_digest[:8]}-{problem.system_digest[:8]}"
 
 
-def methods(shown: Iterable[Board]) -> dict[str, list[tuple[Board, Row]]]:
+def rows_by_method(shown: Iterable[Board]) -> dict[str, list[tuple[Board, Row]]]:
     """Where each method has a row."""
     found: dict[str, list[tuple[Board, Row]]] = {}
     for board in shown:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dabench.leaderboard.format import number, title
+from dabench.leaderboard.methods import display_name, is_reference
 from dabench.leaderboard.vocabulary import (
     BYTES,
     COSTS,
@@ -15,14 +16,10 @@ from dabench.leaderboard.vocabulary import (
     INNOVATIONS,
     MEMORY,
     METRICS,
-    REFERENCES,
     WITHHELD,
 )
 from dabench.scores.record import GLOBAL, Cell, Departures, Innovations, Scores
 from dabench.scores.seeds import Spread, over_seeds
-
-ALWAYS = ("oi", "ensemble", "persistence", "climatology")
-"""References that every board shows, even if only to say that they were not run."""
 
 STEPS = (0.1, 0.25, 0.5, 0.75, 0.95, 1.05, 1.25, 1.5, 2.0, 4.0)
 """Between them the classes of a ratio's colour: b5 .. b1 better, n the same, w1 .. w5 worse."""
@@ -53,10 +50,18 @@ class Row:
     Arguments:
         several: Whether the board has methods with several seeds.
         memory_in: Unit out of `BYTES`.
+        colour: Name of the method's colour, as `methods.colour_names` gives it.
     """
 
-    def __init__(self, runs: Sequence[Scores], *, several: bool = False, memory_in: str = "MB"):
-        self.several, self.memory_in = several, memory_in
+    def __init__(
+        self,
+        runs: Sequence[Scores],
+        *,
+        several: bool = False,
+        memory_in: str = "MB",
+        colour: str = "other0",
+    ):
+        self.several, self.memory_in, self.colour = several, memory_in, colour
         self.runs = sorted(runs, key=lambda run: run.seed)
         self.method = self.runs[0].method
 
@@ -65,14 +70,14 @@ class Row:
         return self.runs[0]
 
     @property
-    def kind(self) -> str:
-        """Of its colour: the method that a profile is one of."""
-        return self.method.split("-")[0]
+    def name(self) -> str:
+        """Name of the method as pages show it."""
+        return display_name(self.method)
 
     @property
     def reference(self) -> bool:
-        """Whether it is there to set the scale."""
-        return self.kind in REFERENCES
+        """Whether the method is there to set the scale."""
+        return is_reference(self.method)
 
     @property
     def seeds(self) -> list[int]:

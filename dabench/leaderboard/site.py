@@ -9,7 +9,6 @@ import re
 import shutil
 from collections.abc import Iterable
 from functools import cache
-from importlib import resources
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,11 @@ from markupsafe import Markup, escape
 from dabench.core.errors import UserError
 from dabench.core.version import __version__
 from dabench.core.workers import Each, processes
-from dabench.leaderboard.board import Board, boards, methods
+from dabench.leaderboard.board import Board, boards, rows_by_method
 from dabench.leaderboard.figures import draw_scores
+from dabench.leaderboard.figures.style import PAGE_COLOURS
 from dabench.leaderboard.format import number, title
+from dabench.leaderboard.methods import COLOURS, display_name, method_of
 from dabench.leaderboard.results import content, find
 from dabench.leaderboard.row import CLASSES, STEPS
 from dabench.leaderboard.stale import origin
@@ -118,16 +119,16 @@ def _list(files: dict[str, list[str]], part: Path, out: Path) -> None:
 
 def _write(shown: list[Board], part: Path, out: Path, each: Each) -> None:
     part.mkdir(parents=True)
-    templates = resources.files("dabench.leaderboard") / "templates"
     for name in STATIC:
-        (part / name).write_bytes((templates / name).read_bytes())
+        _page(_environment(), name, part / name)
     folders = [part / board.slug for board in shown], [out / board.slug for board in shown]
     sections = "".join(each(MANY)(_board, shown, *folders))
     pages = _environment()
-    for method, found in methods(shown).items():
+    for identifier, found in rows_by_method(shown).items():
         path = part / "methods" / f"{found[0][1].slug}.html"
         rows = [(board, row, origin(row.first)) for board, row in found]
-        _page(pages, "method.html", path, method=method, found=rows, root="../")
+        about = {"identifier": identifier, "name": display_name(identifier), "found": rows}
+        _page(pages, "method.html", path, method=method_of(identifier), root="../", **about)
     front = {"boards": shown, "sections": Markup(sections), "root": ""}
     _page(pages, "index.html", part / "index.html", **front)
 
@@ -158,6 +159,8 @@ def _environment() -> Environment:
         "version": __version__,
         "metric_version": metrics.VERSION,
         "alternatives": ALTERNATIVES,
+        "method_colours": COLOURS,
+        "page_colours": PAGE_COLOURS,
         "metric_names": METRICS,
         "overview_metrics": {m: METRICS[m] for m in ("rmse", "spread", "crps", "spread_skill")},
         "innovation_names": INNOVATIONS,

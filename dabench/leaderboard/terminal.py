@@ -1,7 +1,7 @@
-"""Results on a terminal."""
+"""Tables for a terminal: skill and cost of the methods of a board, and comparisons of methods."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -10,28 +10,42 @@ from rich.table import Table
 from rich.text import Text
 
 from dabench.leaderboard.format import label, number, units
-from dabench.scores.headlines import REFERENCE, headlines, in_order
+from dabench.leaderboard.methods import display_name, in_order
+from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.record import Cell, Scores
 from dabench.scores.seeds import Spread, over_seeds
 
-Board = Mapping[str, list[Scores]]
-"""The runs of each method, one a seed."""
+Runs = Mapping[str, Sequence[Scores]]
+"""The runs of each method of a board, one for each seed."""
+
+NO_VALUE = "–"
+SEVERAL_SEEDS = ("range", "diverged")
+"""Columns that only several seeds have."""
+SKILL_COLUMNS = ("RMSE", "range", "ratio", "spread", "spread/skill", "CRPS", "diverged")
+COST_COLUMNS = ("members", "N_eff", "ancestors", "alpha", "evaluations", "s/cycle")
+
+VERDICT_STYLES = {"better": "green", "worse": "red", "insufficient data": "dim"}
+NOTES = (
+    "differences of paired cycles with 95 % intervals; p by Sidak and by Benjamini-Hochberg allows "
+    "for all rows; null: the difference of two seeds of one method; insufficient data: fewer than "
+    "15 independent cycles in effect, or two seeds"
+)
 
 
 def results(runs: Iterable[Scores]) -> RenderableType:
-    """Skill and cost of the methods of each scenario and system, for a rich console."""
+    """Skill and cost of the methods of each scenario and system."""
     boards: dict[tuple, dict[str, list[Scores]]] = {}
-    for run in runs:
-        methods = boards.setdefault((run.problem.scenario, run.problem.system), {})
-        methods.setdefault(run.method, []).append(run)
-    parts: list[RenderableType] = []
-    for board in boards.values():
-        ordered = {name: board[name] for name in in_order(board)}
-        parts += [_skill(ordered), _cost(ordered)]
-    return Group(*parts)
+    for scores in runs:
+        by_method = boards.setdefault((scores.problem.scenario, scores.problem.system), {})
+        by_method.setdefault(scores.method, []).append(scores)
+    tables: list[RenderableType] = []
+    for by_method in boards.values():
+        ordered = {method: by_method[method] for method in in_order(by_method)}
+        tables += [_skill_table(ordered), _cost_table(ordered)]
+    return Group(*tables)
 
 
-def _table(title: str, caption: str = "") -> Table:
+def _empty_table(title: str, caption: str) -> Table:
     return Table(
         title=title,
         caption=caption,
@@ -40,151 +54,206 @@ def _table(title: str, caption: str = "") -> Table:
         box=SIMPLE_HEAD,
         title_style="bold",
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
 
 
-def _skill(board: Board) -> Table:
-    first = next(iter(board.values()))[0]
-    scored = max(0, max(s.completed for runs in board.values() for s in runs) - first.spinup)
-    seeds = sorted({s.seed for runs in board.values() for s in runs})
-    several = len(seeds) > 1
-    table = _table(
-        f"{first.problem.scenario} · {first.problem.system} · "
-        f"seed{'s' * several} {', '.join(map(str, seeds))}",
+def _skill_table(board: Runs) -> Table:
+    every_run = [scores for runs in board.values() for scores in runs]
+    first = every_run[0]
+    seeds = sorted({scores.seed for scores in every_run})
+    scored = max(0, max(scores.completed for scores in every_run) - first.spinup)
+    caption = (
         f"global, {scored} cycles after a spin-up of {first.spinup}; "
-        f"ratio: RMSE over the one of {REFERENCE}" + "; medians over seeds" * several,
+        f"ratio: RMSE divided by the {display_name(REFERENCE).lower()}'s"
     )
+    if len(seeds) > 1:
+        caption += "; medians over seeds"
+    columns = [c for c in SKILL_COLUMNS if len(seeds) > 1 or c not in SEVERAL_SEEDS]
+    table = _empty_table(f"{_name_of(first)} · {_seeds(seeds)}", caption)
     table.add_column("", no_wrap=True)
-    table.add_column("method", no_wrap=True)
-    columns = ("RMSE", *["range"] * several, "ratio", "spread", "spread/skill", "CRPS")
-    for column in (*columns, *["diverged"] * several):
-        table.add_column(column, justify="right", no_wrap=True)
-    for cell in headlines(first.variables):
-        table.add_section()
-        for row in _cell_rows(cell, board, several):
-            table.add_row(*row)
-    return table
-
-
-def _cell_rows(cell: Cell, board: Board, several: bool) -> list[list[RenderableType]]:
-    rmse = {name: _over(runs, cell, "rmse") for name, runs in board.items()}
-    medians = {name: found.median for name, found in rmse.items()}
-    best, reference = min(filter(None, medians.values()), default=None), medians.get(REFERENCE)
-    unit = units(next(iter(board.values()))[0].units(cell[0]))
-    heads = [label(*cell), Text(unit, "dim"), *[""] * len(board)]
-    rows: list[list[RenderableType]] = []
-    for head, (name, runs) in zip(heads, board.items(), strict=False):
-        error, found = medians[name], rmse[name]
-        lost = f"{found.missing}/{found.seeds}" if found.missing else "–"
-        ends: list[RenderableType] = [_range(found)] if several else []
-        diverged: list[RenderableType] = [Text(lost, "red" * bool(found.missing))] * several
-        if error is None:
-            why = _why(runs[0]) if not several else [Text("diverged", "red"), *ends, Text("–")]
-            rows.append([head, name, *why, "", "", "", *diverged])
-            continue
-        ratio = error / reference if reference else None
-        others = (_over(runs, cell, m).median for m in ("spread", "spread_skill", "crps"))
-        style = "bold" if error == best else ""
-        shown = [Text(number(v), style) for v in (error, ratio, *others)]
-        rows.append([head, name, shown[0], *ends, *shown[1:], *diverged])
-    return rows
-
-
-def _range(found: Spread) -> str:
-    return f"{number(found.low)}..{'diverged' if found.missing else number(found.high)}"
-
-
-def _over(seeds: Sequence[Scores], cell: Cell, metric: str) -> Spread:
-    return over_seeds(run.value(cell, metric) for run in seeds)
-
-
-def _why(run: Scores) -> list[Text]:
-    """What stands in place of a value and its ratio."""
-    if run.status.diverged:
-        return [Text("diverged", "red"), Text(run.status.when, "red")]
-    return [Text("–", "dim"), Text("–", "dim")]
-
-
-def comparison(table: pd.DataFrame, reference: str = REFERENCE) -> RenderableType:
-    """What `compare.compare_all` found, for a rich console."""
-    parts = []
-    for _, part in table.groupby(["scenario", "system"], sort=False):
-        names = part[["scenario", "system"]].iloc[0]
-        parts.append(_compared(" · ".join(names), part, reference))
-    return Group(*parts)
-
-
-def _compared(title: str, table: pd.DataFrame, reference: str) -> Table:
-    seeds = max(table["seeds"])
-    shown = _table(
-        f"{title}, against {reference}",
-        f"{'1 seed' if seeds == 1 else f'{seeds} seeds'}; differences of paired cycles with 95 % "
-        "intervals; p by Sidak and by Benjamini-Hochberg allows for all rows; "
-        "null: the difference of two seeds of one method; insufficient data: fewer than 15 "
-        "independent cycles in effect, or two seeds",
-    )
-    shown.padding = (0, 1, 0, 0)
-    shown.add_column("method", no_wrap=True)
-    shown.add_column("", no_wrap=True)
-    for column in ("value", "diff.", "95 %", "Sidak", "BH"):
-        shown.add_column(column, justify="right", no_wrap=True)
-    with_null = bool(table["null"].notna().any())
-    if with_null:
-        shown.add_column("null", justify="right", no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
-    regions = len({*table["region"]}) > 1
-    for method, part in table.groupby("method", sort=False):
-        shown.add_section()
-        for i, row in enumerate(part.to_dict("records")):
-            what = f"{label(row['variable'], _known(row['level']))} {row['metric']}"
-            what += f" {row['region']}" * regions
-            numbers = [number(_known(row[k])) for k in ("a", "difference")]
-            chances = [_chance(_known(row[k])) for k in ("p_sidak", "p_bh")]
-            null = [_ends(row, "null_")] if with_null else []
-            head = "" if i else str(method)
-            shown.add_row(
-                head, what, *numbers, _ends(row), *chances, *null, _verdict(row["verdict"])
-            )
-    return shown
-
-
-def _ends(row: Mapping[str, Any], kind: str = "") -> str:
-    ends = [_known(row[kind + k]) for k in ("low", "high")]
-    return "" if None in ends else "..".join(number(end, 2) for end in ends)
-
-
-def _chance(p: float | None) -> str:
-    return number(p) if p is None else "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0")
-
-
-def _known(value: float) -> float | None:
-    return float(value) if pd.notna(value) else None
-
-
-def _verdict(text: str) -> Text:
-    styles = {"better": "green", "worse": "red", "insufficient data": "dim"}
-    return Text(text, styles.get(text, "red" if "diverged" in text else ""))
-
-
-def _cost(board: Board) -> Table:
-    table = _table("weights and cost", "evaluations: of the denoiser, a member and cycle")
-    table.add_column("method", no_wrap=True)
-    columns = ("members", "N_eff", "ancestors", "alpha", "evaluations", "s/cycle")
+    table.add_column("method", overflow="fold")  # its names are wrapped before a number is cut
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
-    for name, runs in board.items():
-        inner = [
-            _median(run.mean_of(k) for run in runs) for k in ("ess", "unique_ancestors", "alpha")
-        ]
-        table.add_row(
-            name,
-            str(runs[0].members),
-            *(number(value, 2) for value in inner),
-            number(_median(run.evaluations_a_cycle for run in runs)),
-            number(_median(run.cost.get("wall_seconds_a_cycle") for run in runs), 2),
-        )
+    for cell in headlines(first.variables):
+        _add_cell(table, cell, board, columns)
     return table
+
+
+def _name_of(scores: Scores) -> str:
+    return f"{scores.problem.scenario} · {scores.problem.system}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    word = "seed" if len(seeds) == 1 else "seeds"
+    return f"{word} {', '.join(map(str, seeds))}"
+
+
+class _Skill(NamedTuple):
+    """What the seeds of one method scored on one variable."""
+
+    rmse: Spread
+    spread: float | None
+    spread_skill: float | None
+    crps: float | None
+
+
+def _skill_of(runs: Sequence[Scores], cell: Cell) -> _Skill:
+    def spread(metric: str) -> Spread:
+        return over_seeds(scores.value(cell, metric) for scores in runs)
+
+    others = (spread(metric).median for metric in ("spread", "spread_skill", "crps"))
+    return _Skill(spread("rmse"), *others)
+
+
+def _add_cell(table: Table, cell: Cell, board: Runs, columns: Sequence[str]) -> None:
+    """A section of the table: one variable, a row for each method."""
+    table.add_section()
+    skills = {method: _skill_of(runs, cell) for method, runs in board.items()}
+    errors = {method: skill.rmse.median for method, skill in skills.items()}
+    best = min((error for error in errors.values() if error), default=None)
+    first = next(iter(board.values()))[0]
+    unit = units(first.units(cell[0]))
+    heads = [Text(label(*cell)), Text(unit, "dim")]
+    heads += [Text("")] * (len(board) - len(heads))
+    for head, (method, skill) in zip(heads, skills.items(), strict=False):
+        texts = _skill_texts(skill, errors.get(REFERENCE))
+        if skill.rmse.median is None:
+            texts |= _reason(board[method])
+        elif skill.rmse.median == best:
+            texts = {column: Text(text.plain, "bold") for column, text in texts.items()}
+        table.add_row(head, display_name(method), *(texts[column] for column in columns))
+
+
+def _skill_texts(skill: _Skill, reference: float | None) -> dict[str, Text]:
+    """The text of every column.
+
+    Arguments:
+        reference: RMSE that the ratio refers to.
+    """
+    rmse = skill.rmse
+    ratio = rmse.median / reference if rmse.median is not None and reference else None
+    diverged = f"{rmse.missing}/{rmse.seeds}" if rmse.missing else NO_VALUE
+    return {
+        "RMSE": Text(number(rmse.median)),
+        "range": Text(_range(rmse)),
+        "ratio": Text(number(ratio)),
+        "spread": Text(number(skill.spread)),
+        "spread/skill": Text(number(skill.spread_skill)),
+        "CRPS": Text(number(skill.crps)),
+        "diverged": Text(diverged, "red" if rmse.missing else ""),
+    }
+
+
+def _range(spread: Spread) -> str:
+    return f"{number(spread.low)}..{'diverged' if spread.missing else number(spread.high)}"
+
+
+def _reason(runs: Sequence[Scores]) -> dict[str, Text]:
+    """What stands in place of an RMSE and its ratio."""
+    if len(runs) > 1:
+        return {"RMSE": Text("diverged", "red"), "ratio": Text(NO_VALUE)}
+    status = runs[0].status
+    if status.diverged:
+        return {"RMSE": Text("diverged", "red"), "ratio": Text(status.when, "red")}
+    return {"RMSE": Text(NO_VALUE, "dim"), "ratio": Text(NO_VALUE, "dim")}
+
+
+def _cost_table(board: Runs) -> Table:
+    table = _empty_table(
+        "weights and cost", "evaluations: calls of the denoiser for a member in a cycle"
+    )
+    table.add_column("method", overflow="fold")
+    for column in COST_COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for method, runs in board.items():
+        table.add_row(display_name(method), *_cost_texts(runs))
+    return table
+
+
+def _cost_texts(runs: Sequence[Scores]) -> list[str]:
+    """The texts of `COST_COLUMNS`; medians over the seeds that have a number."""
+
+    def diagnostic(name: str) -> float | None:
+        return _median(scores.mean_of(name) for scores in runs)
+
+    return [
+        str(runs[0].members),
+        number(diagnostic("ess"), 2),
+        number(diagnostic("unique_ancestors"), 2),
+        number(diagnostic("alpha"), 2),
+        number(_median(scores.evaluations_a_cycle for scores in runs)),
+        number(_median(scores.cost.get("wall_seconds_a_cycle") for scores in runs), 2),
+    ]
 
 
 def _median(values: Iterable[float | None]) -> float | None:
     return over_seeds(v for v in values if v is not None).median
+
+
+def comparison(table: pd.DataFrame, reference: str = REFERENCE) -> RenderableType:
+    """What `compare.compare_all` says, a table for each scenario and system."""
+    problems = table.groupby(["scenario", "system"], sort=False)
+    return Group(*(_comparison_table(rows, reference) for _, rows in problems))
+
+
+def _comparison_table(rows: pd.DataFrame, reference: str) -> Table:
+    first, most = rows.iloc[0], max(rows["seeds"])
+    title = f"{first['scenario']} · {first['system']}, against {display_name(reference)}"
+    table = _empty_table(title, f"{'1 seed' if most == 1 else f'{most} seeds'}; {NOTES}")
+    with_null = bool(rows["null"].notna().any())
+    columns = ["value", "diff.", "95 %", "Sidak", "BH"]
+    if with_null:
+        columns.append("null")
+    table.add_column("method", overflow="fold")
+    table.add_column("", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    with_regions = rows["region"].nunique() > 1
+    for method in in_order(rows["method"].unique()):
+        table.add_section()
+        name = display_name(method)
+        for row in rows[rows["method"] == method].to_dict("records"):
+            what = _compared_score(row, with_region=with_regions)
+            table.add_row(name, what, *_comparison_texts(row, with_null=with_null))
+            name = ""
+    return table
+
+
+def _compared_score(row: Mapping[str, Any], *, with_region: bool) -> str:
+    """`t500 rmse`, and the region where there are several."""
+    text = f"{label(row['variable'], _number_or_none(row['level']))} {row['metric']}"
+    return f"{text} {row['region']}" if with_region else text
+
+
+def _comparison_texts(row: Mapping[str, Any], *, with_null: bool) -> list[str | Text]:
+    texts: list[str | Text] = [
+        number(_number_or_none(row["a"])),
+        number(_number_or_none(row["difference"])),
+        _interval(row["low"], row["high"]),
+        _probability(_number_or_none(row["p_sidak"])),
+        _probability(_number_or_none(row["p_bh"])),
+    ]
+    if with_null:
+        texts.append(_interval(row["null_low"], row["null_high"]))
+    return [*texts, _verdict(row["verdict"])]
+
+
+def _interval(low: float, high: float) -> str:
+    ends = _number_or_none(low), _number_or_none(high)
+    return "" if None in ends else "..".join(number(end, 2) for end in ends)
+
+
+def _probability(p: float | None) -> str:
+    if p is None:
+        return NO_VALUE
+    return "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0")
+
+
+def _number_or_none(value: float) -> float | None:
+    return float(value) if pd.notna(value) else None
+
+
+def _verdict(text: str) -> Text:
+    return Text(text, VERDICT_STYLES.get(text, "red" if "diverged" in text else ""))

@@ -1,9 +1,5 @@
 """The words of tables and pages: metrics, diagnostics, costs."""
 
-REFERENCES = ("oi", "ensemble", "persistence", "climatology", "kalman")
-"""Rows that set the scale."""
-
-
 METRICS = {
     "rmse": "RMSE",
     "spread": "spread",

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from dabench.core.errors import Caution, UserError
 from dabench.scores import multiple_tests
 from dabench.scores.files import current_scores
-from dabench.scores.headlines import REFERENCE, headlines, in_order
+from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.identity import ProblemIdentity
 from dabench.scores.paired import METRICS, SIGNS, Paired, Question, paired
 from dabench.scores.record import Cell, Scores
@@ -156,7 +156,7 @@ def _parts(
         return parts
     against = methods[reference]
     cells = None if all_cells else headlines(against[0].variables)
-    for method in in_order(set(methods) - {reference}):
+    for method in sorted(set(methods) - {reference}):
         if not {run.seed for run in methods[method]} & {run.seed for run in against}:
             text = f"{problem.scenario}: {method} and {reference} have no seed in common"
             warnings.warn(text, Caution, stacklevel=3)

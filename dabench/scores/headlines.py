@@ -1,4 +1,4 @@
-"""Which cells stand for a whole state, and in which order methods are listed."""
+"""Which cells stand for a whole state, and which method every ratio refers to."""
 
 from collections.abc import Iterable, Mapping
 
@@ -16,9 +16,6 @@ WANTED: tuple[Cell, ...] = (
 
 MOST = 6
 """Number of variables that stand for a toy system without a mean over all of them."""
-
-METHODS = ("fa_apf", "guided", "letkf", "enkf", "oi", "bootstrap", "ensemble", "persistence")
-"""The order of methods in tables and figures; others follow by name."""
 
 REFERENCE = "ensemble"
 """The unconditional ensemble, which every ratio refers to."""
@@ -44,13 +41,3 @@ def headlines(variables: Mapping[str, Variable]) -> list[Cell]:
 
 def _nearest(level: float | None, levels: Iterable[float | None]) -> float | None:
     return min(levels, key=lambda other: abs((other or 0.0) - (level or 0.0)))
-
-
-def in_order(methods: Iterable[str]) -> list[str]:
-    """Methods as tables list them; `fa_apf-paper` follows `fa_apf`."""
-
-    def place(method: str) -> tuple[int, str]:
-        name = method.split("-")[0]
-        return METHODS.index(name) if name in METHODS else len(METHODS), method
-
-    return sorted(methods, key=place)

@@ -10,7 +10,7 @@ from dabench.leaderboard.figures.sheet import Panel, Scale, Sheet, grid, head, s
 from dabench.leaderboard.figures.style import FAINT, INK, SOFT, colours
 from dabench.leaderboard.format import label as name_of
 from dabench.leaderboard.format import squared, title
-from dabench.scores.headlines import in_order
+from dabench.leaderboard.methods import in_order
 from dabench.scores.record import Cell, Scores
 
 ROW = 0.72

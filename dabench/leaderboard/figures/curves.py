@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from dabench.leaderboard.figures.sheet import Panel, Scale, Sheet, grid, head, scale_of, tall
 from dabench.leaderboard.figures.style import FAINT, Styles, styles_of
 from dabench.leaderboard.format import title, units
-from dabench.scores.headlines import in_order
+from dabench.leaderboard.methods import in_order
 from dabench.scores.record import Cell, Scores, Variable
 
 Series = dict[str, tuple[np.ndarray, np.ndarray]]

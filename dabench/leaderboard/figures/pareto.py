@@ -10,7 +10,8 @@ from dabench.leaderboard.figures.labels import width_of
 from dabench.leaderboard.figures.sheet import Panel, Sheet, grid, scale_of, tall
 from dabench.leaderboard.figures.style import INK, colours
 from dabench.leaderboard.format import title
-from dabench.scores.headlines import REFERENCE, in_order
+from dabench.leaderboard.methods import in_order
+from dabench.scores.headlines import REFERENCE
 from dabench.scores.record import GLOBAL, Cell, Scores
 from dabench.scores.seeds import in_common, over_seeds
 

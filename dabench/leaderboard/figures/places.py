@@ -13,8 +13,8 @@ from dabench.leaderboard.figures.labels import LARGE, SMALL, Label, Labels
 from dabench.leaderboard.figures.style import FULL_WIDTH, INK, colours
 from dabench.leaderboard.format import label as name_of
 from dabench.leaderboard.format import title, units
+from dabench.leaderboard.methods import in_order
 from dabench.leaderboard.thumbnails import unpacked
-from dabench.scores.headlines import in_order
 from dabench.scores.record import Cell, Scores
 
 Limits = tuple[float, float]

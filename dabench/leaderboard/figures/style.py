@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,26 +11,17 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from dabench.core.files import replace
+from dabench.leaderboard.methods import COLOURS, Colour, colour_names, is_reference
 
-INK, SOFT, FAINT, PAPER = "#1b1f24", "#59626d", "#d3d7dc", "#fefefe"
-DARK = {INK: "#e6e8eb", SOFT: "#a2abb6", FAINT: "#3d444d", PAPER: "#15181d"}
-
-# Okabe & Ito's colours, told apart by colour-blind readers; and the same, lighter, on black
-COLOURS = {
-    "fa_apf": ("#0072b2", "#4aa8e0"),
-    "guided": ("#56b4e9", "#9bd3f5"),
-    "letkf": ("#d55e00", "#f08a3c"),
-    "enkf": ("#e69f00", "#f5bd45"),
-    "oi": ("#009e73", "#35c9a0"),
-    "bootstrap": ("#b5598a", "#dd92ba"),
-    "kalman": ("#1b1f25", "#e6e8ec"),
-    "ensemble": ("#767b83", "#9aa1ab"),
-    "persistence": ("#9c8f6a", "#bdb08a"),
-    "climatology": ("#a9adb3", "#6b727c"),
+PAGE_COLOURS = {
+    "ink": Colour("#1b1f24", "#e6e8eb"),
+    "soft": Colour("#59626d", "#a2abb6"),
+    "line": Colour("#d3d7dc", "#3d444d"),
+    "paper": Colour("#fefefe", "#15181d"),
 }
-OTHERS = (("#5b4b9a", "#a093dc"), ("#7f9a1f", "#b3cf52"), ("#a03030", "#e07070"))
-REFERENCES = ("ensemble", "persistence", "climatology", "kalman")
-"""Methods that set the scale: drawn dashed."""
+"""Text, text beside it, lines and background of pages and figures."""
+
+INK, SOFT, FAINT, PAPER = (colour.light for colour in PAGE_COLOURS.values())
 
 Styles = Mapping[str, tuple[str, Any]]
 """Colour and dash by name."""
@@ -81,23 +72,22 @@ def theme() -> Iterator[None]:
         yield
 
 
-def colours(methods: list[str]) -> dict[str, str]:
-    """One colour a method: the same in every figure for those that dabench knows."""
-    unknown = [m for m in methods if m.split("-")[0] not in COLOURS]
-    others = {m: OTHERS[i % len(OTHERS)][0] for i, m in enumerate(unknown)}
-    return {m: others.get(m) or COLOURS[m.split("-")[0]][0] for m in methods}
+def colours(methods: Sequence[str]) -> dict[str, str]:
+    """One colour a method, on a light page."""
+    return {method: COLOURS[name].light for method, name in colour_names(methods).items()}
 
 
-def styles_of(methods: list[str]) -> Styles:
+def styles_of(methods: Sequence[str]) -> Styles:
     """Colour and dash of the line of each method."""
-    tints, patterns = colours(methods), dashes(methods)
-    return {method: (tints[method], patterns[method]) for method in methods}
+    tints = colours(methods)
+    return {method: (tints[method], dash_of(method)) for method in methods}
 
 
-def dashes(methods: list[str]) -> dict[str, Any]:
+def dash_of(method: str) -> Any:
     """Dashed for references, dotted for profiles of a method, solid for the rest."""
-    kinds: dict[str, Any] = {m: (1.2, 1.2) if "-" in m else "" for m in methods}
-    return {m: (4, 2) if m.split("-")[0] in REFERENCES else kind for m, kind in kinds.items()}
+    if is_reference(method):
+        return (4, 2)
+    return (1.2, 1.2) if "-" in method else ""
 
 
 def save(figure: Figure, out: Path, name: str) -> list[Path]:
@@ -137,8 +127,7 @@ DECIMALS = re.compile(rb"(\.\d\d)\d+")
 
 def darken(svg: bytes) -> bytes:
     """The same picture with the colours of a dark page; coloured maps stay as they are."""
-    pairs = DARK | dict(COLOURS.values()) | dict(OTHERS)
-    for light, dark in pairs.items():
+    for light, dark in (*PAGE_COLOURS.values(), *COLOURS.values()):
         svg = svg.replace(light.encode(), dark.encode())
     return svg
 
@@ -146,7 +135,7 @@ def darken(svg: bytes) -> bytes:
 def themed(figure: Figure) -> bytes:
     """One SVG in the colours of a light page or of a dark one, whichever shows it."""
     svg, sides = _render(figure, "svg"), ["", ""]
-    for pair in (*DARK.items(), *COLOURS.values(), *OTHERS):
+    for pair in (*PAGE_COLOURS.values(), *COLOURS.values()):
         name = f"--{pair[0][1:]}"
         svg = svg.replace(pair[0].encode(), f"var({name})".encode())
         sides = [f"{rules}{name}:{tint};" for rules, tint in zip(sides, pair, strict=True)]

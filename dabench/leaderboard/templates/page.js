@@ -63,7 +63,7 @@ function tools(table) {
   words.addEventListener("input", () => {
     const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const row of table.tBodies[0].rows) {
-      const name = row.cells[0].textContent.toLowerCase();
+      const name = `${row.dataset.method} ${row.cells[0].textContent}`.toLowerCase();
       row.hidden = wanted.length > 0 && !wanted.some((word) => name.includes(word));
     }
   });

@@ -123,9 +123,8 @@ def test_figures_of_the_site_are_the_same_ones_and_one_file_serves_both_themes(t
         ET.parse(file)
         text = file.read_text()
         assert f"--{style.INK[1:]}:{style.INK};" in text
-        assert (
-            f"--{style.INK[1:]}:{style.DARK[style.INK]};" in text.split("prefers-color-scheme")[1]
-        )
+        dark = f"--{style.INK[1:]}:{style.PAGE_COLOURS['ink'].dark};"
+        assert dark in text.split("prefers-color-scheme")[1]
         assert f"var(--{style.INK[1:]})" in text
 
 

@@ -1,0 +1,195 @@
+"""One table of the methods: how tables, figures and pages name, order, colour and explain them.
+
+A method that is not in the table (a plug-in) is shown under the name that it was given, after all
+others, in one of the `OTHER_COLOURS`. A profile of a method, such as `letkf-fast`, has the colour
+of the method.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Colour(NamedTuple):
+    """One colour on light pages and one on dark pages, as `#rrggbb`."""
+
+    light: str
+    dark: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table.
+
+    Arguments:
+        identifier: What a person types, and what files say.
+        name: What tables, figures and pages show.
+        colour: Colour of lines and dots.
+        description: One sentence for the pages.
+        citation: Where it is from; empty where there is nothing to cite.
+        reference: Whether it is there to set the scale; references are drawn dashed.
+        expected: Whether every board has a row for it, if only to say that it was not run.
+    """
+
+    identifier: str
+    name: str
+    colour: Colour
+    description: str
+    citation: str = ""
+    reference: bool = False
+    expected: bool = False
+
+
+# Okabe and Ito's colours and greys, lighter on dark pages; a test measures that colour-blind
+# readers can tell every pair apart.
+METHODS = (
+    Method(
+        "fa_apf",
+        "FA-APF",
+        Colour("#0072b2", "#4aa8e0"),
+        "Fully adapted auxiliary particle filter: members are weighted by how well their forecasts "
+        "fit the observations and resampled; then the diffusion model draws each next state given "
+        "the observations.",
+        "Savary, Rozet & Louppe (2025), arXiv:2509.18811; "
+        "Pitt & Shephard (1999), J. Am. Stat. Assoc. 94, 590-599",
+    ),
+    Method(
+        "guided",
+        "Guided",
+        Colour("#56b4e9", "#9bd3f5"),
+        "Guided sampling without weights: the diffusion model draws the next state of every member "
+        "given the observations, and no member is ever dropped.",
+        "Rozet, Andry, Lanusse & Louppe (2024), arXiv:2405.13712",
+    ),
+    Method(
+        "letkf",
+        "LETKF",
+        Colour("#d55e00", "#f08a3c"),
+        "Local ensemble transform Kalman filter: at every point, forecast members are combined "
+        "linearly so that their mean and covariance fit the observations nearby.",
+        "Hunt, Kostelich & Szunyogh (2007), Physica D 230, 112-126",
+    ),
+    Method(
+        "enkf",
+        "EnKF",
+        Colour("#e69f00", "#f5bd45"),
+        "Stochastic ensemble Kalman filter: every forecast member is corrected towards its own "
+        "perturbed copy of the observations nearby.",
+        "Burgers, van Leeuwen & Evensen (1998), Mon. Weather Rev. 126, 1719-1724",
+    ),
+    Method(
+        "oi",
+        "Optimal interpolation",
+        Colour("#009e73", "#35c9a0"),
+        "Optimal interpolation: every member is corrected as in the EnKF, but with fixed "
+        "covariances, estimated from states of the climate.",
+        "Gandin (1963), Objective Analysis of Meteorological Fields",
+        reference=True,
+        expected=True,
+    ),
+    Method(
+        "bootstrap",
+        "Bootstrap PF",
+        Colour("#7b2a80", "#b04fb4"),
+        "Bootstrap particle filter: forecast members are weighted by the likelihood of the "
+        "observations and resampled.",
+        "Gordon, Salmond & Smith (1993), IEE Proc. F 140, 107-113",
+    ),
+    Method(
+        "ensemble",
+        "Free ensemble",
+        Colour("#767b83", "#9aa1ab"),
+        "Ensemble forecast that never sees an observation: the scale that every ratio refers to.",
+        reference=True,
+        expected=True,
+    ),
+    Method(
+        "persistence",
+        "Persistence",
+        Colour("#8a6232", "#b07c48"),
+        "The initial members, unchanged in every cycle.",
+        reference=True,
+        expected=True,
+    ),
+    Method(
+        "climatology",
+        "Climatology",
+        Colour("#a9adb3", "#6b727c"),
+        "Other random states of the climate in every cycle, whatever was observed.",
+        reference=True,
+        expected=True,
+    ),
+    Method(
+        "kalman",
+        "Kalman filter",
+        Colour("#1b1f25", "#e6e8ec"),
+        "Kalman filter: the exact posterior of a linear system with Gaussian noise.",
+        "Kalman (1960), J. Basic Eng. 82, 35-45",
+        reference=True,
+    ),
+)
+
+OTHER_COLOURS = (
+    Colour("#5b4b9a", "#a093dc"),
+    Colour("#7f9a1f", "#b3cf52"),
+    Colour("#a03030", "#e07070"),
+)
+
+_BY_IDENTIFIER = {method.identifier: method for method in METHODS}
+_PLACES = {method.identifier: place for place, method in enumerate(METHODS)}
+
+
+def without_profile(identifier: str) -> str:
+    """`fa_apf` for `fa_apf-paper`."""
+    return identifier.partition("-")[0]
+
+
+def method_of(identifier: str) -> Method | None:
+    """The row of the table for a method or for a profile of it; None for a plug-in."""
+    return _BY_IDENTIFIER.get(without_profile(identifier))
+
+
+def display_name(identifier: str) -> str:
+    """`FA-APF` for `fa_apf`, `FA-APF (paper)` for `fa_apf-paper`; a plug-in's own name."""
+    method = method_of(identifier)
+    if method is None:
+        return identifier
+    profile = identifier.partition("-")[2]
+    return f"{method.name} ({profile})" if profile else method.name
+
+
+def is_reference(identifier: str) -> bool:
+    """Whether a method is there to set the scale."""
+    method = method_of(identifier)
+    return method is not None and method.reference
+
+
+def in_order(identifiers: Iterable[str]) -> list[str]:
+    """Methods as tables list them: in the order of the table, then plug-ins by name."""
+
+    def place(identifier: str) -> tuple[int, str]:
+        return _PLACES.get(without_profile(identifier), len(METHODS)), identifier
+
+    return sorted(identifiers, key=place)
+
+
+def colour_names(identifiers: Iterable[str]) -> dict[str, str]:
+    """The name of each method's colour in `COLOURS`: its own, or the next one for plug-ins.
+
+    Arguments:
+        identifiers: All methods of a board, so that a plug-in has one colour on all its figures.
+    """
+    names, others = {}, 0
+    for identifier in in_order(identifiers):
+        name = without_profile(identifier)
+        if name not in _BY_IDENTIFIER:
+            name = f"other{others % len(OTHER_COLOURS)}"
+            others += 1
+        names[identifier] = name
+    return names
+
+
+COLOURS = {method.identifier: method.colour for method in METHODS} | {
+    f"other{i}": colour for i, colour in enumerate(OTHER_COLOURS)
+}
+"""Colours by the names that `colour_names` gives."""
