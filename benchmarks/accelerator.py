@@ -24,7 +24,7 @@ from dabench.runs.step import Program, hoist
 from dabench.scenario.load import load_scenario
 from dabench.systems.gencast import official
 from dabench.systems.gencast.checkpoint import Checkpoint, Config, DenoiserConfig, TransformerConfig
-from dabench.systems.gencast.model import GenCast
+from dabench.systems.gencast.model import GenCast, on_grid
 from dabench.systems.gencast.network import parameters
 from dabench.systems.gencast.network.denoiser import Network
 from dabench.systems.gencast.normalise import Statistics
@@ -89,7 +89,7 @@ def one_degree(config: Config, precision: str, spacing: float = 1.0) -> GenCast:
     static = {f: np.zeros(points, np.float32) for f in ("land_sea_mask", "geopotential_at_surface")}
     params = parameters.initialise(jax.random.key(0), config)
     plain = Statistics(*[xr.Dataset()] * 4)
-    return GenCast(Checkpoint(params, config), plain, lat, lon, static, precision=precision)
+    return on_grid(Checkpoint(params, config), plain, lat, lon, static, precision=precision)
 
 
 def measure(

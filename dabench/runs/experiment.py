@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from dabench.runs.twin import Twin
     from dabench.systems.base import System
 
-BATCH = 8  # members that a forecast model holds at once, where the system does not say
-
 
 def attributes(
     scenario: Scenario, identity: dict[str, Any], label: str, graph: str = ""
@@ -67,7 +65,7 @@ class Experiment:
         system = self.system
         network = self.networks.assimilated
         climate = jnp.asarray(system.climate, system.layout.dtype)
-        return Problem(system.model, network, climate, system.extra.get("batch", BATCH))
+        return Problem(system.model, network, climate, system.batch)
 
     @cached_property
     def twin(self) -> "Twin":

@@ -66,7 +66,7 @@ def explained(error: Exception, experiment: "Experiment", members: int) -> Excep
         return error
     from dabench.core.devices import held
 
-    batch, advice = experiment.problem.batch, experiment.system.extra.get("memory_advice", "")
+    batch, advice = experiment.problem.batch, experiment.system.memory_advice
     a_member, free = member_bytes(experiment, members), free_bytes()
     fit = max(1, int(0.5 * free / a_member)) * members // held(members)
     return UserError(

@@ -1,7 +1,7 @@
 """What a forecast model, its state and a system are, for every other part of dabench."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -27,8 +27,10 @@ class System:
         prior: key -> (state,): a draw from the law that the truth starts from, where it has one.
         cycle_seconds: Length of a cycle in seconds of model time.
         start: Valid time of cycle 0 as ISO text where there is a calendar, else None.
-        digest: Of everything that determines the numbers (settings, weights, data).
+        digest: Digest of everything that determines the numbers (settings, weights, data).
         graph: Digest of the edges of the network's graph; empty where the model has none.
+        batch: Number of members that the model holds at once.
+        memory_advice: Settings that make the model take less memory, as a message names them.
     """
 
     name: str
@@ -41,7 +43,8 @@ class System:
     prior: Callable[[jax.Array], jax.Array] | None = None
     digest: str = ""
     graph: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    batch: int = 8
+    memory_advice: str = ""
 
     @property
     def layout(self) -> Layout:

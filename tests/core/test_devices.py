@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from official_batch import open_model
 
 from dabench.core import devices
 from dabench.core.jax_setup import set_up_jax
@@ -26,7 +27,6 @@ from dabench.observe.network import Network
 from dabench.runs import cycle, execute
 from dabench.runs.archive.read import open_run
 from dabench.runs.step import compile_step
-from dabench.systems.gencast.model import open_model
 from dabench.systems.toys.additive_gaussian import AdditiveGaussian, ring_correlation
 
 GENCAST = Path(__file__).parents[1] / "data" / "gencast"

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from linear import matrices
 from twins import Still, distances, free, sites, sphere
 
 from dabench.core.layout import Channel, Layout
@@ -95,7 +96,7 @@ def test_observations_without_information_change_nothing(key):
 
 def kalman(system, network, ys, mean, cov):
     """Posterior means and covariances, one a cycle."""
-    A, Q, H = system.extra["A"], system.extra["Q"], np.eye(len(mean))[network.table["site"]]
+    A, Q, H = *matrices(system)[:2], np.eye(len(mean))[network.table["site"]]
     for y in ys:
         mean, cov = A @ mean, A @ cov @ A.T + Q
         K = cov @ H.T @ np.linalg.inv(H @ cov @ H.T + np.diag(network.var))
@@ -110,8 +111,8 @@ def test_error_against_kalman_falls_as_the_root_of_members(method, noise_cov):
     system = linear_gaussian(size=8, noise_cov=noise_cov)
     network, repeats, sizes = sites(8, 2, 0.3), 48, np.array([32, 128, 512])
     ys = np.random.default_rng(1).normal(size=(4, network.size))
-    start = np.linalg.cholesky(system.extra["stationary_cov"])
-    mean, cov = kalman(system, network, ys, np.zeros(8), system.extra["stationary_cov"])
+    start = np.linalg.cholesky(matrices(system).P)
+    mean, cov = kalman(system, network, ys, np.zeros(8), matrices(system).P)
     filter = method(Problem(system.model, network, system.climate), rtps=0.0)
 
     def run(key, n):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from linear import matrices
 
 from dabench.core.errors import UserError
 from dabench.diffusion import draw
@@ -32,8 +33,8 @@ def problem(noise="identity", observed=(0, 2), std=0.5):
 def log_evidence(system, network, x, y):
     """log N(y; H A x, H Q Hᵀ + R) up to a constant."""
     H = np.asarray(jax.jacobian(network.h)(jnp.zeros(SIZE)))
-    S = H @ system.extra["Q"] @ H.T + np.diag(network.var)
-    r = np.asarray(y)[None] - np.asarray(x) @ (H @ system.extra["A"]).T
+    S = H @ matrices(system).Q @ H.T + np.diag(network.var)
+    r = np.asarray(y)[None] - np.asarray(x) @ (H @ matrices(system).A).T
     return -0.5 * np.sum(r * np.linalg.solve(S, r.T).T, -1)
 
 
@@ -56,7 +57,7 @@ def test_the_finer_weight_is_exact(noise, key):
 def test_the_dirac_weight_is_exact_at_its_own_alpha(key):
     system, p = problem(observed=(1,))
     x, y = system.climate[:20], jnp.array([0.7])
-    alpha = 1 / (1 + system.extra["Q"][1, 1] / 0.5**2)
+    alpha = 1 / (1 + matrices(system).Q[1, 1] / 0.5**2)
     log_w = alpha * look(dirac, p, x, y, key)
     expected = log_evidence(system, p.network, x, y)
     np.testing.assert_allclose(log_w - log_w[0], expected - expected[0], rtol=1e-4, atol=1e-4)

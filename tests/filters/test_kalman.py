@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from linear import matrices
 from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal
 
@@ -20,7 +21,7 @@ STD = np.array([0.5, 1.5])
 
 def test_mean_covariance_and_likelihood_are_those_of_the_joint_gaussian(key):
     system = linear_gaussian(size=SIZE)
-    A, Q = system.extra["A"], system.extra["Q"]
+    A, Q, _ = matrices(system)
     network = Network(lambda x: x[OBSERVED] + 2, STD, pd.DataFrame(), linear=True)
     method = kalman(Problem(system.model, network, system.climate))
     members = system.climate[:50]

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from linear import matrices
 from scipy.linalg import solve_discrete_are
 from toy import same
 
@@ -108,7 +109,7 @@ def test_they_fit_the_exact_filter_as_well_as_it_says(half, tmp_path):
     scored = slice(spinup + 1, None)
     found: Any = diagnostics.withheld(run, scored)
 
-    A, Q = (np.asarray(SYSTEM.extra[name]) for name in "AQ")
+    A, Q, _ = matrices(SYSTEM)
     given, kept = (np.eye(SIZE)[np.asarray(n.table.site)] for n in (t.network, t.withheld))
     R = STD**2 * np.eye(len(given))
     P = solve_discrete_are(A.T, given.T, Q, R)

@@ -1,16 +1,20 @@
 """The network of an embedded atmosphere as a diffusion model, with noise and output in its band."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jaxtyping import Float
 
+from dabench.core.layout import Layout
 from dabench.diffusion.model import Sampler
-from dabench.systems.atmosphere.atmosphere import Atmosphere, Ground, Statistics, mean_and_std
+from dabench.systems.atmosphere.atmosphere import Atmosphere, Ground, Statistics, normalised
 from dabench.systems.atmosphere.grid import grid, sphere_noise
-from dabench.systems.gencast import normalise
+from dabench.systems.gencast import channels
 from dabench.systems.gencast.checkpoint import Checkpoint
 from dabench.systems.gencast.model import GenCast
+from dabench.systems.gencast.normalise import Normaliser
+from dabench.systems.sphere.noise import SphereNoise
 
 BATCH = 4  # members at a time: the fastest on a CPU
 SAMPLER = Sampler("dpmpp_2m", levels=12, sigma_max=60.0, sigma_min=0.01)
@@ -30,45 +34,54 @@ def model(
         ground: Coefficients of the static fields, in physical units.
         resolution: Grid spacing in degrees; any, since nothing in the weights depends on it.
     """
-    lat, lon = grid(resolution)
     sphere = sphere_noise(resolution)
-    static = {n: np.asarray(sphere.synthesise(jnp.asarray(c))) for n, c in ground.items()}
-    gencast = GenCast(
+    latitude, longitude = grid(resolution)
+    layout = Layout(
+        atmosphere.channels,
+        {"latitude": latitude, "longitude": longitude},
+        frames=2,
+        land=_field(sphere, ground["land_sea_mask"]) > 0.5 if "land_sea_mask" in ground else None,
+    )
+    inputs = channels.inputs(checkpoint.config.task_config)
+    return GenCast(
         checkpoint,
-        tables(atmosphere, statistics, ground),
-        lat,
-        lon,
-        static,
+        normaliser(inputs, atmosphere, statistics),
+        layout,
+        {name: _field(sphere, normalised(field)) for name, field in ground.items()},
+        sampler=SAMPLER,
         noise=sphere,
         project=True,
-        batch=BATCH,
-    )
-    gencast.sampler = SAMPLER
-    return gencast
-
-
-def tables(atmosphere: Atmosphere, statistics: Statistics, ground: Ground) -> normalise.Statistics:
-    """The normalisation in GenCast's own form."""
-    fields = {name: mean_and_std(coefficients) for name, coefficients in ground.items()}
-    mean, std = ({name: xr.DataArray(pair[i]) for name, pair in fields.items()} for i in (0, 1))
-    return normalise.Statistics(
-        mean=xr.Dataset(mean | _by_level(atmosphere, statistics.mean)),
-        stddev=xr.Dataset(std | _by_level(atmosphere, statistics.std)),
-        diffs_stddev=xr.Dataset(_by_level(atmosphere, statistics.diff_std)),
-        min=xr.Dataset(),
     )
 
 
-def _by_level(
-    atmosphere: Atmosphere, values: Float[np.ndarray, "channel"]
-) -> dict[str, xr.DataArray]:
-    """One value a variable, or one a level."""
-    table: dict[str, dict[float | None, float]] = {}
-    for channel, value in zip(atmosphere.channels, values, strict=True):
-        table.setdefault(channel.name, {})[channel.level] = float(value)
-    return {
-        name: xr.DataArray(row[None])
-        if None in row
-        else xr.DataArray(list(row.values()), {"level": list(row)}, ("level",))
-        for name, row in table.items()
-    }
+def normaliser(
+    inputs: Sequence[channels.Field], atmosphere: Atmosphere, statistics: Statistics
+) -> Normaliser:
+    """The normalisation of the changing fields; static ones are normalised before they are inputs.
+
+    Every target is the 12-hour difference over its standard deviation.
+    """
+    row = {(c.name, c.level): i for i, c in enumerate(atmosphere.channels)}
+
+    def column(values: Float[np.ndarray, "channel"], static: float) -> np.ndarray:
+        known = [
+            static if f.name in atmosphere.static else values[row[f.name, f.level]] for f in inputs
+        ]
+        return np.array(known, np.float32)[:, None]
+
+    scale = np.asarray(statistics.diff_std, np.float32)[:, None]
+    return Normaliser(
+        mean=column(statistics.mean, 0.0),
+        std=column(statistics.std, 1.0),
+        offset=np.zeros_like(scale),
+        scale=scale,
+        residual=np.ones(scale.shape, bool),
+        fill=0.0,
+    )
+
+
+def _field(
+    sphere: SphereNoise, coefficients: Float[np.ndarray, "coefficient"]
+) -> Float[np.ndarray, "point"]:
+    """A field on the grid, float32."""
+    return np.asarray(sphere.synthesise(jnp.asarray(coefficients, jnp.float32)))

@@ -1,32 +1,26 @@
 """An embedded atmosphere as a system: truth and climate out of the shipped files, on a grid."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from dabench.core.errors import UserError
-from dabench.diffusion.model import DiffusionModel
+from dabench.systems import perturbations
 from dabench.systems.atmosphere import int16
 from dabench.systems.atmosphere.atmosphere import Statistics
 from dabench.systems.atmosphere.files import CLIMATE
 from dabench.systems.atmosphere.grid import sphere_noise
+from dabench.systems.atmosphere.model import BATCH
 from dabench.systems.base import System
 from dabench.systems.gencast.checkpoint import Checkpoint
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.model import GenCast
 
 CYCLE_SECONDS = 12 * 3600.0
-
-
-class NetworkModel(DiffusionModel, Protocol):
-    """A diffusion model whose denoiser is GenCast's network."""
-
-    network: Network
 
 
 class Stretch(NamedTuple):
@@ -45,12 +39,11 @@ def need_files(name: str, folder: Path, files: tuple[str, ...]) -> None:
 
 def embedded(
     name: str,
-    model: NetworkModel,
+    model: GenCast,
     folder: Path,
     resolution: float,
     stretch: Callable[[int], Stretch],
     digest: str,
-    extra: Mapping[str, Any],
 ) -> System:
     """The system of a model and the trajectories in a folder.
 
@@ -60,7 +53,6 @@ def embedded(
         resolution: Grid spacing in degrees.
         stretch: Seed -> the trajectory that is its truth.
         digest: Digest of all that determines the numbers.
-        extra: Whatever else the system says of itself.
     """
     pairs = on_grid(folder / CLIMATE, resolution)
     climate = pairs.reshape(len(pairs) // 2, -1)
@@ -81,11 +73,11 @@ def embedded(
         model=model,
         truth=truth,
         climate=climate,
-        perturb=perturbation(climate),
+        perturb=perturbations.of_climate(climate),
         cycle_seconds=CYCLE_SECONDS,
         digest=digest,
         graph=model.network.graph.digest,
-        extra=extra,
+        batch=BATCH,
     )
 
 
@@ -108,18 +100,3 @@ def on_grid(
 @cache
 def _synthesis(resolution: float):
     return jax.jit(sphere_noise(resolution).synthesise)
-
-
-def perturbation(climate: Float[np.ndarray, "draw state"]):
-    """The system's `perturb`: a difference of two climate states, scaled and added.
-
-    The difference of two independent states has √2 the climate's standard deviation, hence the
-    factor; both frames of a state get the same pair's, so the perturbation is balanced and moves.
-    """
-    states = jnp.asarray(climate)
-
-    def perturb(key: Array, x: Float[Array, "state"], amplitude: float) -> Float[Array, "state"]:
-        first, second = jax.random.choice(key, len(states), (2,), replace=False)
-        return x + amplitude * (states[first] - states[second]) * 0.5**0.5
-
-    return perturb

@@ -1,6 +1,4 @@
-"""Batches in the files' layout (batch, time, level, lat, lon) as states, and states as batches."""
-
-from collections.abc import Sequence
+"""Batches in the official files' layout, (batch, time, level, lat, lon), as states."""
 
 import numpy as np
 import xarray as xr
@@ -10,21 +8,6 @@ from dabench.core.errors import UserError
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.channels import Field
 from dabench.systems.gencast.checkpoint import TaskConfig
-
-UNITS = {
-    "10m_u_component_of_wind": "m s-1",
-    "10m_v_component_of_wind": "m s-1",
-    "2m_temperature": "K",
-    "mean_sea_level_pressure": "Pa",
-    "sea_surface_temperature": "K",
-    "total_precipitation_12hr": "m",
-    "geopotential": "m2 s-2",
-    "specific_humidity": "kg kg-1",
-    "temperature": "K",
-    "u_component_of_wind": "m s-1",
-    "v_component_of_wind": "m s-1",
-    "vertical_velocity": "Pa s-1",
-}
 
 
 def frame(dataset: xr.Dataset, task: TaskConfig, time: int) -> Float[np.ndarray, "channel point"]:
@@ -60,25 +43,3 @@ def _field(
     if field.level is not None:
         array = array.sel(level=field.level)
     return array.sortby("lat").transpose("lat", "lon").values.astype(np.float32).ravel()
-
-
-def to_batch(
-    frames: Float[np.ndarray, "time channel point"],
-    task: TaskConfig,
-    latitude: Float[np.ndarray, "lat"],
-    longitude: Float[np.ndarray, "lon"],
-    hours: Sequence[int],
-) -> xr.Dataset:
-    """Frames of all target variables as a dataset in the files' layout."""
-    stacked, data = channels.targets(task), {}
-    grid = (len(latitude), len(longitude))
-    for name in dict.fromkeys(field.name for field in stacked):
-        index = [i for i, field in enumerate(stacked) if field.name == name]
-        values = np.asarray(frames)[None, :, index].reshape(1, len(hours), len(index), *grid)
-        levels = () if stacked[index[0]].level is None else ("level",)
-        values = values if levels else values[:, :, 0]
-        data[name] = (("batch", "time", *levels, "lat", "lon"), values)
-    coords = {"time": np.array(hours, "timedelta64[h]").astype("timedelta64[ns]")}
-    if any(field.level is not None for field in stacked):
-        coords["level"] = np.array(task.pressure_levels)
-    return xr.Dataset(data, coords | {"lat": latitude, "lon": longitude})

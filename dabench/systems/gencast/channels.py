@@ -5,11 +5,15 @@ GenCast specification, sections 1.1 and 1.3.
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float
 
+from dabench.core.layout import Channel, Layout
 from dabench.systems.gencast.checkpoint import TaskConfig
 
 FRAME_HOURS = 12
+SST = "sea_surface_temperature"
 
 ATMOSPHERIC = frozenset(
     {
@@ -22,6 +26,20 @@ ATMOSPHERIC = frozenset(
     }
 )
 STATIC = frozenset({"geopotential_at_surface", "land_sea_mask"})
+UNITS = {
+    "10m_u_component_of_wind": "m s-1",
+    "10m_v_component_of_wind": "m s-1",
+    "2m_temperature": "K",
+    "mean_sea_level_pressure": "Pa",
+    SST: "K",
+    "total_precipitation_12hr": "m",
+    "geopotential": "m2 s-2",
+    "specific_humidity": "kg kg-1",
+    "temperature": "K",
+    "u_component_of_wind": "m s-1",
+    "v_component_of_wind": "m s-1",
+    "vertical_velocity": "Pa s-1",
+}
 CLOCK = frozenset({f"{of}_progress_{wave}" for of in ("year", "day") for wave in ("sin", "cos")})
 
 
@@ -71,3 +89,28 @@ def _stack(task: TaskConfig, names: tuple[str, ...], hours: list[int]) -> tuple[
         levels = task.pressure_levels if name in ATMOSPHERIC else [None]
         fields += [Field(name, time, level) for time in times for level in levels]
     return tuple(fields)
+
+
+def layout(
+    task: TaskConfig,
+    latitude: Float[np.ndarray, "lat"],
+    longitude: Float[np.ndarray, "lon"],
+    land: Bool[np.ndarray, "point"] | None = None,
+    no_sea: Bool[np.ndarray, "point"] | None = None,
+) -> Layout:
+    """The layout of a task's states on a grid of ERA5.
+
+    Arguments:
+        latitude, longitude: Degrees, ascending.
+        land: Which points are on land, where that is known.
+        no_sea: Where sea-surface temperature has no meaning; None: nowhere.
+    """
+    stacked = targets(task)
+    is_sst = np.array([field.name == SST for field in stacked])
+    return Layout(
+        tuple(Channel(f.name, UNITS.get(f.name, "1"), f.level) for f in stacked),
+        {"latitude": np.asarray(latitude), "longitude": np.asarray(longitude)},
+        frames=frames(task),
+        land=land,
+        undefined=None if no_sea is None else is_sst[:, None] & no_sea[None],
+    )

@@ -19,15 +19,14 @@ from jaxtyping import Float
 from dabench.core.errors import UserError
 from dabench.systems.gencast import batches, channels
 from dabench.systems.gencast.checkpoint import TaskConfig
-from dabench.systems.gencast.normalise import SST
 
 SCHEMA = 1
 STEP = np.timedelta64(channels.FRAME_HOURS, "h")
 PRECIPITATION = "total_precipitation_12hr"
-CHANGING = tuple(sorted(batches.UNITS))
+CHANGING = tuple(sorted(channels.UNITS))
 """Variables of a frame."""
 STATIC = tuple(sorted(channels.STATIC))
-MAY_BE_MISSING = (SST, PRECIPITATION)
+MAY_BE_MISSING = (channels.SST, PRECIPITATION)
 """Variables that may hold NaN: over land, and at the start of the archive."""
 
 Time = np.datetime64

@@ -1,22 +1,26 @@
-"""GenCast as a diffusion model of the state: two frames 12 hours apart, in physical units."""
+"""A network in GenCast's format as a diffusion model of states in physical units.
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+    x (frames) --known--> network.condition        z --denoiser--> D --next_state--> x'
+
+`channels` says what is stacked where, a `Normaliser` how physical units become the network's.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jaxtyping import Array, Bool, Float, Key
 
 from dabench.core.errors import UserError
-from dabench.core.layout import Channel, Layout
+from dabench.core.layout import Layout
 from dabench.core.types import Members, Time
 from dabench.diffusion.model import NoiseFactor, Sampler
-from dabench.systems.gencast import batches, channels, checkpoint, clock
+from dabench.systems.gencast import channels, clock
 from dabench.systems.gencast.checkpoint import Checkpoint, SamplerConfig
 from dabench.systems.gencast.network.denoiser import Network
-from dabench.systems.gencast.normalise import SST, Normaliser, Statistics, load_statistics
+from dabench.systems.gencast.normalise import Normaliser, Statistics
 from dabench.systems.sphere.noise import SphereNoise
 
 Targets = Float[Array, "member target"]
@@ -24,89 +28,71 @@ FRAME_SECONDS = 3600 * channels.FRAME_HOURS
 
 
 class GenCast:
-    """p(x' | x) of a GenCast checkpoint.
+    """p(x' | x) of a network in GenCast's format.
 
-    The state holds all target variables at t - 12 h and t, so precipitation too, which the network
-    does not read. Where there is no sea, sea-surface temperature is a constant, never NaN; `land`
-    says where. The target is (channel, point), normalised.
+    The state holds all target variables at the last frames, 12 hours apart: precipitation too,
+    which the network does not read. Where the layout calls a field undefined (sea-surface
+    temperature on land) it is a constant, never NaN. The target is (channel, point), normalised.
 
     Arguments:
-        checkpoint: The network.
-        statistics: The normalisation it was trained with.
-        latitude, longitude: The grid in degrees, both ascending.
-        static: Static inputs by name, in physical units.
-        land: Where sea-surface temperature has no meaning; nowhere by default.
-        noise: Of the diffusion; GenCast's own by default.
+        checkpoint: Weights and configuration.
+        normaliser: Normalisation that the network was trained with.
+        layout: Layout of the state, on the global grid of the network.
+        static: Static inputs by name, in the units that the normaliser takes.
+        sampler: Sampler of the model's own draws; the checkpoint's by default.
+        noise: Noise of the diffusion; GenCast's own on this grid by default.
         project: Whether to project D on the range of the noise's covariance.
-        precision: Of matrix products.
-        batch: How many members to hold in the network at once in `forecast`.
+        precision: Precision of matrix products, as `Network` takes it.
     """
 
     def __init__(
         self,
         checkpoint: Checkpoint,
-        statistics: Statistics,
-        latitude: Float[np.ndarray, "lat"],
-        longitude: Float[np.ndarray, "lon"],
+        normaliser: Normaliser,
+        layout: Layout,
         static: Mapping[str, Float[np.ndarray, "point"]],
-        land: Bool[np.ndarray, "point"] | None = None,
+        *,
+        sampler: Sampler | None = None,
         noise: SphereNoise | None = None,
         project: bool = False,
         precision: str = "highest",
-        batch: int = 1,
     ):
+        latitude, longitude = layout.coords["latitude"], layout.coords["longitude"]
+        grid_size = checkpoint.metadata.get("training_grid_size")
         self.task = checkpoint.config.task_config
-        stacked = channels.targets(self.task)
-        units = [batches.UNITS.get(field.name, "1") for field in stacked]
-        self.no_sea = _where_no_sea(stacked, land, len(latitude) * len(longitude))
-        self.layout = Layout(
-            tuple(Channel(f.name, u, f.level) for f, u in zip(stacked, units, strict=True)),
-            {"latitude": np.asarray(latitude), "longitude": np.asarray(longitude)},
-            frames=channels.frames(self.task),
-            land=static["land_sea_mask"] > 0.5 if "land_sea_mask" in static else None,
-            undefined=self.no_sea,
-        )
-        self.sampler = sampler(checkpoint.config.sampler_config)
-        self.network = Network(
-            checkpoint.config,
-            np.asarray(latitude),
-            np.asarray(longitude),
-            checkpoint.metadata.get("training_grid_size"),
-            precision,
-        )
+        self.network = Network(checkpoint.config, latitude, longitude, grid_size, precision)
         self.params = jax.tree.map(jnp.asarray, checkpoint.params)
+        self.sampler = sampler or own_sampler(checkpoint.config.sampler_config)
         self.sphere = SphereNoise(latitude, longitude) if noise is None else noise
-        self.normaliser = Normaliser.of(self.task, statistics)
-        self.static, self.project, self.batch = dict(static), project, batch
-        self.fields = self.layout.shape[1:]
+        self.normaliser, self.layout = normaliser, layout
+        self.static, self.project = dict(static), project
+        self.fields = layout.shape[1:]
         self.target_size = int(np.prod(self.fields))
 
     def condition(self, x: Members, time: Time) -> Float[Array, "member point feature"]:
         """The known channels' part of the network; `time` in seconds since 1970."""
-        known = jnp.swapaxes(self.known(x, time), 1, 2)
-        return self.network.condition(self.params, known)
+        return self.network.condition(self.params, self.known(x, time))
 
-    def known(self, x: Members, time: Time) -> Float[Array, "member known point"]:
+    def known(self, x: Members, time: Time) -> Float[Array, "member point known"]:
         """Inputs, then forcings, normalised, in the order of `channels`."""
         frames = self.fill(self.layout.unflatten(x))
-        place = {(c.name, c.level): i for i, c in enumerate(self.layout.channels)}
-        waves = {
-            hours: self._clock(time + (hours - channels.FRAME_HOURS) * 3600)
-            for hours in range(channels.FRAME_HOURS, -self.layout.frames * 12, -12)
-        }
+        index = {(c.name, c.level): i for i, c in enumerate(self.layout.channels)}
 
-        def field(f: channels.Field) -> Float[Array, "#member point"]:
-            if f.name in channels.STATIC:
-                return jnp.asarray(self.static[f.name], x.dtype)[None]
-            if f.name in channels.CLOCK:
-                return waves[f.hours or 0][f.name][None].astype(x.dtype)
-            frame = (f.hours or 0) // channels.FRAME_HOURS + self.layout.frames - 1
-            return frames[:, frame, place[f.name, f.level]]
+        def values(field: channels.Field) -> Float[Array, "#member point"]:
+            if field.name in channels.STATIC:
+                return jnp.asarray(self.static[field.name], x.dtype)[None]
+            hours = field.hours or 0
+            if field.name in channels.CLOCK:
+                valid = time + (hours - channels.FRAME_HOURS) * 3600
+                return self._clock(valid)[field.name][None].astype(x.dtype)
+            frame = hours // channels.FRAME_HOURS + self.layout.frames - 1
+            return frames[:, frame, index[field.name, field.level]]
 
         stacked = (*channels.inputs(self.task), *channels.forcings(self.task))
         shape = (len(x), self.layout.points)
-        known = jnp.stack([jnp.broadcast_to(field(f), shape) for f in stacked], axis=1)
-        return (known - self.normaliser.mean[None]) / self.normaliser.std[None]
+        known = jnp.stack([jnp.broadcast_to(values(f), shape) for f in stacked], axis=-1)
+        mean, std = self.normaliser.mean.T, self.normaliser.std.T
+        return (known - mean[None]) / std[None]
 
     def denoiser(self, sigma: Float[Array, ""]) -> Callable[[Targets, Array], Targets]:
         """D at one noise level."""
@@ -135,40 +121,63 @@ class GenCast:
         return self.sphere.factor(self.fields[0])
 
     def next_state(self, z: Targets, x: Members) -> Members:
-        """The last frame of x, and the frame that the target z makes of it."""
+        """The frames of x but the first, and the frame that the target z makes of the last."""
         frames = self.fill(self.layout.unflatten(x))
-        now, scale = self._base(frames[:, -1]), self.normaliser.scale[None]
-        new = self.fill(now + scale * z.reshape(-1, *self.fields))
+        base, scale = self._base(frames[:, -1]), self.normaliser.scale[None]
+        new = self.fill(base + scale * z.reshape(-1, *self.fields))
         return jnp.concatenate([frames[:, 1:], new[:, None]], axis=1).reshape(x.shape)
 
     def target(self, x: Members, x_next: Members) -> Targets:
         """The normalised target that `next_state` turns into the last frame of x_next."""
-        now, new = (self.fill(self.layout.now(each)) for each in (x, x_next))
+        now, new = (self.fill(self.layout.now(state)) for state in (x, x_next))
         return ((new - self._base(now)) / self.normaliser.scale[None]).reshape(len(x), -1)
 
+    def fill(self, frames: Float[Array, "*axes channel point"]) -> Array:
+        """The frames with the normaliser's constant wherever the layout has no value."""
+        if self.layout.undefined is None:
+            return frames
+        undefined = self.layout.undefined.reshape((1,) * (frames.ndim - 2) + self.fields)
+        return jnp.where(undefined, jnp.asarray(self.normaliser.fill, frames.dtype), frames)
+
     def _base(self, now: Float[Array, "member channel point"]) -> Array:
+        """What a target of zero makes of the last frame."""
         residual = jnp.where(self.normaliser.residual[None], now, 0)
         return residual + self.normaliser.offset[None]
 
-    def fill(self, frames: Float[Array, "*axes channel point"]) -> Array:
-        mask = self.no_sea.reshape((1,) * (frames.ndim - 2) + self.fields)
-        return jnp.where(mask, jnp.asarray(self.normaliser.fill, frames.dtype), frames)
-
     def _clock(self, seconds: Time) -> dict[str, Float[Array, "point"]]:
+        """Time of year and of day at every point."""
         waves = clock.features(seconds, self.layout.coords["longitude"])
-        repeat = len(self.layout.coords["latitude"])
-        return {name: jnp.tile(wave, repeat) for name, wave in waves.items()}
+        rows = len(self.layout.coords["latitude"])
+        return {name: jnp.tile(wave, rows) for name, wave in waves.items()}
 
 
-def _where_no_sea(
-    stacked: Sequence[channels.Field], land: np.ndarray | None, points: int
-) -> Bool[np.ndarray, "channel point"]:
-    no_sea = np.zeros(points, bool) if land is None else land
-    return np.array([f.name == SST for f in stacked])[:, None] & no_sea[None]
+def on_grid(
+    checkpoint: Checkpoint,
+    statistics: Statistics,
+    latitude: Float[np.ndarray, "lat"],
+    longitude: Float[np.ndarray, "lon"],
+    static: Mapping[str, Float[np.ndarray, "point"]],
+    no_sea: Bool[np.ndarray, "point"] | None = None,
+    **settings: Any,
+) -> GenCast:
+    """A checkpoint trained on ERA5, on a grid with ERA5's static fields.
+
+    Arguments:
+        checkpoint: Weights and configuration.
+        statistics: Statistics of the variables that the network was trained with.
+        latitude, longitude: Degrees, ascending.
+        static: Static inputs by name, in physical units.
+        no_sea: Where sea-surface temperature has no meaning; None: nowhere.
+        settings: Further arguments of `GenCast`.
+    """
+    task = checkpoint.config.task_config
+    land = static["land_sea_mask"] > 0.5 if "land_sea_mask" in static else None
+    layout = channels.layout(task, latitude, longitude, land, no_sea)
+    return GenCast(checkpoint, Normaliser.of(task, statistics), layout, static, **settings)
 
 
-def sampler(config: SamplerConfig) -> Sampler:
-    """A checkpoint's own sampler."""
+def own_sampler(config: SamplerConfig) -> Sampler:
+    """The sampler that a checkpoint asks for; UserError if it limits churn from above."""
     if config.churn_max_noise_level < config.max_noise_level:
         raise UserError(
             f"checkpoint: churn_max_noise_level {config.churn_max_noise_level} is below "
@@ -184,34 +193,3 @@ def sampler(config: SamplerConfig) -> Sampler:
         churn_min=config.churn_min_noise_level,
         inflation=config.noise_level_inflation_factor,
     )
-
-
-def open_model(
-    checkpoint_path: str | Path, statistics_folder: str | Path, batch: xr.Dataset, **settings
-) -> tuple[GenCast, Float[np.ndarray, "state"], int]:
-    """The model of a checkpoint on a batch's grid, the batch's state, and its next valid time.
-
-    Arguments:
-        batch: In the official files' layout; its first frames are the state.
-        settings: Further arguments of `GenCast`.
-    Returns:
-        The model, the state (filled where there is no sea) and seconds since 1970 of x'.
-    """
-    loaded = checkpoint.load(checkpoint_path)
-    task = loaded.config.task_config
-    times = range(channels.frames(task))
-    frames = np.stack([batches.frame(batch, task, time) for time in times])
-    index = [i for i, field in enumerate(channels.targets(task)) if field.name == SST]
-    land = np.asarray(np.isnan(frames[:, index]).any(axis=(0, 1)))
-    ordered = batch.sortby("lat")
-    model = GenCast(
-        loaded,
-        load_statistics(statistics_folder),
-        ordered["lat"].values,
-        ordered["lon"].values,
-        batches.static(batch, task),
-        land,
-        **settings,
-    )
-    state = np.asarray(model.fill(jnp.asarray(frames))).ravel()
-    return model, state, batches.seconds(batch, times[-1]) + FRAME_SECONDS

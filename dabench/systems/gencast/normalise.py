@@ -15,10 +15,8 @@ from jaxtyping import Bool, Float
 
 from dabench.core.errors import UserError
 from dabench.systems.gencast import channels
-from dabench.systems.gencast.channels import Field
+from dabench.systems.gencast.channels import SST, Field
 from dabench.systems.gencast.checkpoint import TaskConfig
-
-SST = "sea_surface_temperature"
 
 
 @dataclass(frozen=True, eq=False)

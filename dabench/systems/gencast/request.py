@@ -4,7 +4,7 @@ from dabench.core.errors import UserError
 from dabench.scenario.load import load_scenario
 from dabench.scenario.scenario import Scenario
 from dabench.systems import make
-from dabench.systems.gencast import official, system
+from dabench.systems.gencast import official, sources
 from dabench.systems.gencast.fetch import era5
 from dabench.systems.gencast.frames import of_climate, of_run, parse
 
@@ -38,8 +38,8 @@ def _of_scenario(
     settings, layout = scenario.system.settings, make.layout(scenario)
     begin = parse(start or scenario.period.start or "")
     times = of_run(begin, cycles or scenario.period.cycles)
-    system.warn_of_training_years(settings["model"], times[1:])
+    sources.warn_of_training_years(settings["model"], times[1:])
     levels = sorted({int(c.level) for c in layout.channels if c.level is not None})
-    own = system.spacing_of(settings["model"], settings["resolution"])
+    own = sources.spacing_of(settings["model"], settings["resolution"])
     climate = of_climate(begin, settings["climate"])
     return era5.Request(tuple(sorted({*climate, *times})), resolution or own, tuple(levels))

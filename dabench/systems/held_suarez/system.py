@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from dabench.systems.atmosphere.files import CLIMATE, WEIGHTS, stretches, verification
+from dabench.systems.atmosphere.model import model
 from dabench.systems.atmosphere.system import Stretch, embedded, need_files, statistics
 from dabench.systems.base import System
 from dabench.systems.gencast import checkpoint
+from dabench.systems.held_suarez.channels import HELD_SUAREZ
 from dabench.systems.held_suarez.files import FILES, digest_of
-from dabench.systems.held_suarez.model import BATCH, HeldSuarezModel
 
 
 def held_suarez(
@@ -30,10 +31,9 @@ def held_suarez(
     network, truths = checkpoint.load(folder / WEIGHTS), stretches(folder)
     return embedded(
         "held_suarez",
-        HeldSuarezModel(network, statistics(network), resolution),
+        model(HELD_SUAREZ, network, statistics(network), HELD_SUAREZ.ground(folder), resolution),
         folder,
         resolution,
         stretch=lambda seed: Stretch(truths[seed % len(truths)], offset),
         digest=digest_of(resolution=resolution, offset=offset, files=files),
-        extra={"resolution": resolution, "offset": offset, "batch": BATCH},
     )

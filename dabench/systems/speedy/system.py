@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS
-from dabench.systems.atmosphere.model import BATCH, model
+from dabench.systems.atmosphere.model import model
 from dabench.systems.atmosphere.system import Stretch, embedded, need_files, statistics
 from dabench.systems.base import System
 from dabench.systems.gencast import checkpoint
@@ -38,5 +38,4 @@ def speedy(
         resolution,
         stretch=lambda seed: Stretch(truths[seed % len(truths)]),
         digest=digest_of(resolution=resolution, truth=truth, files=files),
-        extra={"resolution": resolution, "truth": truth, "batch": BATCH},
     )

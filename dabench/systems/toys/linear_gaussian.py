@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key
 from dabench.core.digest import sha256
 from dabench.core.layout import Channel, Layout
 from dabench.core.random import stream
+from dabench.systems import perturbations
 from dabench.systems.base import System
 from dabench.systems.toys.additive_gaussian import AdditiveGaussian, NoiseCov, ring_correlation
 
@@ -81,10 +82,9 @@ def linear_gaussian(
         model=model,
         truth=lambda seed, cycles: simulate(stream(seed, "truth"), root, model, cycles),
         climate=jnp.asarray(draws, dtype) @ root.T,
-        perturb=perturb,
+        perturb=perturbations.white,
         cycle_seconds=1.0,
         digest=sha256(settings),
-        extra={"A": A, "Q": Q, "stationary_cov": np.asarray(root @ root.T)},
     )
 
 
@@ -104,8 +104,3 @@ def simulate(
         return x, x
 
     return jnp.concatenate([start[None], jax.lax.scan(advance, start, keys[1:])[1]])
-
-
-def perturb(key: jax.Array, x: Float[Array, "state"], amplitude: float) -> Float[Array, "state"]:
-    """Independent noise of standard deviation `amplitude`, in state units."""
-    return x + jnp.asarray(amplitude, x.dtype) * jax.random.normal(key, x.shape, x.dtype)

@@ -15,6 +15,7 @@ from dabench.core.layout import Layout
 from dabench.core.random import stream
 from dabench.core.types import Keys, Members, Time
 from dabench.diffusion.model import ForecastModel
+from dabench.systems import perturbations
 from dabench.systems.base import System
 from dabench.systems.toys.additive_gaussian import AdditiveGaussian, NoiseCov, ring_correlation
 
@@ -118,7 +119,7 @@ def build(
         model=model,
         truth=truth,
         climate=climate(model, prior, spinup),
-        perturb=perturb,
+        perturb=perturbations.white,
         prior=prior,
         cycle_seconds=cycle,
         digest=sha256({"system": name, **settings}),
@@ -135,8 +136,3 @@ def climate(model: ForecastModel, prior: Prior, spinup: int) -> Float[Array, "dr
 
     x = jax.vmap(prior)(jax.random.split(start, CLIMATE_DRAWS))
     return jax.jit(lambda x: jax.lax.scan(advance, x, jax.random.split(noise, spinup))[0])(x)
-
-
-def perturb(key: jax.Array, x: State, amplitude: float) -> State:
-    """Independent noise of standard deviation `amplitude`, in state units."""
-    return x + jnp.asarray(amplitude, x.dtype) * jax.random.normal(key, x.shape, x.dtype)

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from official_batch import open_model
 
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.checkpoint import Checkpoint, Params, load
-from dabench.systems.gencast.model import GenCast, open_model
+from dabench.systems.gencast.model import GenCast
 from dabench.systems.gencast.network.denoiser import Level, Network
 
 HERE = Path(__file__).parents[2] / "data" / "gencast"

@@ -148,7 +148,7 @@ def test_gencast_channel_order(case):
 
 def test_gencast_inputs_and_target_are_normalised(case):
     model, x, time = case.opened
-    known = np.moveaxis(np.asarray(model.known(x, jnp.asarray(time)))[0], 0, -1)
+    known = np.asarray(model.known(x, jnp.asarray(time)))[0]
     close(known, np.asarray(case.known[0]), 1e-6)
     new = batches.frame(case.dataset("example_batch.nc"), model.task, model.layout.frames)
     x_next = jnp.concatenate([x[:, new.size :], jnp.asarray(new).reshape(1, -1)], axis=1)
@@ -268,7 +268,7 @@ def _replay(model):
 
 def physical(model, x) -> np.ndarray:
     """The last frame (channel, point) with NaN where there is no sea."""
-    return np.where(model.no_sea, np.nan, model.layout.now(x)[0])
+    return np.where(model.layout.undefined, np.nan, model.layout.now(x)[0])
 
 
 def close_in_deviations(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import xarray as xr
 from gencast_small import CONFIG, LATITUDE, LONGITUDE, TASK, random_params
+from official_batch import open_model, to_batch
 
 from dabench.core.errors import UserError
 from dabench.core.types import Keys, Members, Time
 from dabench.diffusion import draw
 from dabench.diffusion.model import DiffusionModel
 from dabench.systems.gencast import batches, clock, model
+from dabench.systems.gencast.channels import SST
 from dabench.systems.gencast.checkpoint import Checkpoint, SamplerConfig, save
 from dabench.systems.gencast.model import GenCast
-from dabench.systems.gencast.normalise import SST, Statistics, load_statistics
+from dabench.systems.gencast.normalise import Statistics, load_statistics
 from dabench.systems.sphere.noise import SphereNoise
 
 SEA_TASK = replace(
@@ -53,7 +55,7 @@ STATISTICS = Statistics(
 def gencast() -> GenCast:
     loaded = Checkpoint(random_params(CONFIG_WITH_SEA, jnp.float32), CONFIG_WITH_SEA)
     static = {"land_sea_mask": LAND.astype(np.float32)}
-    return GenCast(loaded, STATISTICS, LATITUDE, LONGITUDE, static, LAND)
+    return model.on_grid(loaded, STATISTICS, LATITUDE, LONGITUDE, static, LAND)
 
 
 def states(model: GenCast, members: int = 2) -> jax.Array:
@@ -78,7 +80,7 @@ def test_gencast_is_a_diffusion_model(gencast):
 def test_known_channels_by_hand(gencast):
     x = states(gencast)
     frames = np.asarray(gencast.layout.unflatten(x))
-    known = np.asarray(gencast.known(x, jnp.asarray(TIME)))
+    known = np.moveaxis(np.asarray(gencast.known(x, jnp.asarray(TIME))), -1, 1)
     names = "2m_temperature", "day_progress_sin", "land_sea_mask", SST, "temperature"
     first = dict(zip(names, (0, 2, 4, 5, 7), strict=True))
     np.testing.assert_allclose(
@@ -112,7 +114,7 @@ def test_next_state_by_hand(gencast):
 def test_target_inverts_next_state(gencast):
     x, z = states(gencast), jax.random.normal(jax.random.key(1), (2, gencast.target_size))
     found = gencast.target(x, gencast.next_state(z, x)).reshape(2, *gencast.fields)
-    expected = np.where(gencast.no_sea, 0, np.asarray(z).reshape(2, *gencast.fields))
+    expected = np.where(gencast.layout.undefined, 0, np.asarray(z).reshape(2, *gencast.fields))
     np.testing.assert_allclose(found, expected, atol=2e-4)  # 280 K in float32, over 2 K
 
 
@@ -129,7 +131,7 @@ def test_projected_denoiser_stays_in_the_range_of_the_noise(gencast):
     sphere = SphereNoise(LATITUDE, LONGITUDE, 5)
     loaded = Checkpoint(gencast.params, CONFIG_WITH_SEA)
     inside = GenCast(
-        loaded, STATISTICS, LATITUDE, LONGITUDE, gencast.static, LAND, sphere, project=True
+        loaded, gencast.normaliser, gencast.layout, gencast.static, noise=sphere, project=True
     )
     z = jax.vmap(inside.noise)(jax.random.split(jax.random.key(3), 2))
 
@@ -168,18 +170,18 @@ def test_a_level_without_statistics_is_named(gencast):
     config = replace(CONFIG_WITH_SEA, task_config=task)
     loaded = Checkpoint(gencast.params, config)
     with pytest.raises(UserError, match="temperature has no value at level 70 hPa"):
-        GenCast(loaded, STATISTICS, LATITUDE, LONGITUDE, gencast.static, LAND)
+        model.on_grid(loaded, STATISTICS, LATITUDE, LONGITUDE, gencast.static, LAND)
 
 
 def test_churn_limited_from_above_is_refused():
     with pytest.raises(UserError, match="churn can only be limited from below"):
-        model.sampler(SamplerConfig(churn_max_noise_level=50.0))
+        model.own_sampler(SamplerConfig(churn_max_noise_level=50.0))
 
 
 def test_batches_and_states_are_the_same_data(gencast, tmp_path):
     x = states(gencast, 1)
     frames = np.asarray(gencast.layout.unflatten(x))[0]
-    batch = batches.to_batch(frames, SEA_TASK, LATITUDE, LONGITUDE, (0, 12))
+    batch = to_batch(frames, SEA_TASK, LATITUDE, LONGITUDE, (0, 12))
     dates = np.datetime64(TIME, "s") - np.array([24, 12], "timedelta64[h]")
     batch = batch.assign_coords(datetime=(("batch", "time"), dates[None].astype("datetime64[ns]")))
     batch["land_sea_mask"] = (("lat", "lon"), LAND.reshape(len(LATITUDE), -1).astype(np.float32))
@@ -187,9 +189,9 @@ def test_batches_and_states_are_the_same_data(gencast, tmp_path):
         getattr(STATISTICS, name).to_netcdf(tmp_path / f"{name}_by_level.nc")
     save(tmp_path / "weights.npz", Checkpoint(gencast.params, CONFIG_WITH_SEA))
     north_first = batch.isel(lat=slice(None, None, -1))
-    opened, state, time = model.open_model(tmp_path / "weights.npz", tmp_path, north_first)
+    opened, state, time = open_model(tmp_path / "weights.npz", tmp_path, north_first)
     assert time == TIME
-    np.testing.assert_array_equal(opened.no_sea, gencast.no_sea)
+    np.testing.assert_array_equal(opened.layout.undefined, gencast.layout.undefined)
     np.testing.assert_array_equal(state, np.where(np.isnan(x[0]), np.float32(FILL), x[0]))
     with pytest.raises(UserError, match="batch: variable temperature is missing"):
         batches.frame(batch.drop_vars("temperature"), SEA_TASK, 0)

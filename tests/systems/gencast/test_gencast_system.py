@@ -28,6 +28,7 @@ from dabench.scores.files import score_run
 from dabench.systems import make
 from dabench.systems.gencast import official, system
 from dabench.systems.gencast.network import graph
+from dabench.systems.gencast.sources import warn_of_training_years
 
 MODEL = "gencast_1p0deg_mini"
 SCENARIO = """
@@ -244,11 +245,11 @@ def test_perturbed_members_need_a_climate(made):
 def test_training_years_are_a_caution():
     times = [np.datetime64(t, "h") for t in ("2018-12-31T12", "2019-01-01T00")]
     with pytest.warns(Caution, match="trained on 1979 to 2018.*not a causal evaluation"):
-        system.warn_of_training_years(MODEL, times)
+        warn_of_training_years(MODEL, times)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        system.warn_of_training_years(MODEL, times[1:])
-        system.warn_of_training_years("my.npz", times)
+        warn_of_training_years(MODEL, times[1:])
+        warn_of_training_years("my.npz", times)
 
 
 def test_a_mesh_too_fine_for_the_grid_is_refused():

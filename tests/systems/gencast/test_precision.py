@@ -12,7 +12,7 @@ import pytest
 from dabench.core.errors import UserError
 from dabench.core.memory import free_bytes
 from dabench.runs import memory
-from dabench.systems.gencast import system
+from dabench.systems.gencast.network import memory as needs
 from dabench.systems.gencast.network.denoiser import Network
 
 BFLOAT16 = 2.0**-8
@@ -67,15 +67,19 @@ def test_the_memory_of_a_member_is_that_of_the_compiled_step():
         return pull(push(pull(D)[0]))[0]
 
     found = jax.jit(products).lower(z).compile().memory_analysis().temp_size_in_bytes
-    assert 0.5 < system.member_bytes(network) / found < 2
+    assert 0.5 < needs.member_bytes(network) / found < 2
 
 
 def test_as_many_members_as_memory_holds(monkeypatch):
     network = Network(small.CONFIG, small.LATITUDE, small.LONGITUDE)
-    each = system.member_bytes(network)
-    for free, expected in ((0, 1), (5.5 * each / system.SHARE, 5), (1e6 * each, system.MOST)):
-        monkeypatch.setattr(memory, "free_bytes", lambda free=free: free)
-        assert system.members_at_once(network) == expected
+    each = needs.member_bytes(network)
+    for free, expected in (
+        (0, 1),
+        (5.5 * each / needs.SHARE, 5),
+        (1e6 * each, needs.MOST),
+    ):
+        monkeypatch.setattr(needs, "free_bytes", lambda free=free: free)
+        assert needs.members_at_once(network) == expected
 
 
 def test_running_out_of_memory_says_how_many_members_fit(monkeypatch):
@@ -83,7 +87,7 @@ def test_running_out_of_memory_says_how_many_members_fit(monkeypatch):
     monkeypatch.setattr(memory, "member_bytes", lambda *_: 2**24)
     experiment = SimpleNamespace(
         problem=SimpleNamespace(batch=4),
-        system=SimpleNamespace(extra={"memory_advice": "system.batch"}),
+        system=SimpleNamespace(memory_advice="system.batch"),
     )
     error = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
     found = memory.explained(error, experiment, 256)

@@ -118,7 +118,7 @@ def test_a_draw_stays_in_the_band_and_keeps_the_first_frame(system):
     drawn, _ = draw.members(keys, model, x, jnp.asarray(0.0), model.sampler, batch=1)
     after = system.layout.unflatten(np.asarray(drawn))
     np.testing.assert_array_equal(after[:, 0], system.layout.now(np.asarray(x)))
-    change = (after[0, 1] - after[0, 0]) / np.asarray(model.diff_std[0])
+    change = (after[0, 1] - after[0, 0]) / model.normaliser.scale
     outside = np.asarray(model.sphere.project(jnp.asarray(change))) - change
     assert np.abs(outside).max() < 1e-2 * np.abs(change).max()  # float32 of fields of 1e5
 

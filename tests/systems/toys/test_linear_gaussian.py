@@ -1,6 +1,7 @@
 """The linear-Gaussian truth against the stationary covariance, its advection against a shift."""
 
 import numpy as np
+from linear import matrices
 
 from dabench.systems.toys.linear_gaussian import linear_gaussian, stationary_cov, transition
 
@@ -12,7 +13,7 @@ def test_advection_by_whole_sites_is_a_damped_shift():
 
 def test_stationary_covariance_solves_its_equation():
     system = linear_gaussian(size=9)
-    A, Q = system.extra["A"], system.extra["Q"]
+    A, Q, _ = matrices(system)
     P = stationary_cov(A, Q)
     np.testing.assert_allclose(P, A @ P @ A.T + Q, atol=1e-12)
 
@@ -22,7 +23,7 @@ def test_truth_is_stationary_and_depends_on_the_seed_alone():
     runs = np.stack([system.truth(seed, 3) for seed in range(600)])
     assert runs.shape == (600, 4, 9)
     np.testing.assert_array_equal(system.truth(7, 3), runs[7])
-    variance = system.extra["stationary_cov"][0, 0]
+    variance = matrices(system).P[0, 0]
     # 600 independent runs; a variance estimate has relative error sqrt(2 / 600)
     assert np.all(np.abs(runs.var(0) / variance - 1) < 4.5 * np.sqrt(2 / 600))
     climate = np.var(system.climate, axis=0) / variance
@@ -32,4 +33,4 @@ def test_truth_is_stationary_and_depends_on_the_seed_alone():
 def test_truth_follows_the_transition():
     system = linear_gaussian(size=9, noise_std=1e-9)
     runs = system.truth(0, 5)
-    np.testing.assert_allclose(runs[1:], runs[:-1] @ system.extra["A"].T, atol=1e-7)
+    np.testing.assert_allclose(runs[1:], runs[:-1] @ matrices(system).A.T, atol=1e-7)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from dabench.core.errors import UserError
 from dabench.scenario.validate import suggest
-from dabench.systems.gencast import batches, frames
+from dabench.systems.gencast import channels, frames
 from dabench.systems.gencast.fetch import cache, progress
 from dabench.systems.gencast.fetch.download import reach
 from dabench.systems.gencast.frames import CHANGING, PRECIPITATION, STATIC, Frames, Store, Time
@@ -137,7 +137,7 @@ def _lay_out(part: Path, request: Request, archive: "Archive") -> None:
     group = zarr.open_group(part, mode="r+")
     grid = static["land_sea_mask"].shape
     for name in CHANGING:
-        level = (len(request.levels),) if name in batches.channels.ATMOSPHERIC else ()
+        level = (len(request.levels),) if name in channels.ATMOSPHERIC else ()
         group.create_array(
             name,
             shape=(1, len(times), *level, *grid),
@@ -145,7 +145,7 @@ def _lay_out(part: Path, request: Request, archive: "Archive") -> None:
             dtype="float32",
             fill_value=np.nan,
             dimension_names=["batch", "time", *["level"] * len(level), "lat", "lon"],
-            attributes={"units": batches.UNITS[name], "coordinates": "datetime"},
+            attributes={"units": channels.UNITS[name], "coordinates": "datetime"},
         )
 
 
