@@ -4,7 +4,7 @@ One loop runs the table of any sampler (`samplers`): noise levels outside, batch
 inside. Where there are several devices each runs the whole loop for its own members.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,19 @@ from dabench.diffusion.guidance import Condition, Map, posterior_mean
 from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.diffusion.samplers import Steps, steps
 
-Counts = dict[str, Array]
+
+class Counts(TypedDict):
+    """Work of a draw; the keys are diagnostics of an archive.
+
+    evaluations    denoiser evaluations (forward) a member
+    products       Jacobian products a member
+    guarded        share of linear solves that a guard stopped, of a draw given a condition
+    """
+
+    evaluations: Array
+    products: Array
+    guarded: NotRequired[Array]
+
 
 KEEP_BELOW = 8 * 2**30  # bytes on a device above which contexts are computed anew at every level
 
@@ -62,8 +74,7 @@ def members(
         condition: Observations that the draws are conditioned on; None: none.
         context: `contexts` of x where they were computed already.
     Returns:
-        x' in physical units, and `evaluations` and `products` of `filters.base.Info`; given a
-        condition, `guarded` too.
+        x' in physical units, and the work of a member.
     """
     table = steps(sampler)
     first_guided = _first_guided(table, condition)
@@ -90,10 +101,10 @@ def _counts(
 ) -> Counts:
     """Denoiser evaluations and Jacobian products of a member, and the share of solves guarded."""
     guided = len(table.sigma) - first_guided if condition else 0
-    counts = {
-        "evaluations": jnp.asarray(len(table.sigma)),
-        "products": jnp.asarray(guided * condition.settings.products if condition else 0),
-    }
+    counts = Counts(
+        evaluations=jnp.asarray(len(table.sigma)),
+        products=jnp.asarray(guided * condition.settings.products if condition else 0),
+    )
     if condition:
         counts["guarded"] = jnp.mean(guarded) / max(guided, 1)
     return counts

@@ -1,7 +1,7 @@
-"""A filter: what it may know, its two functions, what it reports."""
+"""A filter: the problem it may see, its two functions, and the diagnostics it reports."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -11,37 +11,55 @@ from dabench.core.types import Members
 from dabench.diffusion.model import Model
 from dabench.observe.network import Network, Observation
 
-Info = dict[str, Array]
-"""Diagnostics of one cycle by standard name; scalars, or one value a member or observation:
 
-    ess               effective sample size 1 / sum(w^2) before resampling
-    alpha             tempering exponent of the weights
-    log_weights       (member,) normalised log-weights before resampling, float64
-    ancestor          (member,) index of the member each came from
-    background        (member, state) members before y is used; not archived, but compared with
-                      observations that are withheld from methods
-    background_obs    (obs,) ensemble mean of h(x') before y is used
-    background_var    (obs,) ensemble variance of h(x') before y is used, without R
-    guarded           share of linear solves that a guard stopped
-    evaluations       denoiser evaluations (forward) a member
-    products          Jacobian products a member
-"""
+class Info(TypedDict, total=False):
+    """Diagnostics of one cycle by standard name; scalars, or one value a member or observation.
+
+    A method reports those that it has, and may add others of its own:
+
+        ess               effective sample size 1 / sum(w^2) before resampling
+        alpha             tempering exponent of the weights
+        log_weights       (member,) normalised log-weights before resampling, float64
+        ancestor          (member,) index of the member each came from
+        background        (member, state) members before y is used; not archived, but compared with
+                          observations that are withheld from methods
+        background_obs    (obs,) ensemble mean of h(x') before y is used
+        background_var    (obs,) ensemble variance of h(x') before y is used, without R
+        evaluations       denoiser evaluations (forward) a member
+        products          Jacobian products a member
+        guarded           share of linear solves that a guard stopped
+        inflation         mean covariance inflation of the prior, where it is estimated
+        log_likelihood    log p(y_1..k), where it is known exactly
+    """
+
+    ess: Array
+    alpha: Array
+    log_weights: Array
+    ancestor: Array
+    background: Array
+    background_obs: Array
+    background_var: Array
+    evaluations: Array
+    products: Array
+    guarded: Array
+    inflation: Array
+    log_likelihood: Array
 
 
 class Ensemble(NamedTuple):
-    """The smallest carry: equally weighted draws from p(x_k | y_1..k)."""
+    """The smallest carry of a filter: equally weighted draws from p(x_k | y_1..k)."""
 
     x: Members
 
 
 class Problem(NamedTuple):
-    """All that a method may know of a scenario; never the truth.
+    """All that a method may know of a scenario, which is never the truth.
 
     Arguments:
         model: The forecast model.
         network: The observation network: h and R.
-        climate: (draws, state) states of the system's climate.
-        batch: How many members to hold in the forecast model at once.
+        climate: States of the system's climate.
+        batch: Number of members in the forecast model at once.
     """
 
     model: Model
@@ -53,12 +71,12 @@ class Problem(NamedTuple):
 class Filter(NamedTuple):
     """Two pure functions; `step` goes from posterior to posterior and is compiled once.
 
-    init: initial members -> carry, any pytree of arrays with a field `x` (member, state).
-    step: (key, carry, observation) -> (carry, info). The key of cycle k is `fold_in(key, k)`.
-    least: The fewest members that it can work with.
+    Members are split across devices; `devices.take` and `devices.share_points` are where they move.
 
-    Several devices share the members; `devices.take` and `devices.share_points` say where these
-    move.
+    Arguments:
+        init: initial members -> carry, any pytree of arrays with a field `x` (member, state).
+        step: (key, carry, observation) -> (carry, info). The key of cycle k is `fold_in(key, k)`.
+        least: Smallest number of members that it works with.
     """
 
     init: Callable[[Members], Any]
@@ -67,7 +85,7 @@ class Filter(NamedTuple):
 
 
 def split_key(key: Key[Array, ""], n: int) -> tuple[Key[Array, "member"], Key[Array, ""]]:
-    """(one key a member for the forecast, one key for the analysis), the same in every method.
+    """Keys of the members' forecasts and a key of the analysis, the same in every method.
 
     Member i's key does not depend on n, and with no information in y every method makes the same
     draws as the unconditional ensemble.

@@ -19,7 +19,7 @@ from dabench.observe.network import Observation
 
 
 class Particles(NamedTuple):
-    """Weighted particles, and the equally weighted draws from them that are reported.
+    """Weighted particles, and x: equally weighted draws from them, which are archived.
 
     The two are the same in every cycle that resamples.
     """
@@ -37,14 +37,14 @@ def bootstrap(
     resampling: Scheme = "systematic",
     sampler: Sampler | None = None,
 ) -> Filter:
-    """Particles move by the model alone; y only weighs them, so few remain where it says much.
+    """Particles are forecast by the model and weighted by y; an informative y leaves few.
 
     Arguments:
         threshold: Resample when the effective sample size is below this fraction of the members.
-        jitter: Bandwidth, over n^(-1/(state + 4)), of the Gaussian noise that resampled duplicates
-            get (a regularised filter); a deterministic model needs it. 0: none.
+        jitter: Bandwidth, over n^(-1/(state + 4)), of the Gaussian noise that is added to resampled
+            duplicates (a regularised filter); a deterministic model needs it. 0: none.
         resampling: How ancestors are drawn.
-        sampler: Of the forecast; None is the model's own.
+        sampler: Sampler of the forecast; None is the model's own.
     Source: Gordon, Salmond & Smith (1993), IEE Proc. F 140, 107; Musso, Oudjane & Le Gland (2001).
     """
 
@@ -66,7 +66,8 @@ def bootstrap(
             x_next = x_next + spread_duplicates(key_jitter, x, log_w, ancestor, jitter)
 
         due = ess(log_w) < threshold * n
-        info |= background(hx, x) | {"ess": ess(log_w), "log_weights": log_w}
+        info |= background(hx, x)
+        info |= {"ess": ess(log_w), "log_weights": log_w}
         info["ancestor"] = jnp.where(due, ancestor, jnp.arange(n))
         carry = Particles(
             x=jnp.where(due, x_next, drawn),
@@ -85,11 +86,12 @@ def spread_duplicates(
     ancestor: Int[Array, "member"],
     jitter: float,
 ) -> Members:
-    """Noise for members that share an ancestor: a kernel shaped like the weighted covariance.
+    """Noise for members that share an ancestor, with the shape of the weighted covariance.
 
     Arguments:
-        x, log_w: Before resampling. Weights that have collapsed on one member are taken as equal.
-        ancestor: Of every slot.
+        x: Members before resampling.
+        log_w: Their log-weights; taken as equal where they have collapsed on one member.
+        ancestor: Ancestor of every resampled member.
     """
     n, size = x.shape
     w = jnp.exp(log_w)
@@ -105,6 +107,6 @@ def spread_duplicates(
 
 
 def _factor(cov: Float[Array, "state state"]) -> Float[Array, "state state"]:
-    """A root with rootᵀ root = cov, also for a singular one."""
+    """A root with rootᵀ root = cov; cov may be singular."""
     lam, U = jnp.linalg.eigh(cov)
     return jnp.sqrt(jnp.maximum(lam, 0))[:, None] * U.T

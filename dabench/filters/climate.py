@@ -10,15 +10,15 @@ from dabench.filters.base import Problem
 
 
 def states(problem: Problem) -> Array:
-    """The system's states of the climate; UserError if there are none to speak of."""
+    """States of the system's climate; UserError if there are fewer than two."""
     if len(problem.climate) < 2:
         raise UserError(
-            "this method needs states of the climate, and the system has none; "
-            "where it takes one, the setting system.climate makes some"
+            "this method needs states of the climate, and the system has "
+            f"{len(problem.climate)}; systems with the setting system.climate can make some"
         )
     return jnp.asarray(problem.climate)
 
 
 def draw(key: Key[Array, ""], climate: Array, n: int) -> Members:
-    """n states of the climate, none of them twice while there are enough."""
+    """n states of the climate, drawn without replacement if there are enough."""
     return jax.random.choice(key, jnp.asarray(climate), (n,), replace=n > len(climate))

@@ -1,4 +1,4 @@
-"""Draws from the climate: what the observations must add to."""
+"""Draws from the climate, which any use of observations should improve on."""
 
 import jax
 from jaxtyping import Array, Key
@@ -10,7 +10,7 @@ from dabench.observe.network import Observation
 
 
 def climatology(problem: Problem) -> Filter:
-    """A reference row: in every cycle other states of the climate, whatever was observed."""
+    """A reference: new draws from the climate in every cycle, whatever was observed."""
     climate = states(problem)
 
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:

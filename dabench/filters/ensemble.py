@@ -1,4 +1,4 @@
-"""The unconditional ensemble: forecasts that never see an observation."""
+"""The unconditional ensemble: forecasts without observations."""
 
 import jax
 from jaxtyping import Array, Key
@@ -10,7 +10,7 @@ from dabench.observe.network import Observation
 
 
 def ensemble(problem: Problem, *, sampler: Sampler | None = None) -> Filter:
-    """The free run, x' ~ p(x' | x): what every method has to beat.
+    """The free run, x' ~ p(x' | x), which every method has to beat.
 
     Arguments:
         sampler: Of the forecast; None is the model's own.

@@ -78,11 +78,12 @@ def fa_apf(
         x, context = devices.take((ens.x, context), ancestor)
 
         # x'_i ~ p(x' | x_{a_i}, y)
-        x_next, info = draw.members(
+        x_next, counts = draw.members(
             draw_keys, model, x, obs.time, sampler, problem.batch, condition, context
         )
-        info["evaluations"] += 1
-        info["products"] += network.size if weight == "gaussian" else 0
+        info = Info(**counts)
+        info["evaluations"] = counts["evaluations"] + 1
+        info["products"] = counts["products"] + (network.size if weight == "gaussian" else 0)
         info |= {"ess": effective_sample_size(log_w), "alpha": alpha, "log_weights": log_w}
         info |= {"ancestor": ancestor, "background_obs": hx.mean(0, dtype=wide())}
         return Ensemble(x_next), info

@@ -29,13 +29,14 @@ def forecast(
     """
     own = problem.model
     if sampler is None and isinstance(own, ForecastModel):
-        return devices.share(lambda m: own.forecast(m[0], m[1], time), (keys, x)), {}
+        return devices.share(lambda m: own.forecast(m[0], m[1], time), (keys, x)), Info()
     model = diffusion_model(own)
-    return draw.members(keys, model, x, time, sampler or model.sampler, problem.batch)
+    x_next, counts = draw.members(keys, model, x, time, sampler or model.sampler, problem.batch)
+    return x_next, Info(**counts)
 
 
 def observed(network: Network, x: Members) -> Float[Array, "member obs"]:
-    """h(x) of all members in float64, on every device."""
+    """h(x) of all members in float64, the whole of it on every device."""
     return devices.gather(devices.share(jax.vmap(network.h), x)).astype(wide())
 
 
@@ -51,4 +52,5 @@ def diffusion_model(model: Model) -> DiffusionModel:
 
 def background(hx: Float[Array, "member obs"], x: Members) -> Info:
     """The forecast, and its mean and variance in observation space, for the archive."""
-    return {"background": x} | moments(hx, "background")
+    mean, var = moments(hx)
+    return Info(background=x, background_obs=mean, background_var=var)

@@ -29,8 +29,10 @@ def guided(
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         keys, _ = split_key(key, len(ens.x))
-        given_y = condition._replace(y=obs.y)
-        x_next, info = draw.members(keys, model, ens.x, obs.time, sampler, problem.batch, given_y)
-        return Ensemble(x_next), info
+        condition_y = condition._replace(y=obs.y)
+        x_next, counts = draw.members(
+            keys, model, ens.x, obs.time, sampler, problem.batch, condition_y
+        )
+        return Ensemble(x_next), Info(**counts)
 
     return Filter(Ensemble, step)

@@ -31,8 +31,8 @@ def kalman(problem: Problem) -> Filter:
     model, network = problem.model, problem.network
     if not (isinstance(model, AdditiveGaussian) and model.linear and network.linear):
         raise UserError(
-            "the kalman filter is exact for linear systems with linear observations alone, such as "
-            "linear_gaussian observed without wind_speed; use enkf or letkf"
+            "the kalman filter needs a linear system and linear observations, such as "
+            "linear_gaussian without wind_speed; enkf and letkf take any system"
         )
     zero = jnp.zeros(model.layout.size, jax.dtypes.canonicalize_dtype(model.layout.dtype))
     A, H = (
@@ -56,14 +56,14 @@ def kalman(problem: Problem) -> Filter:
         evidence = jax.scipy.stats.multivariate_normal.logpdf(
             innovation, jnp.zeros_like(innovation), S
         )
-        info = {"background_obs": H @ mean + offset, "background_var": jnp.diag(S - R)}
+        info = Info(background_obs=H @ mean + offset, background_var=jnp.diag(S - R))
         keys, _ = split_key(key, len(carry.x))
         info["background"] = draw(keys, mean, cov).astype(carry.x.dtype)
 
         mean, cov = mean + K @ innovation, cov - K @ S @ K.T
         x = draw(keys, mean, cov).astype(carry.x.dtype)
-        total = carry.log_likelihood + evidence
-        return Gaussian(x, mean, cov, total), info | {"log_likelihood": total}
+        info["log_likelihood"] = carry.log_likelihood + evidence
+        return Gaussian(x, mean, cov, info["log_likelihood"]), info
 
     return Filter(init, step)
 

@@ -117,7 +117,7 @@ def oi(
         keys, key = split_key(key, n)
         key_noise, key_climate = jax.random.split(key)
         if background == "climatology":
-            prior, info = from_climate(key_climate, n), {}
+            prior, info = from_climate(key_climate, n), Info()
         else:
             prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 

@@ -1,4 +1,4 @@
-"""The initial members for ever: what no forecast and no observation are worth."""
+"""The initial members in every cycle: neither forecast nor observations."""
 
 import jax
 from jaxtyping import Array, Key
@@ -9,7 +9,7 @@ from dabench.observe.network import Observation
 
 
 def persistence(problem: Problem) -> Filter:
-    """A reference row: the first analysis, unchanged."""
+    """A reference: the initial members, unchanged."""
 
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         return carry, background(jax.vmap(problem.network.h)(carry.x), carry.x)

@@ -13,15 +13,14 @@ Scheme = Literal["systematic", "stratified", "residual", "multinomial"]
 Weights = Float[Array, "member"]
 Ancestors = Int[Array, "member"]
 
-ROUNDING = 16
-"""Roundings by which n w may lie below a whole number that it is: w is an exponential of a log."""
+ROUNDING = 16  # units of rounding by which n w may fall short of a whole number; w is exp(log w)
 
 
 def resample(scheme: Scheme, key: Key[Array, ""], w: Weights) -> Ancestors:
-    """One ancestor a slot; member j has n w_j offspring on average, and none where w_j = 0.
+    """The ancestor of every slot; member j has n w_j offspring on average, and none if w_j = 0.
 
     Arguments:
-        w: Weights, summing to one up to rounding, some of them positive.
+        w: Weights that sum to one up to rounding.
     """
     return SCHEMES[scheme](key, w)
 
@@ -34,37 +33,37 @@ def ancestors(w: Weights, positions: Float[Array, "slot"]) -> Int[Array, "slot"]
     """
     w = w.astype(wide())
     last = len(w) - 1 - jnp.argmax(w[::-1] > 0)
-    total = jnp.where(jnp.arange(len(w)) >= last, 1, jnp.cumsum(w))
+    cumulative = jnp.where(jnp.arange(len(w)) >= last, 1, jnp.cumsum(w))
     positions = jnp.maximum(positions.astype(w.dtype), jnp.finfo(w.dtype).tiny)
-    return jnp.searchsorted(total, positions, side="left")
+    return jnp.searchsorted(cumulative, positions, side="left")
 
 
 def systematic(key: Key[Array, ""], w: Weights) -> Ancestors:
-    """Positions (u + k) / n with one u: offspring within 1 of n w; uniform weights keep order."""
+    """Ancestors at (u + k) / n with one u: offspring within 1 of n w, equal weights keep all."""
     u = jax.random.uniform(key, (), wide())
     return ancestors(w, (u + jnp.arange(len(w))) / len(w))
 
 
 def stratified(key: Key[Array, ""], w: Weights) -> Ancestors:
-    """Positions (u_k + k) / n with independent u_k."""
+    """Ancestors at (u_k + k) / n with independent u_k."""
     u = jax.random.uniform(key, w.shape, wide())
     return ancestors(w, (u + jnp.arange(len(w))) / len(w))
 
 
 def multinomial(key: Key[Array, ""], w: Weights) -> Ancestors:
-    """Independent draws."""
+    """Independent draws of ancestors."""
     return ancestors(w, jax.random.uniform(key, w.shape, wide()))
 
 
 def residual(key: Key[Array, ""], w: Weights) -> Ancestors:
-    """floor(n w) offspring for certain, the others drawn independently from the remainder."""
+    """At least floor(n w) offspring of each member, the others drawn from the remainder."""
     expected = len(w) * w.astype(wide())
-    sure = jnp.floor(expected * (1 + ROUNDING * jnp.finfo(w.dtype).eps))
-    rest = jnp.maximum(expected - sure, 0)
+    whole = jnp.floor(expected * (1 + ROUNDING * jnp.finfo(w.dtype).eps))
+    rest = jnp.maximum(expected - whole, 0)
     rest = jnp.where(rest.sum() > 0, rest / rest.sum(), 1 / len(w))
     slots = jnp.arange(len(w))
-    certain = jnp.searchsorted(jnp.cumsum(sure), slots, side="right")
-    return jnp.where(slots < sure.sum(), certain, multinomial(key, rest))
+    certain = jnp.searchsorted(jnp.cumsum(whole), slots, side="right")
+    return jnp.where(slots < whole.sum(), certain, multinomial(key, rest))
 
 
 SCHEMES: dict[Scheme, Callable[[Key[Array, ""], Weights], Ancestors]] = {

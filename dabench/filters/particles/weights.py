@@ -13,7 +13,7 @@ LogWeights = Float[Array, "member"]
 def log_likelihood(
     hx: Float[Array, "member obs"], y: Float[Array, "obs"], network: Network
 ) -> LogWeights:
-    """log N(y; h(x), R) of every member, without the constant."""
+    """log N(y; h(x), R) of every member, up to a constant."""
     std = jnp.asarray(network.error_std, wide())[None]
     return -0.5 * (((y[None] - hx).astype(wide()) / std) ** 2).sum(-1)
 
@@ -21,7 +21,7 @@ def log_likelihood(
 def normalise(log_w: LogWeights) -> LogWeights:
     """Logarithms of weights that sum to one.
 
-    A member without a number (NaN) has no weight; if no member has any, all have the same.
+    NaN counts as weight zero; if all weights are zero, all members get the same weight.
     """
     log_w = jnp.where(jnp.isnan(log_w), -jnp.inf, log_w.astype(wide()))
     log_w = jnp.where(jnp.all(log_w == -jnp.inf), 0, log_w)
@@ -34,10 +34,10 @@ def ess(log_w: LogWeights) -> Float[Array, ""]:
 
 
 def temper(log_w: LogWeights, low: float, high: float, halvings: int = 200) -> Float[Array, ""]:
-    """The largest exponent alpha <= 1, near enough, whose w^alpha has ESS in [low, high].
+    """Exponent alpha <= 1 for which w^alpha has an effective sample size in [low, high].
 
-    1 if that gives at least `low`; else found by bisection, which ends at the first exponent inside
-    the window (or after `halvings`). The ESS falls as alpha rises from 0, where it is n.
+    It is 1 if that gives at least `low`; else bisection ends at the first exponent inside the
+    window (or after `halvings`). The ESS falls as alpha rises from 0, where it is n.
 
     Source: Savary, Rozet & Louppe (2025), arXiv:2509.18811.
     """
