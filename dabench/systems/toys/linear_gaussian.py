@@ -16,11 +16,11 @@ from dabench.systems import perturbations
 from dabench.systems.base import System
 from dabench.systems.toys.additive_gaussian import AdditiveGaussian, NoiseCov, ring_correlation
 
-CLIMATE_DRAWS = 512
+CLIMATE_DRAWS = 512  # states of the climate
 
 
 def transition(size: int, damping: float, speed: float, diffusion: float) -> np.ndarray:
-    """A: one cycle of damped advection and diffusion on a ring, exact in wavenumber space.
+    """The matrix A: a cycle of damped advection and diffusion on a ring, exact in wavenumbers.
 
     Arguments:
         damping: Factor on the mean in one cycle, below 1.
@@ -57,12 +57,22 @@ def linear_gaussian(
 
     Arguments:
         size: Number of sites.
-        damping, speed, diffusion: Of A, see `transition`.
-        noise_std, noise_length: Of q, in state units and sites.
+        damping, speed, diffusion: Parameters of A, see `transition`.
+        noise_std, noise_length: Standard deviation of q in state units, and its length in sites.
         noise_cov: Covariance C of the diffusion noise: the identity, or correlated along the ring.
         noise_cov_scale, noise_cov_length: Standard deviation and length (sites) of a correlated C.
     """
-    settings = dict(locals())
+    settings = {
+        "size": size,
+        "damping": damping,
+        "speed": speed,
+        "diffusion": diffusion,
+        "noise_std": noise_std,
+        "noise_length": noise_length,
+        "noise_cov": noise_cov,
+        "noise_cov_scale": noise_cov_scale,
+        "noise_cov_length": noise_cov_length,
+    }
     layout = Layout((Channel("state"),), {"site": np.arange(size)}, periodic=True, dtype="float64")
     A = transition(size, damping, speed, diffusion)
     Q = noise_std**2 * ring_correlation(size, noise_length)
@@ -95,7 +105,7 @@ def simulate(
     model: AdditiveGaussian,
     cycles: int,
 ) -> Float[Array, "time state"]:
-    """States at cycle 0 .. cycles, the first from N(0, start_root start_rootᵀ)."""
+    """States at the cycles 0 to `cycles`, the first from N(0, start_root start_rootᵀ)."""
     keys = jax.random.split(key, cycles + 1)
     start = start_root @ jax.random.normal(keys[0], start_root.shape[:1], start_root.dtype)
 

@@ -9,10 +9,9 @@ from annotated_types import Ge, Gt
 from dabench.core.layout import Channel, Layout
 from dabench.systems.base import System
 from dabench.systems.toys.additive_gaussian import NoiseCov
-from dabench.systems.toys.ode import Noise, Prior, State, build, forecast_model, rk4
+from dabench.systems.toys.ode import InitialGaussian, Noise, State, Steps, ode_system
 
-SPINUP = 100.0
-"""Model time from the cold start to the climate; a start near a fixed point leaves it slowly."""
+SPINUP = 100.0  # model time to the climate: a start near a fixed point leaves it slowly
 
 
 def tendency(state: State, sigma: float, rho: float, beta: float) -> State:
@@ -35,22 +34,22 @@ def lorenz63(
     """The Lorenz-63 model; the defaults are the twin experiment of Sakov, Oliver & Bertino (2012).
 
     Arguments:
-        sigma, rho, beta: Of the equations.
+        sigma, rho, beta: Parameters of the equations.
         step, steps: Length of a Runge-Kutta step in model time, and steps in a cycle.
         noise_std: Standard deviation of the model error added once a cycle, in state units.
         noise_cov: Covariance C of the diffusion noise: the identity, or correlated.
-        noise_cov_length: Of a correlated C, in variables.
+        noise_cov_length: Length of a correlated C, in variables.
 
     The prior, of the truth and of the members, is N((1.509, -1.531, 25.46), 2 I).
     Source: Lorenz (1963); Sakov, Oliver & Bertino (2012), MWR 140, 1988-2004.
     """
-    settings = dict(locals())
-    layout = Layout(tuple(Channel(c) for c in "xyz"), {"site": np.arange(1)}, dtype="float64")
-    model = forecast_model(
-        layout,
-        lambda x: rk4(lambda x: tendency(x, sigma, rho, beta), x, step, steps),
+    return ode_system(
+        "lorenz63",
+        Layout(tuple(Channel(c) for c in "xyz"), {"site": np.arange(1)}, dtype="float64"),
+        lambda x: tendency(x, sigma, rho, beta),
+        {"sigma": sigma, "rho": rho, "beta": beta},
+        Steps(step, steps),
         Noise(noise_std, noise_cov, noise_cov_length),
+        InitialGaussian(np.array([1.509, -1.531, 25.46]), np.sqrt(2.0)),
+        SPINUP,
     )
-    prior = Prior(np.array([1.509, -1.531, 25.46]), np.sqrt(2.0))
-    cycle = step * steps
-    return build("lorenz63", model, prior, cycle, int(np.ceil(SPINUP / cycle)), settings)

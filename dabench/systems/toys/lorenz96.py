@@ -9,10 +9,9 @@ from annotated_types import Ge, Gt
 from dabench.core.layout import Channel, Layout
 from dabench.systems.base import System
 from dabench.systems.toys.additive_gaussian import NoiseCov
-from dabench.systems.toys.ode import Noise, Prior, State, build, forecast_model, rk4
+from dabench.systems.toys.ode import InitialGaussian, Noise, State, Steps, ode_system
 
-SPINUP = 20.0
-"""Model time from the cold start to the climate."""
+SPINUP = 20.0  # model time from the start to the climate
 
 
 def tendency(x: State, forcing: float) -> State:
@@ -38,18 +37,18 @@ def lorenz96(
         step, steps: Length of a Runge-Kutta step in model time, and steps in a cycle.
         noise_std: Standard deviation of the model error added once a cycle, in state units.
         noise_cov: Covariance C of the diffusion noise: the identity, or correlated along the ring.
-        noise_cov_length: Of a correlated C, in variables.
+        noise_cov_length: Length of a correlated C, in variables.
 
     The prior, of the truth and of the members, is N((1, 0, ..., 0), 0.001 I).
     Source: Lorenz (1996); Sakov & Oke (2008), Tellus A 60, 361-371.
     """
-    settings = dict(locals())
-    layout = Layout((Channel("x"),), {"site": np.arange(size)}, periodic=True, dtype="float64")
-    model = forecast_model(
-        layout,
-        lambda x: rk4(lambda x: tendency(x, forcing), x, step, steps),
+    return ode_system(
+        "lorenz96",
+        Layout((Channel("x"),), {"site": np.arange(size)}, periodic=True, dtype="float64"),
+        lambda x: tendency(x, forcing),
+        {"size": size, "forcing": forcing},
+        Steps(step, steps),
         Noise(noise_std, noise_cov, noise_cov_length),
+        InitialGaussian(np.eye(size)[0], np.sqrt(0.001)),
+        SPINUP,
     )
-    prior = Prior(np.eye(size)[0], np.sqrt(0.001))
-    cycle = step * steps
-    return build("lorenz96", model, prior, cycle, int(np.ceil(SPINUP / cycle)), settings)

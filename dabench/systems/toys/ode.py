@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from dabench.systems import perturbations
 from dabench.systems.base import System
 from dabench.systems.toys.additive_gaussian import AdditiveGaussian, NoiseCov, ring_correlation
 
-CLIMATE_DRAWS = 1000
+CLIMATE_DRAWS = 1000  # states of the climate
 
 State = Float[Array, "state"]
 
@@ -45,27 +45,45 @@ class Deterministic:
     step: Callable[[State], State]
 
     def forecast(self, keys: Keys, x: Members, time: Time) -> Members:
+        """The next state of each member."""
         return jax.vmap(self.step)(x)
 
 
-@dataclass(frozen=True)
-class Noise:
+class Steps(NamedTuple):
+    """The Runge-Kutta steps of a cycle.
+
+    Arguments:
+        step: Length of a step in model time, of which a unit counts as a second.
+        steps: Number of steps in a cycle.
+    """
+
+    step: float
+    steps: int
+
+    @property
+    def cycle(self) -> float:
+        """Length of a cycle in model time."""
+        return self.step * self.steps
+
+
+class Noise(NamedTuple):
     """Additive Gaussian model error, once a cycle.
 
     Arguments:
-        std: Standard deviation of the independent errors, in state units; 0 is a perfect model.
-        cov: Covariance C of the diffusion noise: the identity, or correlated along the state.
-        length: Of a correlated C, in variables.
+        noise_std: Standard deviation of the independent errors, in state units; 0 is a perfect
+            model.
+        noise_cov: Covariance C of the diffusion noise: the identity, or correlated along the state.
+        noise_cov_length: Length of a correlated C, in variables.
     """
 
-    std: float
-    cov: NoiseCov
-    length: float
+    noise_std: float
+    noise_cov: NoiseCov
+    noise_cov_length: float
 
 
 @dataclass(frozen=True)
-class Prior:
-    """N(mean, std² I): where truth and members start from."""
+class InitialGaussian:
+    """N(mean, std² I), which truth and members start from: key -> state."""
 
     mean: np.ndarray
     std: float
@@ -76,39 +94,24 @@ class Prior:
         return jnp.asarray(self.mean, dtype) + self.std * white
 
 
-def forecast_model(layout: Layout, step: Callable[[State], State], noise: Noise) -> ForecastModel:
-    """The step alone, or with model error an exact diffusion model."""
-    if noise.std == 0:
-        return Deterministic(layout, step)
-    C = ring_correlation(layout.size, noise.length) if noise.cov == "correlated" else None
-    return AdditiveGaussian(layout, step, noise.std**2 * np.eye(layout.size), C)
-
-
-def trajectory(model: ForecastModel, start: State, keys: jax.Array) -> Float[Array, "time state"]:
-    """The start and one state a key."""
-
-    def advance(x: State, key: jax.Array) -> tuple[State, State]:
-        x = model.forecast(key[None], x[None], jnp.zeros((), x.dtype))[0]
-        return x, x
-
-    return jnp.concatenate([start[None], jax.lax.scan(advance, start, keys)[1]])
-
-
-def build(
+def ode_system(
     name: str,
-    model: ForecastModel,
-    prior: Prior,
-    cycle: float,
-    spinup: int,
-    settings: Mapping[str, Any],
+    layout: Layout,
+    tendency: Callable[[State], State],
+    settings: Mapping[str, float],
+    steps: Steps,
+    noise: Noise,
+    prior: InitialGaussian,
+    spinup: float,
 ) -> System:
-    """The system of a toy model.
+    """The system of dx/dt = tendency(x), with model error once a cycle if there is any.
 
     Arguments:
-        cycle: Length of a cycle in model time, of which a unit counts as a second.
-        spinup: Cycles from the prior to the climate.
-        settings: All that the model depends on, for the digest.
+        name: Name of the system.
+        settings: Settings of `layout` and `tendency`, for the digest.
+        spinup: Model time from the prior to the climate.
     """
+    model = forecast_model(layout, lambda x: rk4(tendency, x, *steps), noise)
 
     def truth(seed: int, cycles: int) -> Float[Array, "time state"]:
         keys = jax.vmap(partial(jax.random.fold_in, stream(seed, "truth")))(jnp.arange(cycles + 1))
@@ -118,16 +121,37 @@ def build(
         name=name,
         model=model,
         truth=truth,
-        climate=climate(model, prior, spinup),
+        climate=climate(model, prior, int(np.ceil(spinup / steps.cycle))),
         perturb=perturbations.white,
         prior=prior,
-        cycle_seconds=cycle,
-        digest=sha256({"system": name, **settings}),
+        cycle_seconds=steps.cycle,
+        digest=sha256({"system": name, **settings, **steps._asdict(), **noise._asdict()}),
     )
 
 
-def climate(model: ForecastModel, prior: Prior, spinup: int) -> Float[Array, "draw state"]:
-    """Independent states after `spinup` cycles, by a stream that no seed of a scenario has."""
+def forecast_model(layout: Layout, step: Callable[[State], State], noise: Noise) -> ForecastModel:
+    """The step alone, or with model error an exact diffusion model."""
+    std, cov, length = noise
+    if std == 0:
+        return Deterministic(layout, step)
+    C = ring_correlation(layout.size, length) if cov == "correlated" else None
+    return AdditiveGaussian(layout, step, std**2 * np.eye(layout.size), C)
+
+
+def trajectory(model: ForecastModel, start: State, keys: jax.Array) -> Float[Array, "time state"]:
+    """The states that begin with `start`, one more for each key."""
+
+    def advance(x: State, key: jax.Array) -> tuple[State, State]:
+        x = model.forecast(key[None], x[None], jnp.zeros((), x.dtype))[0]
+        return x, x
+
+    return jnp.concatenate([start[None], jax.lax.scan(advance, start, keys)[1]])
+
+
+def climate(
+    model: ForecastModel, prior: InitialGaussian, spinup: int
+) -> Float[Array, "draw state"]:
+    """Independent states after `spinup` cycles, from random numbers that no truth has."""
     start, noise = jax.random.split(jax.random.fold_in(stream(0, "climate"), spinup))
 
     def advance(x: Members, key: jax.Array) -> tuple[Members, None]:
