@@ -13,7 +13,11 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import jax  # noqa: E402 (reads the environment)
 import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any load")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
