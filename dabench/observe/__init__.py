@@ -1,7 +1,13 @@
-"""What is observed: the network of a scenario, its operator h, its noise, and y made from truth.
+"""Observations: the network of a scenario, its operator h, its noise, and y made from the truth.
 
-network     observations, the operator h, noise and y      operators   what an instrument measures
-stations    where the instruments are                      withheld    what no method is given
+    groups of a scenario -> stations (where) -> operators (what: h) -> network (h, R, table, y)
+
+Read in this order:
+
+stations    stations of a group, their corners on the grid, and which of them are withheld
+operators   the variables a group observes, and h as one gather from the state
+network     all observations of a scenario, their noise, and y of a cycle
+withheld    the ensemble at observations that are withheld from methods
 """
 
 from dabench.observe.network import Network, Observation

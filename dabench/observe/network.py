@@ -1,4 +1,4 @@
-"""The observations of a scenario: where, the operator h, the noise, and y made from the truth."""
+"""The observations of a scenario: their table, the operator h, R, and y made from the truth."""
 
 import hashlib
 import itertools
@@ -23,7 +23,7 @@ from dabench.scenario.validate import InputProblem, report
 
 
 class Observation(NamedTuple):
-    """What arrives in one cycle.
+    """The observations of one cycle.
 
     Arguments:
         time: Valid time in seconds, as in `ForecastModel`.
@@ -36,14 +36,14 @@ class Observation(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """All that is known of the observations before they arrive; the same in every cycle.
+    """The observations of every cycle without their values.
 
     Arguments:
         h: (state,) -> (obs,) for one member, in the units of the observations; differentiable, and
             a function of the last frame alone.
         error_std: (obs,) standard deviations; R = diag(error_std^2).
-        table: One row an observation: group, variable, level (hPa; NaN at the surface and where
-            there are none), latitude and longitude in degrees or site, units, error_std.
+        table: One row an observation: group, variable, level (hPa; NaN for variables without one),
+            latitude and longitude in degrees or site, units, error_std.
         linear: Whether h is linear.
     """
 
@@ -54,20 +54,21 @@ class Network:
 
     @property
     def size(self) -> int:
+        """Number of observations."""
         return len(self.error_std)
 
     @property
     def var(self) -> np.ndarray:
-        """(obs,) the diagonal of R."""
+        """The diagonal of R, (obs,), in squared units of y."""
         return self.error_std**2
 
     @cached_property
     def ids(self) -> np.ndarray:
-        """(obs, 2) uint32: a name of each observation that no other observation has a part in.
+        """Hash of each observation, (obs, 2) uint32, that its noise is drawn by.
 
-        It is made of its group's name, variable, level and place (and a count, where a group
-        looks at one thing twice), so the same observation in a thinner network, or after the
-        groups were put in another order, has the same noise.
+        It is made of the name of the group, variable, level and place (and a count, where a group
+        observes one thing twice). So an observation has the same noise in a thinner network, and
+        in another order of groups.
         """
         columns = [c for c in ID_COLUMNS if c in self.table]
         text = self.table[columns].map(lambda v: f"{v + 0.0:.6f}" if isinstance(v, float) else v)
@@ -82,7 +83,7 @@ ID_COLUMNS = ("group", "variable", "level", "latitude", "longitude", "site")
 
 
 class Networks(NamedTuple):
-    """The observations that methods are given, and those that verify them (None if none do)."""
+    """Observations for methods to assimilate, and those withheld for verification, if any."""
 
     assimilated: Network
     withheld: Network | None
@@ -101,22 +102,22 @@ def networks(scenario: Scenario, layout: Layout) -> Networks:
 
 
 def build(groups: Sequence[Group], layout: Layout) -> Network:
-    """What methods are given of a scenario's groups; UserError where these do not fit a grid."""
-    network = _network(groups, layout, False)
+    """The network for methods to assimilate; Misfit where a group does not fit the grid."""
+    network = _network(groups, layout, is_withheld=False)
     if network is None:
-        raise Misfit(("observations",), "all are withheld; something must be left to assimilate")
+        raise Misfit(("observations",), "all are withheld; leave some to assimilate")
     return network
 
 
 def build_withheld(groups: Sequence[Group], layout: Layout) -> Network | None:
-    """What the groups withhold from methods; None if nothing."""
-    return _network(groups, layout, True)
+    """The network that is withheld from methods; None if nothing is."""
+    return _network(groups, layout, is_withheld=True)
 
 
-def _network(groups: Sequence[Group], layout: Layout, kept_back: bool) -> Network | None:
-    """What is kept back from methods, or what is not; None if that is nothing."""
+def _network(groups: Sequence[Group], layout: Layout, is_withheld: bool) -> Network | None:
+    """The withheld observations, or the others; None if there are none."""
     parts = [
-        (g.name, rows) for i, g in enumerate(groups) for rows in _rows(i, g, layout, kept_back)
+        (g.name, rows) for i, g in enumerate(groups) for rows in _rows(i, g, layout, is_withheld)
     ]
     if not parts:
         return None
@@ -140,15 +141,18 @@ def observe(
     return Observation(jnp.asarray(time), y + jnp.asarray(network.error_std, y.dtype) * noise)
 
 
-def _rows(i: int, group: Group, layout: Layout, kept_back: bool) -> list[Rows]:
-    """Targets that the same stations see are together; those that none sees are left out."""
+def _rows(i: int, group: Group, layout: Layout, is_withheld: bool) -> list[Rows]:
+    """Observations of a group: consecutive targets with the same stations are together.
+
+    Targets that no station observes are left out.
+    """
     try:
         stations, targets = place(group, layout), resolve(group, layout)
-        chosen = withheld(group, stations) == kept_back
-        seen = [chosen & defined(t, stations, layout) for t in targets]
+        in_network = withheld(group, stations) == is_withheld
+        masks = [in_network & defined(t, stations, layout) for t in targets]
     except Misfit as e:
         raise Misfit(("observations", i, *e.path), e.problem) from None
-    together = itertools.groupby(zip(targets, seen, strict=True), lambda pair: pair[1].tolist())
+    together = itertools.groupby(zip(targets, masks, strict=True), lambda pair: pair[1].tolist())
     return [
         Rows(stations.where(np.array(mask)), [target for target, _ in pairs])
         for mask, pairs in together

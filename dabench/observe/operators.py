@@ -1,6 +1,6 @@
-"""What a group observes there: channels of the state, or a function of some of them."""
+"""Observed variables of a group: channels of the state, or functions of two; and the operator h."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,14 +20,14 @@ SURFACE = {
     "v_component_of_wind": "10m_v_component_of_wind",
     "wind_speed": "10m_wind_speed",
 }
-"""What `levels: [surface]` of a variable means, where it does not mean the variable itself."""
+"""The variable that `levels: [surface]` stands for, where it is not the variable itself."""
 
 VECTORS = ("u_component_of_wind", "v_component_of_wind")
 """Endings of the names of variables that change sign across a pole."""
 
 
 def speed(u: Array, v: Array) -> Array:
-    """|(u, v)|, with gradient zero at rest, where it has none."""
+    """|(u, v)|, with the gradient at rest, where it is undefined, set to zero."""
     square = u**2 + v**2
     calm = square == 0
     return jnp.where(calm, 0.0, jnp.sqrt(jnp.where(calm, 1.0, square)))
@@ -42,13 +42,24 @@ PAIRS: dict[str, tuple[str, str, Callable[[Array, Array], Array]]] = {
 
 @dataclass(frozen=True)
 class Target:
-    """One observed variable at one level: the channels it needs (two where it is nonlinear)."""
+    """One observed variable at one level.
+
+    Arguments:
+        level: Pressure in hPa; None for variables without levels.
+        channels: Channels that it is computed from: one, or two of a pair.
+        units: Units of the variable and of `error_std`.
+        error_std: Standard deviation of the observation error.
+    """
 
     variable: str
     level: float | None
     channels: tuple[int, ...]
     units: str
     error_std: float
+
+
+Cell = tuple[str, float | None]
+"""Variable and level."""
 
 
 class Rows(NamedTuple):
@@ -60,21 +71,21 @@ class Rows(NamedTuple):
 
 def resolve(group: Group, layout: Layout) -> list[Target]:
     """The targets of a group, variable by variable; Misfit where the system lacks one."""
-    known = _observable(layout)
-    wanted: dict[tuple[str, float | None], None] = {}
+    channels = _observable(layout)
+    cells: dict[Cell, None] = {}  # an ordered set
     for variable in group.variables or dict.fromkeys(c.name for c in layout.channels):
         for level in group.levels:
-            wanted |= dict.fromkeys(_expand(variable, level, known))
-    units = {key: layout.channels[known[key][0]].units for key in wanted}
+            cells |= dict.fromkeys(_expand(variable, level, channels))
+    units = {cell: layout.channels[channels[cell][0]].units for cell in cells}
     if len(set(units.values())) > 1:
-        listed = ", ".join(f"{name} in {units[name, level]}" for name, level in wanted)
+        listed = ", ".join(f"{name} in {units[name, level]}" for name, level in cells)
         raise Misfit(("variables",), f"differ in units ({listed}); give each a group of its own")
-    std = _error_std(group, wanted)
-    return [Target(*key, known[key], units[key], std[key]) for key in wanted]
+    std = _error_std(group, cells)
+    return [Target(*cell, channels[cell], units[cell], std[cell]) for cell in cells]
 
 
 def defined(target: Target, stations: Stations, layout: Layout) -> Bool[np.ndarray, "station"]:
-    """Where a target has a meaning at all corners of a station; Misfit if nowhere."""
+    """Whether a target is defined at all corners of each station; Misfit if at none."""
     if layout.undefined is None:
         return np.ones(len(stations.index), bool)
     missing = layout.undefined[list(target.channels)][:, stations.index].any((0, 2))
@@ -83,46 +94,47 @@ def defined(target: Target, stations: Stations, layout: Layout) -> Bool[np.ndarr
     return np.logical_not(missing)
 
 
-def _observable(layout: Layout) -> dict[tuple[str, float | None], tuple[int, ...]]:
-    """(variable, level) -> channels, for all that can be observed in a state."""
-    known: dict[tuple[str, float | None], tuple[int, ...]] = {
+def _observable(layout: Layout) -> dict[Cell, tuple[int, ...]]:
+    """The channels that each observable variable and level is computed from."""
+    channels: dict[Cell, tuple[int, ...]] = {
         (c.name, c.level): (i,) for i, c in enumerate(layout.channels)
     }
     for name, (first, second, _) in PAIRS.items():
         for i, c in enumerate(layout.channels):
-            if c.name == first and (second, c.level) in known:
-                known[name, c.level] = (i, *known[second, c.level])
-    return known
+            if c.name == first and (second, c.level) in channels:
+                channels[name, c.level] = (i, *channels[second, c.level])
+    return channels
 
 
-def _expand(variable: str, level: str | float, known: dict) -> list[tuple[str, float | None]]:
-    """The (variable, level) pairs that one entry of `levels` stands for."""
+def _expand(variable: str, level: str | float, observable: Iterable[Cell]) -> list[Cell]:
+    """The variables and levels that one entry of `levels` stands for."""
     if level == "surface":
         variable = SURFACE.get(variable, variable)
-    levels = [at for name, at in known if name == variable]
+    levels = [hpa for name, hpa in observable if name == variable]
     if not levels:
-        names = sorted({name for name, _ in known})
+        names = sorted({name for name, _ in observable})
         raise Misfit(("variables",), f"this system has no {variable!r}; {suggest(variable, names)}")
     if level == "all":
-        return [(variable, at) for at in levels]
-    wanted = level if isinstance(level, float) else None
-    if wanted not in levels:
-        there = ", ".join("surface" if at is None else f"{at:g}" for at in levels)
-        raise Misfit(("levels",), f"{variable} has no level {level}; its levels are {there}")
-    return [(variable, wanted)]
+        return [(variable, hpa) for hpa in levels]
+    hpa = level if isinstance(level, float) else None
+    if hpa not in levels:
+        listed = ", ".join("surface" if v is None else f"{v:g}" for v in levels)
+        raise Misfit(("levels",), f"{variable} has no level {level}; its levels are {listed}")
+    return [(variable, hpa)]
 
 
-def _error_std(group: Group, wanted: Sequence | dict) -> dict[tuple[str, float | None], float]:
-    """The standard deviation of every target; each entry given per level must be used."""
-    given = group.error_std
-    if not isinstance(given, dict):
-        return dict.fromkeys(wanted, given)
-    keys: dict[tuple, Any] = {k: "surface" if k[1] is None else k[1] for k in wanted}
-    if missing := set(keys.values()) - set(given):
-        raise Misfit(("error_std",), f"gives none for level {_listed(missing)}")
-    if unused := set(given) - set(keys.values()):
-        raise Misfit(("error_std",), f"names level {_listed(unused)}, which is not observed")
-    return {key: given[level] for key, level in keys.items()}
+def _error_std(group: Group, cells: Iterable[Cell]) -> dict[Cell, float]:
+    """The standard deviation of every variable and level; all entries by level must be used."""
+    by_level = group.error_std
+    if not isinstance(by_level, dict):
+        return dict.fromkeys(cells, by_level)
+    keys: dict[Cell, Any] = {cell: "surface" if cell[1] is None else cell[1] for cell in cells}
+    if missing := set(keys.values()) - set(by_level):
+        raise Misfit(("error_std",), f"has no entry for level {_listed(missing)}; add one")
+    if unused := set(by_level) - set(keys.values()):
+        text = f"names level {_listed(unused)}, which is not observed; leave it out"
+        raise Misfit(("error_std",), text)
+    return {cell: by_level[key] for cell, key in keys.items()}
 
 
 def _listed(levels: set) -> str:
@@ -132,7 +144,7 @@ def _listed(levels: set) -> str:
 def operator(
     groups: Sequence[Rows], layout: Layout
 ) -> tuple[Callable[[Float[Array, "state"]], Float[Array, "obs"]], bool]:
-    """(h, whether it is linear): one gather for all values, then the functions of pairs."""
+    """h, made of one gather from the state and the functions of pairs; and whether it is linear."""
     index, weight = _gather(groups, layout)
     functions = _pairs(groups)
     size = sum(len(g.targets) * len(g.stations.index) for g in groups)
@@ -150,7 +162,7 @@ def operator(
 
 
 def _gather(groups: Sequence[Rows], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """(value, corner) indices into the state and weights: first channels, then second ones."""
+    """Indices into the state and weights, (value, corner): first channels, then second ones."""
     corners = max(g.stations.index.shape[1] for g in groups)
     start = (layout.frames - 1) * len(layout.channels) * layout.points
     parts = []
@@ -167,13 +179,13 @@ def _gather(groups: Sequence[Rows], layout: Layout) -> tuple[np.ndarray, np.ndar
 
 
 def _signed(stations: Stations, variable: str) -> np.ndarray:
-    """Weights of the corners for one variable: vectors turn round at a pole."""
-    turns = variable.endswith(VECTORS) & stations.across
-    return np.where(turns, -stations.weight, stations.weight)
+    """Weights of the corners for one variable; components of vectors change sign across a pole."""
+    flipped = variable.endswith(VECTORS) & stations.across
+    return np.where(flipped, -stations.weight, stations.weight)
 
 
 def _widen(corners: np.ndarray, n: int, fill: float | None = None) -> np.ndarray:
-    """Pad to n corners: by repeating the last, or with `fill`."""
+    """Corners padded to n, with the last one or with `fill`."""
     pad = ((0, 0), (0, n - corners.shape[1]))
     if fill is None:
         return np.pad(corners, pad, mode="edge")
@@ -181,15 +193,15 @@ def _widen(corners: np.ndarray, n: int, fill: float | None = None) -> np.ndarray
 
 
 def _pairs(groups: Sequence[Rows]) -> list[tuple[Callable, np.ndarray, np.ndarray]]:
-    """(function, rows of y, where the second values stand) for the targets of two channels."""
+    """For targets of two channels: function, rows of y, and positions of the second values."""
     row, second = 0, sum(len(g.targets) * len(g.stations.index) for g in groups)
-    found: dict[Callable, list[np.ndarray]] = {}
+    rows: dict[Callable, list[np.ndarray]] = {}
     for stations, targets in groups:
-        where = np.arange(len(stations.index))
+        station = np.arange(len(stations.index))
         for target in targets:
             if len(target.channels) == 2:
                 function = PAIRS[target.variable][2]
-                found.setdefault(function, []).append(np.stack([row + where, second + where]))
-                second += len(where)
-            row += len(where)
-    return [(function, *np.concatenate(parts, 1)) for function, parts in found.items()]
+                rows.setdefault(function, []).append(np.stack([row + station, second + station]))
+                second += len(station)
+            row += len(station)
+    return [(function, *np.concatenate(parts, 1)) for function, parts in rows.items()]

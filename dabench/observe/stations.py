@@ -1,4 +1,4 @@
-"""Where a group observes: stations, and the grid points and weights that give a value there."""
+"""Stations of a group: places, and the grid points and weights that interpolate to them."""
 
 from typing import NamedTuple
 
@@ -9,17 +9,16 @@ from dabench.core.layout import Layout
 from dabench.scenario.locations import Every, Grid, Land, Misfit, Points, Random
 from dabench.scenario.scenario import Group
 
-SNAP = 1e-6
-"""A station this close to a grid line, in grid spacings, is on it."""
+SNAP = 1e-6  # distance in grid spacings within which a station is on a grid line
 
 
 class Stations(NamedTuple):
-    """The value at a station is the sum over its corners of weight * field[index].
+    """Stations on a grid: a value there is the sum over corners of weight * field[index].
 
     Arguments:
-        coords: latitude and longitude in degrees, or site: each (station,).
-        index: (station, corner) grid points; the same four times on a grid point.
-        weight: (station, corner).
+        coords: Latitude and longitude in degrees, or site: each (station,).
+        index: (station, corner) grid points; the same one four times for a station on a grid point.
+        weight: (station, corner) weights of the corners, which sum to one.
         across: (station, corner) whether the corner lies beyond a pole, where vectors change sign.
     """
 
@@ -28,10 +27,10 @@ class Stations(NamedTuple):
     weight: np.ndarray
     across: np.ndarray
 
-    def where(self, chosen: Bool[np.ndarray, "station"]) -> "Stations":
-        """Some of them."""
-        coords = {name: values[chosen] for name, values in self.coords.items()}
-        return _tidy(Stations(coords, *(array[chosen] for array in self[1:])))
+    def where(self, mask: Bool[np.ndarray, "station"]) -> "Stations":
+        """The stations that a mask selects."""
+        coords = {name: values[mask] for name, values in self.coords.items()}
+        return _tidy(Stations(coords, *(array[mask] for array in self[1:])))
 
 
 def place(group: Group, layout: Layout) -> Stations:
@@ -44,23 +43,26 @@ def place(group: Group, layout: Layout) -> Stations:
 
 
 def withheld(group: Group, stations: Stations) -> Bool[np.ndarray, "station"]:
-    """Which stations of a group are withheld; all that lie at one place, or none of them."""
+    """Whether each station of a group is withheld; stations at one place are so together."""
     places = np.column_stack([np.asarray(c, float) for c in stations.coords.values()])
     if "latitude" in stations.coords:
         places[np.abs(places[:, 0]) == 90, 1] = 0  # the pole is one place
-    found, place = np.unique(places, axis=0, return_inverse=True)
+    distinct, place = np.unique(places, axis=0, return_inverse=True)
     if group.withhold is None:
         return np.zeros(len(places), bool)
-    count = round(group.withhold.share * len(found))
+    count = round(group.withhold.share * len(distinct))
     if not count:
-        text = f"is none of the {len(found)} stations; {1 / len(found):.2g} is one"
-        raise Misfit(("withhold", "share"), f"{group.withhold.share:g} {text}")
-    first = np.argsort(uniform(group.withhold.seed, len(found))[:, 0], kind="stable")[:count]
+        raise Misfit(
+            ("withhold", "share"),
+            f"{group.withhold.share:g} is none of the {len(distinct)} stations; "
+            f"{1 / len(distinct):.2g} is one",
+        )
+    first = np.argsort(uniform(group.withhold.seed, len(distinct))[:, 0], kind="stable")[:count]
     return np.isin(place.ravel(), first)
 
 
 def uniform(seed: int, rows: int, columns: int = 1) -> np.ndarray:
-    """(row, column) numbers in [0, 1); the same in every version of NumPy, and for more rows."""
+    """Random (row, column) in [0, 1), equal in all versions of NumPy; more rows keep the first."""
     bits = np.random.PCG64(seed).random_raw(rows * columns).reshape(rows, columns)
     return (bits >> np.uint64(11)) * 2.0**-53
 
@@ -76,7 +78,7 @@ def _sites(where: object, n: int) -> np.ndarray:
             return np.array(where.points, int)
     raise Misfit(
         ("locations",),
-        f"not in this system, whose sites are 0 to {n - 1}; "
+        f"not places of this system, whose sites are 0 to {n - 1}; "
         f"{{every: 1}}, {{random: {n}, seed: 0}} and {{points: [0, ...]}} would work",
     )
 
@@ -109,23 +111,28 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
 def _on_land(where: Land, layout: Layout) -> np.ndarray:
     """Different points on land, drawn one by one with chances in proportion to their area."""
     if layout.land is None:
-        raise Misfit(("locations",), "this system does not say where land is; {random: 100} works")
+        raise Misfit(
+            ("locations",), "this system does not say where land is; {random: 100, seed: 0} works"
+        )
     area = np.cos(np.radians(layout.positions["latitude"]))
     land = np.flatnonzero(layout.land & (area > 1e-9))
     if where.land > len(land):
-        raise Misfit(("locations", "land"), f"{where.land} points, but {len(land)} are on land")
+        raise Misfit(
+            ("locations", "land"), f"{where.land} points, but {len(land)} are on land; use fewer"
+        )
+    # The n smallest of exponential waiting times with rates in proportion to area.
     waiting = -np.log1p(-uniform(where.seed, layout.points)[land, 0]) / area[land]
     return np.sort(land[np.argsort(waiting, kind="stable")[: where.land]])
 
 
 def _steps(start: float, stop: float, step: float, last: bool = True) -> np.ndarray:
-    """start, start + step, ... up to stop, `last` says whether stop itself may be reached."""
+    """start, start + step, ... up to stop; with stop itself only if `last`."""
     n = np.floor((stop - start) / step + (SNAP if last else -SNAP))
     return start + step * np.arange(int(n) + 1)
 
 
 def _mesh(lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every latitude with every longitude, latitude-major."""
+    """All pairs of a latitude and a longitude, latitude-major."""
     a, b = np.meshgrid(lat, lon, indexing="ij")
     return a.ravel().astype(float), b.ravel().astype(float)
 
@@ -150,7 +157,7 @@ def bilinear(lat: np.ndarray, lon: np.ndarray, layout: Layout) -> Stations:
 
 
 def _rows(lat: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(2, station) rows south and north, whether each is beyond a pole, and the north's weight."""
+    """Rows (2, station) south and north, whether each is beyond a pole, the weight of the north."""
     n = len(grid)
     y = np.concatenate([[-180 - grid[0]], grid, [180 - grid[-1]]])
     row = np.concatenate([[0], np.arange(n), [n - 1]])
@@ -164,7 +171,7 @@ def _rows(lat: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
 
 
 def _columns(lon: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Columns west and east of each longitude, and the east's weight; the grid goes all round."""
+    """Columns west and east of each longitude, and the weight of the east, on a global grid."""
     i, v = _bracket(grid[0] + (lon - grid[0]) % 360, np.append(grid, grid[0] + 360))
     return i, (i + 1) % len(grid), v
 
@@ -177,7 +184,7 @@ def _bracket(x: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tidy(stations: Stations) -> Stations:
-    """Let corners without weight repeat the heaviest, so that what is there cannot matter."""
+    """Corners without weight replaced by the heaviest: NaN at them must not reach the value."""
     heaviest = stations.weight.argmax(-1)[:, None]
     used = stations.weight > 0
     index = np.where(used, stations.index, np.take_along_axis(stations.index, heaviest, -1))

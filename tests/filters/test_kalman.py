@@ -71,5 +71,5 @@ def test_members_are_draws_from_the_posterior(key):
 def test_other_systems_and_observations_are_refused():
     system = linear_gaussian(size=SIZE)
     bent = Network(lambda x: x[OBSERVED] ** 2, STD, pd.DataFrame(), linear=False)
-    with pytest.raises(UserError, match="use enkf or letkf"):
+    with pytest.raises(UserError, match="enkf and letkf take any system"):
         kalman(Problem(system.model, bent, system.climate))

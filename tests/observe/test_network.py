@@ -14,8 +14,8 @@ from dabench.scenario.locations import Misfit
 from dabench.scenario.scenario import Group
 
 
-def seen(seed: int, cycle: int, network: Network, x: np.ndarray) -> np.ndarray:
-    """y of a cycle."""
+def y_of(seed: int, cycle: int, network: Network, x: np.ndarray) -> np.ndarray:
+    """The observations of a cycle."""
     return np.asarray(jax.jit(lambda x: observe(seed, cycle, 0.0, network, x).y)(x))
 
 
@@ -61,7 +61,7 @@ def test_a_toy_system_is_observed_by_site():
 def test_noise_does_not_depend_on_the_order_of_groups():
     layout, x = sphere(), state(sphere())
     there, back = (build(g, layout) for g in ([TEMPERATURE, WIND], [WIND, TEMPERATURE]))
-    y = [seen(5, 3, n, x) for n in (there, back)]
+    y = [y_of(5, 3, n, x) for n in (there, back)]
     swapped = np.concatenate([y[1][WIND.locations.random :], y[1][: WIND.locations.random]])
     np.testing.assert_array_equal(y[0], swapped)
 
@@ -73,7 +73,7 @@ def test_a_thinner_network_sees_the_same_noise():
         for places in (Group(error_std=1, locations={"grid": g}).locations for g in (10, 20))
     )
     columns = ["variable", "level", "latitude", "longitude"]
-    y = [n.table[columns].assign(y=seen(0, 1, n, x), id=n.ids[:, 0]) for n in (fine, coarse)]
+    y = [n.table[columns].assign(y=y_of(0, 1, n, x), id=n.ids[:, 0]) for n in (fine, coarse)]
     both = y[0].merge(y[1], on=columns)
     assert len(both) == coarse.size
     np.testing.assert_array_equal(both.y_x, both.y_y)
@@ -89,7 +89,7 @@ def test_every_observation_has_an_id_of_its_own_even_at_one_place():
 def test_noise_is_standard_normal_times_the_standard_deviation():
     layout, x = sphere(5), np.zeros(sphere(5).size)
     network = build([Group(variables=["temperature"], error_std={250: 1, 500: 2, 850: 3})], layout)
-    e = seen(0, 1, network, x) / network.error_std
+    e = y_of(0, 1, network, x) / network.error_std
     n = len(e)
     assert abs(e.mean()) < 4 / np.sqrt(n)
     assert abs(e.var() - 1) < 4 * np.sqrt(2 / n)
@@ -98,14 +98,14 @@ def test_noise_is_standard_normal_times_the_standard_deviation():
 @pytest.mark.parametrize("other", [(1, 1), (0, 2)], ids=["seed", "cycle"])
 def test_other_seeds_and_cycles_have_other_noise(other):
     network, x = build([Group(error_std=1)], ring()), state(ring())
-    here, there = (seen(*k, network, x) for k in ((0, 1), other))
+    here, there = (y_of(*k, network, x) for k in ((0, 1), other))
     assert not np.any(here == there)
 
 
 def test_a_traced_cycle_gives_the_same_noise():
     network, x = build([Group(error_std=1)], ring()), np.zeros(12)
     traced = jax.jit(lambda k: observe(0, k, 0.0, network, x).y)(np.uint32(7))
-    np.testing.assert_allclose(traced, seen(0, 7, network, x), rtol=1e-15)
+    np.testing.assert_allclose(traced, y_of(0, 7, network, x), rtol=1e-15)
 
 
 def test_streams_of_one_seed_differ():
@@ -116,11 +116,11 @@ def test_streams_of_one_seed_differ():
 
 def test_observations_have_the_state_dtype():
     layout, x = sphere(), state(sphere()).astype("float32")
-    assert seen(0, 1, build([TEMPERATURE, WIND], layout), x).dtype == np.float32
+    assert y_of(0, 1, build([TEMPERATURE, WIND], layout), x).dtype == np.float32
 
 
-def test_what_has_no_meaning_somewhere_is_not_observed_there():
-    """The first channel means nothing east of 180 degrees; corners of a station may reach there."""
+def test_a_variable_is_not_observed_where_it_is_undefined():
+    """The first channel is undefined east of 180 degrees, where a station may have corners."""
     layout = sphere()
     undefined = np.zeros(layout.shape[1:], bool)
     undefined[0] = layout.positions["longitude"] > 180

@@ -12,8 +12,8 @@ from dabench.scenario.scenario import Group
 
 
 def targets(**group) -> list[tuple]:
-    found = resolve(Group(**({"error_std": 1} | group)), sphere())
-    return [(t.variable, t.level) for t in found]
+    resolved = resolve(Group(**({"error_std": 1} | group)), sphere())
+    return [(t.variable, t.level) for t in resolved]
 
 
 def test_surface_and_all_name_every_level_once():
@@ -69,7 +69,7 @@ def test_at_rest_wind_speed_has_value_and_gradient_zero():
     assert not np.any(jax.jvp(h, (x,), (np.ones_like(x),))[1])
 
 
-def test_wind_speed_has_no_trouble_with_the_smallest_and_largest_winds():
+def test_the_gradient_of_wind_speed_is_right_for_the_smallest_and_largest_winds():
     for size in (1e-150, 1.0, 1e150):
         gradient = jax.grad(lambda u, size=size: speed(u, 0.0 * u + size))(size)
         np.testing.assert_allclose(gradient, 0.5**0.5, rtol=1e-6)
@@ -92,7 +92,7 @@ def test_wind_speed_has_no_trouble_with_the_smallest_and_largest_winds():
         ),
     ],
 )
-def test_what_the_system_cannot_show_is_refused(group, path, hint):
+def test_groups_that_the_system_cannot_observe_are_refused(group, path, hint):
     with pytest.raises(Misfit) as e:
         build([Group(**({"error_std": 1} | group))], sphere())
     assert str(e.value).startswith(f"observations.0.{path}: ")

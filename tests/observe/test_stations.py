@@ -133,7 +133,7 @@ def test_random_sites_differ_from_each_other():
         ({"random": 13}, ring(), "{random: 12"),
     ],
 )
-def test_places_that_the_system_has_not_are_refused(locations, layout, hint):
+def test_places_that_the_system_does_not_have_are_refused(locations, layout, hint):
     group = Group(error_std=1, locations=locations)
     with pytest.raises(Misfit, match=r"^observations\.1\.locations: ") as e:
         build([Group(error_std=1, variables=[layout.channels[0].name]), group], layout)
@@ -151,7 +151,7 @@ def test_points_on_land_are_land_and_even_by_area():
     assert {*zip(*few.values(), strict=True)} < {*zip(*coords.values(), strict=True)}
 
 
-def test_land_has_to_be_known_and_large_enough():
+def test_land_must_be_defined_and_large_enough():
     with pytest.raises(Misfit, match="does not say where land is"):
         place(t2m(land=10, seed=0), sphere())
     with pytest.raises(Misfit, match="2 points, but 1 are on land"):

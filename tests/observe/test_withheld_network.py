@@ -1,9 +1,9 @@
-"""Withheld stations: which they are, and that what is left is as if they had never been there."""
+"""Withheld stations: the choice of them, and that the others keep their observations."""
 
 import numpy as np
 import pytest
 from grids import ring, sphere, state
-from test_network import seen
+from test_network import y_of
 
 from dabench.observe.network import build, build_withheld
 from dabench.scenario.locations import Misfit
@@ -21,51 +21,50 @@ def temperature(share: float | None = None, seed: int = 0, name: str = "t", **pl
 
 
 def split(*groups: Group):
-    """(what is given, what is withheld) on the sphere."""
-    kept = build_withheld(groups, sphere())
-    assert kept is not None
-    return build(groups, sphere()), kept
+    """The assimilated and the withheld network on the sphere."""
+    withheld = build_withheld(groups, sphere())
+    assert withheld is not None
+    return build(groups, sphere()), withheld
 
 
 def places(network) -> set[tuple[float, float]]:
     return {*zip(network.table.latitude, network.table.longitude, strict=True)}
 
 
-def test_what_is_given_and_what_is_withheld_make_up_the_network_with_its_noise():
+def test_assimilated_and_withheld_observations_are_those_of_the_whole_network():
     x, whole = state(sphere()), build([temperature()], sphere())
     parts = split(temperature(0.25))
-    wanted = whole.table.assign(y=seen(3, 2, whole, x))
-    found = [n.table.assign(y=seen(3, 2, n, x)) for n in parts]
-    for part in found:
-        both = part.merge(wanted, on=PLACE)
+    expected = whole.table.assign(y=y_of(3, 2, whole, x))
+    tables = [n.table.assign(y=y_of(3, 2, n, x)) for n in parts]
+    for part in tables:
+        both = part.merge(expected, on=PLACE)
         assert len(both) == len(part)
         np.testing.assert_array_equal(both.y_x, both.y_y)
-    assert sum(map(len, found)) == len(wanted)
+    assert sum(map(len, tables)) == len(expected)
     assert not places(parts[0]) & places(parts[1])
 
 
 def test_the_share_is_of_stations_each_with_all_its_levels():
-    _, kept = split(temperature(0.3, random=40))
-    assert len(places(kept)) == 12
-    assert set(kept.table.groupby(["latitude", "longitude"]).size()) == {4}  # surface, 3 levels
+    _, withheld = split(temperature(0.3, random=40))
+    assert len(places(withheld)) == 12
+    assert set(withheld.table.groupby(["latitude", "longitude"]).size()) == {4}  # surface, 3 levels
 
 
 def test_the_pole_is_one_place_and_so_are_two_stations_at_one_place():
     for seed in range(8):
-        given, kept = split(temperature(0.5, seed))
-        for part in (given, kept):  # 18 longitudes at each pole
+        for part in split(temperature(0.5, seed)):  # 18 longitudes at each pole
             assert (part.table.latitude == 90).sum() in (0, 18 * 4)
         twice = temperature(0.5, seed, points=[[10, 0], [10, 360], [20, 0], [20, 0.0]])
-        given, kept = split(twice)
-        assert given.size == kept.size == 8
+        assimilated, withheld = split(twice)
+        assert assimilated.size == withheld.size == 8
 
 
 def test_groups_with_one_seed_withhold_the_same_places_whatever_their_order():
     points = [[float(lat), 5.0] for lat in range(-60, 61, 10)]
-    _, kept = split(temperature(0.4, 7, points=points))
-    _, turned = split(temperature(0.4, 7, "other", points=points[::-1]))
+    _, withheld = split(temperature(0.4, 7, points=points))
+    _, reversed_order = split(temperature(0.4, 7, "other", points=points[::-1]))
     _, other = split(temperature(0.4, 8, points=points))
-    assert places(kept) == places(turned) != places(other)
+    assert places(withheld) == places(reversed_order) != places(other)
 
 
 def test_nothing_to_withhold_and_nothing_left_are_refused():
