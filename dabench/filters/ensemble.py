@@ -13,7 +13,7 @@ def ensemble(problem: Problem, *, sampler: Sampler | None = None) -> Filter:
     """The free run, x' ~ p(x' | x), which every method has to beat.
 
     Arguments:
-        sampler: Of the forecast; None is the model's own.
+        sampler: Sampler of the forecast; None is the model's own.
     """
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:

@@ -15,7 +15,7 @@ from dabench.systems.toys.additive_gaussian import AdditiveGaussian
 
 
 def independent(size, std=1.0, move=lambda x: 0 * x):
-    """x' = M(x) + N(0, I), observed everywhere; without M the prior is N(0, I)."""
+    """x' = M(x) + N(0, I), observed everywhere; the default M = 0 makes N(0, I) the prior."""
     layout = Layout((Channel("state"),), {"site": np.arange(size)}, dtype="float64")
     model = AdditiveGaussian(layout, move, np.eye(size))
     network = Network(lambda x: x, np.full(size, std), pd.DataFrame(), linear=True)
@@ -26,7 +26,7 @@ def independent(size, std=1.0, move=lambda x: 0 * x):
     ("observed", "size", "weight"), [(10, 9.5, 0.32), (30, 2.6, 0.63), (100, 1.44, 0.85)]
 )
 def test_it_collapses_as_theory_says(observed, size, weight, key):
-    """N = 256, unit prior and error variance: mean N_eff and largest weight."""
+    """Mean N_eff and largest weight for N = 256, unit prior and error variance."""
     trials = 600
     method = bootstrap(independent(observed))
 
@@ -48,9 +48,9 @@ def test_it_collapses_as_theory_says(observed, size, weight, key):
 def test_weights_are_kept_until_the_effective_size_is_too_small(key):
     problem = independent(2, move=lambda x: x)
     obs, start = Observation(jnp.zeros(()), jnp.array([1.0, -1.0])), jnp.zeros((400, 2))
-    kept, cut = bootstrap(problem, threshold=0.01), bootstrap(problem, threshold=1.0)
-    step = jax.jit(kept.step)
-    first, info = step(key, kept.init(start), obs)
+    rarely, always = bootstrap(problem, threshold=0.01), bootstrap(problem, threshold=1.0)
+    step = jax.jit(rarely.step)
+    first, info = step(key, rarely.init(start), obs)
     moved = first.particles
     likelihood = -0.5 * np.sum((np.asarray(moved) - [1.0, -1.0]) ** 2, -1)
     np.testing.assert_allclose(info["log_weights"], normalise(jnp.asarray(likelihood)), rtol=1e-10)
@@ -60,15 +60,15 @@ def test_weights_are_kept_until_the_effective_size_is_too_small(key):
     both = likelihood - 0.5 * np.sum((np.asarray(second.particles) - [1.0, -1.0]) ** 2, -1)
     np.testing.assert_allclose(info["log_weights"], normalise(jnp.asarray(both)), rtol=1e-9)
 
-    resampled, _ = jax.jit(cut.step)(key, cut.init(start), obs)
-    np.testing.assert_array_equal(resampled.x, first.x)  # what is reported does not depend on it
+    resampled, _ = jax.jit(always.step)(key, always.init(start), obs)
+    np.testing.assert_array_equal(resampled.x, first.x)  # the archived draws do not depend on it
     np.testing.assert_array_equal(resampled.x, resampled.particles)
     np.testing.assert_allclose(jnp.exp(resampled.log_weights), 1 / 400)
 
 
 @pytest.mark.parametrize("size", [2, 900])
 def test_jitter_is_a_kernel_of_the_weighted_covariance_for_duplicates_alone(size, key):
-    """Both ways of making it: through the covariance (2 variables) and the anomalies (900)."""
+    """It is computed from the covariance (2 variables) or the anomalies (900)."""
     n, keys = 800, jax.random.split(key, 3)
     x = jax.random.normal(keys[0], (n, 2)) @ jnp.array([[1.0, 0.8], [0.0, 0.5]])
     x = x[:, np.arange(size) % 2] if size > 2 else x
@@ -82,7 +82,7 @@ def test_jitter_is_a_kernel_of_the_weighted_covariance_for_duplicates_alone(size
     assert np.all(np.abs(noise[100:].T @ noise[100:] / 700 - cov) < 4.5 * error)
 
 
-def test_a_deterministic_model_dies_without_jitter_and_lives_with_it(key):
+def test_with_a_deterministic_model_particles_collapse_unless_there_is_jitter(key):
     layout = Layout((Channel("state"),), {"site": np.arange(3)}, dtype="float64")
 
     class Still:

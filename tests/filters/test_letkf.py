@@ -1,4 +1,4 @@
-"""The LETKF against DAPPER's arrays, Kalman's equations and a point-by-point loop in NumPy."""
+"""The LETKF against DAPPER's arrays, the ETKF at each point, and a loop over points in NumPy."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -135,7 +135,7 @@ def test_the_square_root_maps_ones_to_ones(key):
 
 
 def by_points(x, obs, network, layout, scale, vertical):
-    """Hunt's equations: weights (channel, point, m, n) one point and level after the other."""
+    """Weights (channel, point, m, n) by Hunt's equations, one point and level after the other."""
     n, channels, points = len(x), len(layout.channels), layout.points
     near, apart = distances(layout, network.table)
     rho = np.asarray(gaspari_cohn(near, half_width(scale)))
@@ -199,7 +199,7 @@ def test_weights_between_nodes_are_scipys_interpolation(
     assert carry.inflation.shape[0] == len(lat) * (len(lon) - 1)
 
 
-def test_between_nodes_little_is_held_beside_the_members(monkeypatch):
+def test_weights_between_nodes_take_half_the_memory_of_the_members(monkeypatch):
     monkeypatch.setattr(plan, "BLOCK_UNITS", 4)
     axes = {"latitude": np.linspace(-90, 90, 91), "longitude": np.arange(0.0, 360, 2)}
     globe = replace(SPHERE, coords=axes, dtype="float32")
@@ -208,11 +208,11 @@ def test_between_nodes_little_is_held_beside_the_members(monkeypatch):
     obs = Observation(jnp.asarray(0.0), jnp.zeros(network.size))
     carry = jax.eval_shape(method.init, jax.ShapeDtypeStruct((8, globe.size), jnp.float32))
     step = jax.jit(lambda c: method.step(jax.random.key(0), c, obs)[0], donate_argnums=0)
-    held = step.lower(carry).compile().memory_analysis().temp_size_in_bytes
-    assert held < 0.5 * 4 * 8 * globe.size
+    temporary = step.lower(carry).compile().memory_analysis().temp_size_in_bytes
+    assert temporary < 0.5 * 4 * 8 * globe.size
 
 
-def test_what_is_out_of_reach_is_unchanged():
+def test_points_out_of_reach_of_observations_are_unchanged():
     problem, x, obs = sphere(count=2)
     method = letkf(problem, length_scale_km=300.0, rotation=False)
     moved = jax.jit(method.step)(jax.random.key(0), method.init(x), obs)[0].x != x
@@ -232,7 +232,7 @@ def test_observations_without_information_change_nothing(adaptive):
 
 
 def test_adaptive_inflation_inflates_the_prior_before_the_update():
-    """With one unit, the same as a twice multiplied ensemble in a filter that does not adapt."""
+    """The analysis is that of a filter without adaptation from a prior inflated by the factor."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(6, 3)), jnp.asarray(4 + rng.normal(size=3))
     layout = Layout(tuple(map(Channel, "xyz")), {"site": np.arange(1)}, dtype="float64")

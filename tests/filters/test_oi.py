@@ -79,7 +79,7 @@ def test_on_the_sphere_both_routes_agree(key):
 
 
 @pytest.mark.parametrize("background", ["forecast", "climatology"])
-def test_single_precision_stays_what_it_is(key, background):
+def test_float32_states_stay_float32(key, background):
     line = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float32")
     climate = CLIMATE.astype(np.float32)
     method = oi(Problem(Still(line), NETWORK, climate), draws=30, background=background)
@@ -88,8 +88,8 @@ def test_single_precision_stays_what_it_is(key, background):
     assert after.x.dtype == jnp.float32
 
 
-def test_what_rounding_made_indefinite_is_solved_by_eigenvectors():
-    """Of I + A one eigenvalue is -3, which an exact A could not have: it counts as 1."""
+def test_eigenvalues_that_rounding_made_negative_count_as_zero():
+    """I + A has an eigenvalue of -3, which no positive semi-definite A has: it counts as 1."""
     U = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
     b = RNG.normal(size=(2, 4, 3))
     A = np.stack([(U * [5.0, 1.0, 0.5, low]) @ U.T for low in (2.0, -4.0)])

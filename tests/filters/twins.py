@@ -25,7 +25,7 @@ SPHERE = Layout(
 
 
 class Still:
-    """x' = x."""
+    """The forecast model x' = x."""
 
     def __init__(self, layout):
         self.layout = layout
@@ -35,7 +35,7 @@ class Still:
 
 
 def sites(n, every=1, std=1.0):
-    """Every `every`-th of n sites of a toy system with one channel."""
+    """Network of every `every`-th of n sites of a toy system with one channel."""
     index = np.arange(0, n, every)
     row = {"group": "x", "variable": "x", "level": np.nan, "site": index, "error_std": std}
     table = pd.DataFrame(row)
@@ -43,7 +43,7 @@ def sites(n, every=1, std=1.0):
 
 
 def channels(layout, std=1.0):
-    """All channels of a toy system at its only site."""
+    """Network of all channels of a toy system at its only site."""
     n = len(layout.channels)
     names = [c.name for c in layout.channels]
     table = pd.DataFrame({"variable": names, "level": np.nan, "site": 0, "error_std": std})
@@ -51,7 +51,7 @@ def channels(layout, std=1.0):
 
 
 def stations(layout, count, rng, std=0.5):
-    """Some channels of the last frame at some points, at most twice each, in no order."""
+    """Random channels of the last frame at random points, in random order."""
     pairs = rng.integers([len(layout.channels), layout.points], size=(count, 2))
     channel, point = pairs.T
     table = pd.DataFrame(
@@ -67,7 +67,7 @@ def stations(layout, count, rng, std=0.5):
 
 
 def sphere(members=6, count=60, dtype="float64", std=0.5):
-    """A problem on the sphere: problem, members, observation."""
+    """A problem on the sphere, its members and an observation."""
     rng = np.random.default_rng(5)
     layout = replace(SPHERE, dtype=dtype)
     x = jnp.asarray(rng.normal(size=(members, layout.size)) + 3, dtype)
@@ -78,14 +78,14 @@ def sphere(members=6, count=60, dtype="float64", std=0.5):
 
 
 def distances(layout, table):
-    """(point, obs) great-circle distances by the haversine formula, (channel, obs) in ln p."""
+    """Great-circle distances (point, obs) by the haversine formula, and (channel, obs) in ln p."""
     lat, lon = (np.radians(layout.positions[c])[:, None] for c in ("latitude", "longitude"))
     lat_o, lon_o = (np.radians(table[c].to_numpy())[None] for c in ("latitude", "longitude"))
     a = np.sin((lat - lat_o) / 2) ** 2
     a = a + np.cos(lat) * np.cos(lat_o) * np.sin((lon - lon_o) / 2) ** 2
-    own = np.log([c.level or 1000.0 for c in layout.channels])[:, None]
-    seen = np.log(table["level"].fillna(1000.0).to_numpy())[None]
-    return 2 * 6371.0 * np.arcsin(np.sqrt(np.clip(a, 0, 1))), abs(own - seen)
+    state = np.log([c.level or 1000.0 for c in layout.channels])[:, None]
+    observed = np.log(table["level"].fillna(1000.0).to_numpy())[None]
+    return 2 * 6371.0 * np.arcsin(np.sqrt(np.clip(a, 0, 1))), abs(state - observed)
 
 
 def free(problem):
@@ -99,7 +99,7 @@ def free(problem):
 
 
 def twin(system, network, method, members, cycles, burn_in, seeds):
-    """Time means of error and spread (roots first) after the burn-in, one of each a seed."""
+    """Time means of RMSE and spread after the burn-in, for each seed."""
     problem = Problem(system.model, network, system.climate)
     filter = method(problem)
     error_std = jnp.asarray(network.error_std)

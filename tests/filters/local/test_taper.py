@@ -58,11 +58,11 @@ def test_a_ring_closes_and_a_line_does_not():
     assert Localisation(1.0, None).distance(site, site)[1, 9] == 8
 
 
-def test_what_has_no_level_is_at_1000_hpa():
+def test_variables_without_a_level_count_as_at_1000_hpa():
     np.testing.assert_allclose(log_pressure([None, np.nan, 500.0]), np.log([1000, 1000, 500]))
 
 
-def test_float32_places_cost_little_of_the_taper():
+def test_the_taper_of_float32_places_is_close():
     u = places({"latitude": np.full(50, 40.0), "longitude": np.linspace(0, 30, 50)})
     taper = Localisation(800.0, None, sphere=True)
     exact = taper.horizontal(jnp.asarray(u)[:, None], jnp.asarray(u))
