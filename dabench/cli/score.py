@@ -73,7 +73,8 @@ def compare(
     from rich.console import Console
 
     from dabench.leaderboard.terminal import comparison, results
-    from dabench.scores.compare import METRICS, compare_all
+    from dabench.scores.compare import compare_all
+    from dabench.scores.metrics.registry import TESTED
     from dabench.scores.select import choose
 
     for path in filter(None, (csv, json)):
@@ -85,7 +86,7 @@ def compare(
         reference=against or last,
         test=test,
         correct=correct,
-        metrics=metric or METRICS,
+        metrics=metric or TESTED,
         regions=region or ("global",),
         all_cells=every,
     )

@@ -24,6 +24,7 @@ from dabench.scores import metrics
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
 from dabench.scores.identity import ProblemIdentity, problem_of, settings_digest
+from dabench.scores.metrics.registry import TESTED
 from dabench.scores.record import GLOBAL, Scores
 
 LARGEST = 20 * 2**20
@@ -37,9 +38,6 @@ WITH_SERIES = ("series", "rank", "spectra", "observations", "withheld", "ensembl
 
 MADE_WITH = ("scenario", "settings")
 """Parts from which a run can be made again, to the last digit."""
-
-TESTED = ("rmse", "crps")
-"""Metrics whose series are kept for all variables and levels, so that pages can test them."""
 
 
 def of_run(folder: str | Path) -> dict[str, Any]:

@@ -1,13 +1,9 @@
 """The words of tables and pages: metrics, diagnostics, costs."""
 
-METRICS = {
-    "rmse": "RMSE",
-    "spread": "spread",
-    "spread_skill": "spread/skill",
-    "crps": "CRPS",
-    "crps_plain": "CRPS, plain",
-    "bias": "bias",
-}
+from dabench.scores.metrics.registry import titles
+
+METRICS = titles()
+"""Titles of metrics by name."""
 
 
 DIAGNOSTICS = {

@@ -20,10 +20,9 @@ from dabench.scores import multiple_tests
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.identity import ProblemIdentity
-from dabench.scores.paired import METRICS, SIGNS, Paired, Question, paired
+from dabench.scores.metrics.registry import BY_NAME
+from dabench.scores.paired import Paired, Question, paired
 from dabench.scores.record import Cell, Scores
-
-__all__ = ["METRICS", "compare", "compare_all"]
 
 ENOUGH = 15.0  # minimum effective number of independent cycles for a verdict on one seed
 SEEDS = 3  # minimum number of seeds for a verdict where there are several
@@ -105,10 +104,10 @@ def _verdict(row: Mapping[str, Any], size: float) -> str:
         return "insufficient data"
     if row["decisive"] >= size:
         return "same"
-    sign = SIGNS[row["metric"]]
-    if sign == 0:
-        return "larger" if row["difference"] > 0 else "smaller"
-    return "worse" if sign * row["difference"] > 0 else "better"
+    larger = row["difference"] > 0
+    if BY_NAME[row["metric"]].better == "neither":
+        return "larger" if larger else "smaller"
+    return "worse" if larger else "better"
 
 
 def compare_all(

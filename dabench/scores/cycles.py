@@ -1,20 +1,23 @@
 """Scores of every cycle of a run: fields against the truth, per variable, level and region."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import xarray as xr
 
 from dabench.runs.archive.layout import RANKED
-from dabench.scores.metrics import area_weights, deterministic, ensemble, rank, spatial_mean
+from dabench.scores.metrics import area_weights, ensemble, rank, spatial_mean
+from dabench.scores.metrics.registry import METRICS, Sample
 
 REGIONS = ("global", "tropics", "northern-hemisphere", "southern-hemisphere")
 """As in WeatherBench 2: the hemispheres start at 20 degrees. Toy systems have the first alone."""
 
-BINS = 16
-BLOCK_BYTES = 2**28
-"""How much of one variable of the members is held at once."""
+BINS = 16  # of the histogram of the PIT
+BLOCK_BYTES = 2**28  # of one variable's members that are in memory at once
+
+Block = Mapping[str, xr.DataArray]
+"""Some cycles of one variable, by group of the archive."""
 
 
 def weights_of(truth: xr.Dataset) -> xr.DataArray:
@@ -23,16 +26,20 @@ def weights_of(truth: xr.Dataset) -> xr.DataArray:
 
 
 def fields(tree: xr.DataTree, weights: xr.DataArray) -> dict[str, xr.Dataset]:
-    """Per variable: mse, variance, bias, mae, valid_fraction (region, cycle[, level]), and
+    """Per variable, means over regions of every metric before its root, in every cycle.
 
-    crps, crps_plain, pit (cycle[, level], bins) where the archive holds members, or what these need
-    of them. Toy systems with several variables get "all", the mean over them.
+    Returns:
+        By variable: each metric of `METRICS` that the archive has the parts of, under its name, and
+        valid_fraction (region, cycle[, level]); pit (cycle[, level], bins) where members were
+        archived, or what ranks need of them. Toy systems with several variables get "all", the mean
+        over them.
     """
     names = sorted(map(str, tree["truth"].data_vars))
-    found = {name: _variable(tree, name, weights) for name in names}
-    if "site" in weights.dims and len(found) > 1:
-        found["all"] = sum(list(found.values())[1:], start=next(iter(found.values()))) / len(found)
-    return found
+    scores = {name: _variable(tree, name, weights) for name in names}
+    if "site" in weights.dims and len(scores) > 1:
+        first, *others = scores.values()
+        scores["all"] = sum(others, start=first) / len(scores)
+    return scores
 
 
 def field(tree: xr.DataTree, group: str, name: str) -> xr.DataArray:
@@ -41,21 +48,20 @@ def field(tree: xr.DataTree, group: str, name: str) -> xr.DataArray:
     if "level" not in array.dims:
         return array
     first = tree["truth"].to_dataset()[name].isel(cycle=0)
-    known = first.notnull().any([d for d in first.dims if d != "level"])
-    return array.isel(level=np.flatnonzero(known.values))
+    levels = first.notnull().any([d for d in first.dims if d != "level"])
+    return array.isel(level=np.flatnonzero(levels.values))
 
 
 def _variable(tree: xr.DataTree, name: str, weights: xr.DataArray) -> xr.Dataset:
-    wanted = ("truth", "mean", "spread", "members", *RANKED)
-    groups = {g: field(tree, g, name) for g in wanted if g in tree}
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     size = tree["members"].sizes["member"] if "members" in tree else tree.attrs.get("members", 1)
-    parts = [_block(block, size, weights, rng) for block in _blocks(groups)]
-    return xr.concat(parts, "cycle")
+    return xr.concat([_means(b, size, weights, rng) for b in blocks(tree, name)], "cycle")
 
 
-def _blocks(groups: dict[str, xr.DataArray]) -> Iterator[dict[str, xr.DataArray]]:
-    """A few cycles of one variable at a time, in memory."""
+def blocks(tree: xr.DataTree, name: str) -> Iterator[Block]:
+    """A few cycles of one variable at a time, in memory; only what was archived."""
+    parts = ("truth", "mean", "spread", "members", *RANKED)
+    groups = {group: field(tree, group, name) for group in parts if group in tree}
     largest = groups.get("members", groups["truth"])
     cycles = largest.sizes["cycle"]
     step = max(1, BLOCK_BYTES // max(1, largest.nbytes // max(1, cycles)))
@@ -66,43 +72,52 @@ def _blocks(groups: dict[str, xr.DataArray]) -> Iterator[dict[str, xr.DataArray]
         }
 
 
-def _block(
-    block: dict[str, xr.DataArray], size: int, weights: xr.DataArray, rng: np.random.Generator
-) -> xr.Dataset:
-    """Points where the truth is missing do not count; elsewhere NaN means divergence, and shows."""
-    truth, mean = block["truth"], block["mean"]
-    seen, complete = truth.notnull(), bool(truth.notnull().all())
-    error = deterministic.error(mean, truth)
-    maps = {"mse": error**2, "variance": block["spread"].astype(np.float64) ** 2}
-    maps |= {"bias": error, "mae": abs(error)}
-    parts = _parts(block, rng)
-    if parts:
-        skill, spread, ranks = parts
-        maps["crps"] = skill - 0.5 * spread
-        maps["crps_plain"] = skill - 0.5 * spread * (size - 1) / size
+def sample(block: Block, size: int) -> Sample:
+    """The parts of a block that metrics are made of.
+
+    Arguments:
+        size: Number of members.
+    """
+    parts = {"truth": block["truth"], "mean": block["mean"], "std": block["spread"]}
+    if "members" in block:
+        members = block["members"]
+        parts["members"] = members
+        parts["skill"] = ensemble.crps_skill(members, block["truth"])
+        parts["distance"] = ensemble.crps_spread(members)
+    elif "skill" in block:
+        parts |= {name: block[name].astype(np.float64) for name in ("skill", "distance")}
+    return Sample(size, parts)
+
+
+def _means(block: Block, size: int, weights: xr.DataArray, rng: np.random.Generator) -> xr.Dataset:
+    """Means over regions of every metric at every point, and the histogram of the PIT.
+
+    Points where the truth is missing do not count; elsewhere NaN means divergence, and shows.
+    """
+    parts, truth = sample(block, size), block["truth"]
+    known = truth.notnull()
+    whole = bool(known.all())
+    ranks = _ranks(block, rng)
     scores = {}
-    for name, values in maps.items():
-        sound = xr.DataArray(np.isfinite(values) | ~seen).all(weights.dims[1:])
-        known = values if complete else values.where(seen)
-        scores[name] = spatial_mean(known, weights, skipna=True).where(sound)
-    scores["valid_fraction"] = spatial_mean(seen, weights)
-    if parts:
+    for metric in METRICS:
+        if metric.pointwise and metric.is_of(parts):
+            values = metric.pointwise(parts)
+            sound = xr.DataArray(np.isfinite(values) | ~known).all(weights.dims[1:])
+            values = values if whole else values.where(known)
+            scores[metric.name] = spatial_mean(values, weights, skipna=True).where(sound)
+    scores["valid_fraction"] = spatial_mean(known, weights)
+    if ranks is not None:
         scores["pit"] = pit(ranks, size, truth, weights[0].drop_vars("region"), rng)
     return xr.Dataset({k: v.drop_vars("time", errors="ignore") for k, v in scores.items()})
 
 
-def _parts(
-    block: dict[str, xr.DataArray], rng: np.random.Generator
-) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray] | None:
-    """CRPS's two parts and the truth's rank; None where neither members nor these were archived."""
+def _ranks(block: Block, rng: np.random.Generator) -> xr.DataArray | None:
+    """Rank of the truth among the members at every point; None where it was not archived."""
     if "members" in block:
-        members, truth = block["members"], block["truth"]
-        both = ensemble.crps_skill(members, truth), ensemble.crps_spread(members)
-        return *both, rank.rank(members, truth, rng=rng)
-    if "skill" not in block:
+        return rank.rank(block["members"], block["truth"], rng=rng)
+    if "below" not in block:
         return None
-    skill, spread = (block[name].astype(np.float64) for name in ("skill", "distance"))
-    return skill, spread, block["below"] + rng.integers(0, block["ties"].values, endpoint=True)
+    return block["below"] + rng.integers(0, block["ties"].values, endpoint=True)
 
 
 def pit(

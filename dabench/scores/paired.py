@@ -9,12 +9,11 @@ from jaxtyping import Bool, Float
 
 from dabench.core.errors import UserError
 from dabench.scores import intervals, multiple_tests
+from dabench.scores.metrics.registry import BY_NAME, METRICS, TESTED
 from dabench.scores.record import GLOBAL, Cell, Key, Scores, Series
-from dabench.scores.score import ROOTS
 
-METRICS = ("rmse", "crps")
-SIGNS = {"rmse": 1, "crps": 1, "crps_plain": 1, "mae": 1, "spread": 0}
-"""Whether less is better (1), or neither less nor more."""
+COMPARED = tuple(m.name for m in METRICS if m.better in ("less", "neither"))
+"""Metrics that methods may be compared by."""
 
 TESTS = (*intervals.TESTS, "bootstrap")
 FEWEST = 4  # cycles below which nothing is tested
@@ -32,14 +31,14 @@ class Question(NamedTuple):
     Arguments:
         test: `ewc`, `geer`, `diebold_mariano` or `bootstrap` for the cycles of one seed; several
             seeds are clusters, and Student's t of their differences takes the place of all.
-        metrics: Names out of `SIGNS`.
+        metrics: Names out of `COMPARED`.
         regions: Names of regions, as in the scores.
         correct: Which p-values decide: `bh`, `sidak` or `none`.
         level: Level of the intervals; 1 - level is the size of the tests.
     """
 
     test: str = "ewc"
-    metrics: Sequence[str] = METRICS
+    metrics: Sequence[str] = TESTED
     regions: Sequence[str] = (GLOBAL,)
     correct: str = "bh"
     level: float = 0.95
@@ -48,7 +47,7 @@ class Question(NamedTuple):
         """UserError where a name is unknown or the level is none."""
         for kind, names, choices in (
             ("test", [self.test], TESTS),
-            ("metric", self.metrics, tuple(SIGNS)),
+            ("metric", self.metrics, COMPARED),
             ("correction", [self.correct], multiple_tests.CORRECTIONS),
         ):
             if unknown := [name for name in names if name not in choices]:
@@ -81,7 +80,7 @@ def paired(
     table = pd.DataFrame(keys, columns=list(Key._fields))
     if not keys:
         return Paired(table, np.zeros((0, 1)))
-    roots = np.array([key.metric in ROOTS for key in keys])
+    roots = np.array([BY_NAME[key.metric].root for key in keys])
     x, y = (_stack([pair[i] for pair in series], keys) for i in (0, 1))
     numbers, tested = _differences(x, y, roots, question)
     null = _null(a, b, keys, roots, question, cells)

@@ -1,9 +1,10 @@
 """Several seeds of one method: which of them, and what they say together."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from dabench.scores.record import Scores
+if TYPE_CHECKING:
+    from dabench.scores.record import Scores
 
 MOST = 1000  # seeds of a result
 
@@ -39,7 +40,7 @@ def _finite(value: float) -> float | None:
     return None if value == float("inf") else value
 
 
-def in_common(*methods: Sequence[Scores]) -> list[list[Scores]]:
+def in_common(*methods: "Sequence[Scores]") -> "list[list[Scores]]":
     """The runs of each method whose seeds every method has, which may be paired."""
     shared = set.intersection(*({run.seed for run in runs} for runs in methods))
     return [[run for run in runs if run.seed in shared] for runs in methods]

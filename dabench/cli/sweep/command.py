@@ -51,18 +51,12 @@ def sweep(
     return files
 
 
-def headline_metrics() -> tuple[str, ...]:
-    """Names of the metrics that a headline has, see `score.headline`."""
-    from dabench.scores.score import MEANS, ROOTS
-
-    return (*MEANS, *ROOTS, *(f"{name}_root_first" for name in ROOTS), "spread_skill")
-
-
 def check_target(target: "ScoreTarget", experiment: "Experiment") -> None:
     """UserError where the score that is asked for is none that a run has."""
-    metrics = headline_metrics()
-    if target.metric not in metrics:
-        raise UserError(f"score.metric: {target.metric} is not one of {', '.join(metrics)}")
+    from dabench.scores.metrics.registry import names
+
+    if target.metric not in names():
+        raise UserError(f"score.metric: {target.metric} is not one of {', '.join(names())}")
     if target.variable is None:
         return
     cells = [(c.name, c.level) for c in experiment.system.layout.channels]

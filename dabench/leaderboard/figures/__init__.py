@@ -17,6 +17,7 @@ from dabench.leaderboard.figures.places import of_places
 from dabench.leaderboard.figures.style import save, theme, themed
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
+from dabench.scores.metrics.registry import METRICS
 from dabench.scores.record import Scores
 
 VERSION = 8
@@ -107,9 +108,10 @@ def _remember(files: Sequence[Path], out: Path, key: str) -> None:
 def figures(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
     """(name, figure) of all that scores, and the pictures in them, can show."""
     cells = headlines(runs[0].variables)
-    for metric in curves.METRICS:
-        if any(key.metric == metric for run in runs for key in run.every_cycle):
-            yield metric, curves.metric(runs, metric, cells)
+    scored = {key.metric for run in runs for key in run.every_cycle}
+    for metric in METRICS:
+        if metric.curve and metric.name in scored:
+            yield metric.name, curves.metric(runs, metric.name, cells)
     levels = curves.profiles(runs[0].variables)
     for metric in ("rmse", "spread"):
         kept = {key.cell for key in runs[0].every_cycle if key.metric == metric}

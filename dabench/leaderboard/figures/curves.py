@@ -9,6 +9,7 @@ from dabench.leaderboard.figures.sheet import Panel, Scale, Sheet, grid, head, s
 from dabench.leaderboard.figures.style import FAINT, Styles, styles_of
 from dabench.leaderboard.format import title, units
 from dabench.leaderboard.methods import in_order
+from dabench.scores.metrics.registry import BY_NAME
 from dabench.scores.record import Cell, Scores, Variable
 
 Series = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -21,11 +22,6 @@ LEVELS = (100.0, 250.0, 850.0)
 PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humidity")
 """What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 4 and 5."""
 
-METRICS = {"rmse": "RMSE of the mean", "spread": "Spread", "crps": "CRPS"}
-
-ROOTS = ("rmse", "spread")
-"""Averages of these are those of their squares, the root last."""
-
 
 def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell]) -> Figure:
     """One metric against time, a panel a cell, a line a method, a band over its seeds."""
@@ -33,7 +29,7 @@ def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell]) -> Figure:
     for cell in cells:
         unit = units(runs[0].units(cell[0]))
         shown[title(*cell), unit] = _against_time(runs, name, cell)
-    return _figure(runs, shown, METRICS[name], min(3, len(cells)))
+    return _figure(runs, shown, BY_NAME[name].curve, min(3, len(cells)))
 
 
 def _figure(
@@ -91,7 +87,7 @@ def _time(scores: Scores) -> np.ndarray:
 def _against_time(runs: Sequence[Scores], name: str, cell: Cell) -> Series:
     """One cell of a metric, the globe."""
     lines = ((run, run.series(cell, name)) for run in runs)
-    return _by_method((pair for pair in lines if len(pair[1])), root=name in ROOTS)
+    return _by_method((pair for pair in lines if len(pair[1])), root=BY_NAME[name].root)
 
 
 def _by_method(found: Iterable[tuple[Scores, np.ndarray]], *, root: bool = False) -> Series:

@@ -1,7 +1,10 @@
 """Scores of an ensemble: members are reduced here, space by `spatial_mean`, time by the caller.
 
-Every function takes the members along the dimension `dim` and computes in float64. NaN in a member
-or in the truth makes the point NaN.
+Functions take the members along the dimension `dim` and compute in float64. NaN in a member or in
+the truth makes the point NaN.
+
+The fair CRPS is our own: members are sorted, M log M operations a point, where xskillscore compares
+all pairs, M^2, and has the plain CRPS alone (`python -m benchmarks scoring` measures both).
 
 Source: WeatherBench 2 (arXiv 2308.15560), its evaluation code at 021c0b3; papers at the functions.
 """
@@ -10,7 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from dabench.scores.metrics.deterministic import error
+from dabench.scores.metrics.deterministic import error, squared_error
 from dabench.scores.metrics.regions import spatial_mean
 
 
@@ -28,23 +31,24 @@ def variance(ensemble: xr.DataArray, dim: str = "member") -> xr.DataArray:
     )
 
 
-def mean_squared_error(
-    ensemble: xr.DataArray, truth: xr.DataArray, dim: str = "member"
-) -> xr.DataArray:
-    """Squared error of the ensemble mean, without a correction for the size of the ensemble."""
-    return error(mean(ensemble, dim), truth) ** 2
+def squared(std: xr.DataArray) -> xr.DataArray:
+    """The variance that belongs to a standard deviation, in float64."""
+    return std.astype(np.float64) ** 2
 
 
-def debiased_mean_squared_error(
-    ensemble: xr.DataArray, truth: xr.DataArray, dim: str = "member"
+def debiased_squared_error(
+    mean: xr.DataArray, variance: xr.DataArray, truth: xr.DataArray, members: int
 ) -> xr.DataArray:
     """Unbiased estimate of the squared error that the mean of infinitely many members would have.
 
     May be negative at a point; NaN for a single member.
+
+    Arguments:
+        mean, variance: Moments of the ensemble, with M - 1 in the denominator.
+        members: Their number M.
     """
-    size = ensemble.sizes[dim]
-    sampling = variance(ensemble, dim) / size if size > 1 else np.nan
-    return mean_squared_error(ensemble, truth, dim) - sampling
+    sampling = variance / members if members > 1 else np.nan
+    return squared_error(mean, truth) - sampling
 
 
 def crps_skill(ensemble: xr.DataArray, truth: xr.DataArray, dim: str = "member") -> xr.DataArray:
@@ -86,9 +90,22 @@ def crps(
             the score of the given members' own distribution, larger by crps_spread / (2 M), to be
             read beside the fair one where members are copies of each other.
     """
-    size = ensemble.sizes[dim]
-    share = 1.0 if fair else (size - 1) / size
-    return crps_skill(ensemble, truth, dim) - 0.5 * share * crps_spread(ensemble, dim)
+    parts = crps_skill(ensemble, truth, dim), crps_spread(ensemble, dim)
+    return crps_of_parts(*parts, ensemble.sizes[dim], fair=fair)
+
+
+def crps_of_parts(
+    skill: xr.DataArray, distance: xr.DataArray, members: int, *, fair: bool = True
+) -> xr.DataArray:
+    """The CRPS of M members, see `crps`.
+
+    Arguments:
+        skill: E|X - Y|, see `crps_skill`.
+        distance: E|X - X'| over pairs of different members, see `crps_spread`.
+        members: Their number M.
+    """
+    half = 0.5 * distance
+    return skill - (half if fair else half * (members - 1) / members)
 
 
 def energy_score_skill(

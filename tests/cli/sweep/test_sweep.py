@@ -8,11 +8,12 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from dabench.cli.sweep import command, execute, spec
+from dabench.cli.sweep import execute, spec
 from dabench.cli.sweep.command import sweep
 from dabench.core.errors import UserError
 from dabench.runs.archive import read
-from dabench.scores import score
+from dabench.scores.metrics import registry
+from dabench.scores.time_means import headline
 
 QUIET = Console(quiet=True)
 ROOT = Path(__file__).parents[3]
@@ -93,8 +94,8 @@ def test_scores_that_no_run_has_are_refused_before_anything_runs(target, message
 
 def test_the_metrics_of_a_target_are_those_of_scores():
     values = xr.DataArray(np.ones((1, 8)), dims=("region", "cycle"))
-    series = xr.Dataset(dict.fromkeys((*score.MEANS, *score.ROOTS.values()), values))
-    assert set(score.headline(series, 3)) == set(command.headline_metrics())
+    means = xr.Dataset({m.name: values for m in registry.METRICS if m.pointwise})
+    assert set(headline(means, 3)) == set(registry.names())
 
 
 def test_a_sweep_knows_its_scenario_from_elsewhere(write, tmp_path, monkeypatch):
