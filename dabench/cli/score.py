@@ -33,10 +33,27 @@ def draw(runs: list[Path], out: Path | None) -> None:
         typer.echo(f"figures   {os.path.relpath(folder)}/ ({len(files)} files)")
 
 
-def score(runs: Runs) -> None:
+def score(
+    runs: Runs,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Further scores in place of the usual ones: acc, mse_debiased, crps_gaussian, "
+            "energy_score, brier, brier_fair, ignorance, rps; may be repeated."
+        ),
+    ] = None,
+    climatology: Annotated[
+        Path | None,
+        typer.Option(help="Run of the climatology that they need; default the one beside a run."),
+    ] = None,
+) -> None:
     """Score runs anew, from their archives alone."""
-    from dabench.scores.files import FILE, score_run
+    from dabench.scores.files import FILE, score_further, score_run
 
+    if metrics:
+        for folder in runs:
+            typer.echo(f"further   {score_further(folder, metrics, climatology)}")
+        return
     for folder in runs:
         score_run(folder)
         typer.echo(f"scores    {folder / FILE}")

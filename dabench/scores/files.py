@@ -5,7 +5,7 @@ archive in memory where the files are missing or older.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from dabench.core import files
 from dabench.core.errors import UserError
 from dabench.runs.archive import read
 from dabench.scores import metrics
+from dabench.scores.further import further
 from dabench.scores.record import Key, Score, Scores
 from dabench.scores.score import described, score
 
 SCHEMA = 4
-FILE, TABLE = "scores.json", "scores.parquet"
+FILE, TABLE, FURTHER = "scores.json", "scores.parquet", "further.csv"
 
 
 def score_run(path: str | Path) -> Scores:
@@ -91,6 +92,21 @@ def _document(scores: Scores) -> Mapping[str, Any]:
 
 def _folder(path: str | Path) -> Path:
     return Path(path).parent if Path(path).name == "archive.zarr" else Path(path)
+
+
+def score_further(
+    path: str | Path, names: Sequence[str], climatology: str | Path | None = None
+) -> Path:
+    """Write further scores of a run beside its archive, as a table; returns its file.
+
+    Arguments:
+        names, climatology: See `further.further`.
+    """
+    rows = further(path, names, climatology)
+    table = pd.DataFrame([key._asdict() | score._asdict() for key, score in rows.items()])
+    file = _folder(path) / FURTHER
+    files.replace(file, table.to_csv(index=False).encode())
+    return file
 
 
 def tidy(scores: Scores) -> pd.DataFrame:
