@@ -20,7 +20,7 @@ from dabench.diffusion.guidance import Condition, GuidanceSettings, posterior_me
 from dabench.observe.network import Network as Observations
 from dabench.observe.network import networks
 from dabench.runs.memory import EXHAUSTED, used_by
-from dabench.runs.step import Program, hoist
+from dabench.runs.step import Program, constants_as_arguments
 from dabench.scenario.load import load_scenario
 from dabench.systems.gencast import official
 from dabench.systems.gencast.checkpoint import Checkpoint, Config, DenoiserConfig, TransformerConfig
@@ -141,7 +141,7 @@ def arguments(model: GenCast, members: int) -> tuple[Array, ...]:
 def fitting(f: Function, given: tuple[Array, ...]) -> Any:
     """f compiled and called once; None where memory does not hold it."""
     try:
-        explicit, constants = hoist(f, *given)
+        explicit, constants = constants_as_arguments(f, *given)
         step = Program(jax.jit(explicit).lower(constants, *given).compile(), constants)
         jax.block_until_ready(step(*given))
     except jax.errors.JaxRuntimeError as e:

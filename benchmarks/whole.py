@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from rich.console import Console
 
 from benchmarks.race import Row
 from dabench.runs.archive import read
@@ -48,7 +47,7 @@ def split(job: Job, forecast: float) -> tuple[dict[str, float], int]:
         forecast: Seconds that propagating takes in a cycle; 0: all that the method does.
     """
     begin = time.perf_counter()
-    job.run(False, None, Console(quiet=True))
+    job.run()
     ran = time.perf_counter()
     score_run(job.folder)
     scored = time.perf_counter() - ran

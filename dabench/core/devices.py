@@ -43,7 +43,7 @@ def mesh(members: int) -> Mesh | None:
     return jax.make_mesh(shape, ("member", "copy"), kinds, devices=devices)
 
 
-def held(members: int) -> int:
+def members_per_device(members: int) -> int:
     """How many of them a device holds."""
     devices = mesh(members)
     return members // (devices.shape["member"] if devices else 1)
@@ -63,7 +63,7 @@ def share(f: Callable[[Any], Any], members: PyTree) -> PyTree:
     if devices is None:
         return f(members)
     shared = jax.shard_map(
-        partial(_divide, f, held(n), devices.shape["copy"]),
+        partial(_divide, f, members_per_device(n), devices.shape["copy"]),
         mesh=devices,
         in_specs=BY_MEMBER,
         out_specs=BY_MEMBER,
@@ -220,7 +220,7 @@ def fetch(a: Array) -> Any:
     """
     if a.is_fully_addressable or a.is_fully_replicated:
         return _host(a)
-    turns = [_host(_turn(a, np.int32(i))) for i in range(held(len(a)))]
+    turns = [_host(_turn(a, np.int32(i))) for i in range(members_per_device(len(a)))]
     return np.stack(turns, 1).reshape(a.shape) if processes.leads() else None
 
 

@@ -126,7 +126,7 @@ def expected_target(
 
 def contexts(model: DiffusionModel, x: Members, time: Time, batch: int) -> PyTree:
     """`model.condition` of every member, in batches; None where that is too much to keep."""
-    if devices.held(len(x)) * context_bytes(model) > KEEP_BELOW:
+    if devices.members_per_device(len(x)) * context_bytes(model) > KEEP_BELOW:
         return None
 
     def compute(x: Members) -> PyTree:

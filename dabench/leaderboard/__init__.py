@@ -6,4 +6,36 @@ format      numbers, units and names in print       packed_series  series as sho
 row, board  a method, and all of them on a problem  stale          rows that are out of date
 site        all pages                               serve          a small web server
 thumbnails  maps in result files                    figures/       plots
+
+The package can be called, as `dabench.leaderboard(sources, out)`: a function of the same name in
+`dabench` would be replaced by the package as soon as one of its modules is imported.
 """
+
+import sys
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+
+
+class _CallablePackage(ModuleType):
+    def __call__(
+        self, sources: Iterable[str | PathLike[str]], out: str | PathLike[str] = "runs/leaderboard"
+    ) -> Path:
+        """Build the static site of runs and published results, and return its front page.
+
+        Arguments:
+            sources: Runs or their folders, folders of runs, result files, or folders of these.
+            out: Folder of the site: new, empty, or made by an earlier build (UserError otherwise).
+
+        Example:
+            >>> import dabench
+            >>> dabench.leaderboard(["runs"], out="site").name
+            'index.html'
+        """
+        from dabench.leaderboard.site import build
+
+        return build([Path(source) for source in sources], Path(out))
+
+
+sys.modules[__name__].__class__ = _CallablePackage

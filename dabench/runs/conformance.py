@@ -1,4 +1,4 @@
-"""Whether a filter keeps its contract: a kit for methods of one's own, on a system with an answer.
+"""The contract of a filter as checks, for methods of one's own.
 
 The system is linear and Gaussian, with four variables, so that every method can be held to the
 exact Kalman filter, and every check takes seconds.
@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from dabench.core.errors import UserError
 from dabench.core.random import stream
 from dabench.filters.base import Filter, Problem
 from dabench.filters.ensemble import ensemble
 from dabench.filters.kalman import kalman
-from dabench.observe.network import Network, build
+from dabench.observe.network import build
 from dabench.runs import cycle
 from dabench.runs.archive import read
 from dabench.runs.step import compile_step
@@ -33,59 +34,70 @@ from dabench.scenario.validate import validate
 from dabench.systems.toys.linear_gaussian import linear_gaussian
 
 MEMBERS, CYCLES, SPINUP = 64, 60, 10
-WORSE = 1.25
-"""How much larger than the Kalman filter's an RMSE may be, at `MEMBERS` members."""
+WORSE = 1.25  # limit of the RMSE over the Kalman filter's, at `MEMBERS` members
 
 Factory = Callable[[Problem], Filter]
 
 
 class Check(NamedTuple):
-    """One clause of the contract."""
+    """The outcome of one clause of the contract.
+
+    Arguments:
+        name: Name of the clause.
+        holds: Whether the filter keeps it.
+        finding: Numbers that say how well, or the error that the filter raised.
+    """
 
     name: str
     holds: bool
-    found: str
+    finding: str
 
 
-def find(spec: str, changes: Sequence[str] = ()) -> Factory:
-    """A factory by `module:name` or by the name of a filter, with settings `key=value`."""
-    make = _named(spec) if ":" in spec else plugins.factory("filters", spec)
-    given: dict[str, Any] = {}
+def find_factory(spec: str, changes: Sequence[str] = ()) -> Factory:
+    """A filter's factory with its settings.
+
+    Arguments:
+        spec: Name of a filter, or `module:name` of a factory that can be imported from here.
+        changes: Settings as `key=value`.
+    Raises: UserError where there is no such factory, or it does not take the settings.
+    """
+    make = _imported(spec) if ":" in spec else plugins.factory("filters", spec)
+    values: dict[str, Any] = {}
     for text in changes:
         key, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--set {text}: is not of the form key=value")
-        given[key.strip()] = yamlfile.parse(value or "''", f"--set {text}").data
-    checked, problems = validate(settings.schema(make), given)
+        values[key.strip()] = yamlfile.parse(value or "''", f"--set {text}").data
+    checked, problems = validate(settings.schema(make), values)
     if checked is None or problems:
-        told = "\n".join(f"  {'.'.join(map(str, p.path))}: {p.text}" for p in problems)
-        raise UserError(f"{spec}: settings\n{told}")
+        lines = "\n".join(f"  {yamlfile.dotted(p.path)}: {p.text}" for p in problems)
+        raise UserError(f"{spec}: settings\n{lines}")
     return partial(make, **settings.arguments(checked))
 
 
-def _named(spec: str) -> Callable[..., Any]:
+def _imported(spec: str) -> Callable[..., Any]:
     module, _, name = spec.partition(":")
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
     try:
-        found = getattr(import_module(module), name)
+        factory = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as e:
         raise UserError(f"{spec}: cannot be imported ({e}); give package.module:factory") from None
     finally:
         sys.path.pop(0)
-    if not callable(found):
+    if not callable(factory):
         raise UserError(f"{spec}: is no function; give package.module:factory")
-    return found
+    return factory
 
 
 def conformance(make: Factory) -> Iterator[Check]:
-    """All clauses, one after the other; what a filter raises is a clause that does not hold."""
+    """Check all clauses, one after the other; a clause fails where the filter raises an error."""
     trial = FilterTrial(make, _twin())
     for name, clause in CLAUSES.items():
         try:
-            holds, found = clause(trial)
+            holds, finding = clause(trial)
         except Exception as e:
-            holds, found = False, f"{type(e).__name__}: {e}"
-        yield Check(name, bool(holds), found)
+            holds, finding = False, f"{type(e).__name__}: {e}"
+        yield Check(name, bool(holds), finding)
 
 
 def _twin(error_std: float = 1.0) -> Twin:
@@ -111,16 +123,24 @@ class FilterTrial:
         key = stream(twin.seed, "filter")
         return init, compile_step(method, key, init(twin.initial(MEMBERS)), twin.observation(1))[0]
 
-    def run(self, x: Any = None, key: Any = None, cycles: int = CYCLES) -> np.ndarray:
-        """Analyses (cycle, member, state), from cycle 1 on."""
+    def run(
+        self, x: Any = None, key: Any = None, cycles: int = CYCLES
+    ) -> Float[np.ndarray, "cycle member state"]:
+        """Analyses from cycle 1 on.
+
+        Arguments:
+            x: Initial members; default those of the twin.
+            key: Random key of all cycles; default that of the twin's seed.
+            cycles: Number of cycles.
+        """
         init, step = self.parts
         key = stream(self.twin.seed, "filter") if key is None else key
-        carry, found = init(self.twin.initial(MEMBERS) if x is None else x), []
+        carry, analyses = init(self.twin.initial(MEMBERS) if x is None else x), []
         for k in range(1, cycles + 1):
-            one = jax.random.fold_in(key, np.uint32(k))
-            carry, _ = step(one, carry, self.twin.observation(k))
-            found.append(np.asarray(carry.x))
-        return np.array(found)
+            key_of_cycle = jax.random.fold_in(key, np.uint32(k))
+            carry, _ = step(key_of_cycle, carry, self.twin.observation(k))
+            analyses.append(np.asarray(carry.x))
+        return np.array(analyses)
 
     def on(self, twin: Twin) -> "FilterTrial":
         """The same filter on another twin."""
@@ -129,9 +149,9 @@ class FilterTrial:
 
 def _keeps_shapes(trial: FilterTrial) -> tuple[bool, str]:
     x = trial.run(cycles=2)
-    wanted = trial.twin.initial(MEMBERS)
-    right = x.shape[1:] == wanted.shape and x.dtype == wanted.dtype
-    return right and bool(np.isfinite(x).all()), f"members {x.shape[1:]} of {x.dtype}, finite"
+    initial = trial.twin.initial(MEMBERS)
+    same = x.shape[1:] == initial.shape and x.dtype == initial.dtype
+    return same and bool(np.isfinite(x).all()), f"members {x.shape[1:]} of {x.dtype}, finite"
 
 
 def _is_close_to_kalman(trial: FilterTrial) -> tuple[bool, str]:
@@ -140,20 +160,20 @@ def _is_close_to_kalman(trial: FilterTrial) -> tuple[bool, str]:
         np.sqrt(((t.run()[SPINUP:].mean(1) - truth) ** 2).mean())
         for t in (trial, FilterTrial(kalman, trial.twin), FilterTrial(ensemble, trial.twin))
     ]
-    told = "RMSE {:.3f}, of the exact filter {:.3f}, without observations {:.3f}".format(*errors)
-    return errors[0] <= WORSE * errors[1], told
+    finding = "RMSE {:.3f}, of the exact filter {:.3f}, without observations {:.3f}"
+    return errors[0] <= WORSE * errors[1], finding.format(*errors)
 
 
 def _like_the_ensemble(trial: FilterTrial) -> tuple[bool, str]:
-    """The same draws, or at least means and spreads within four standard errors of them."""
+    """The same draws, or at least means and spreads within standard errors of them."""
     a, b = trial.run(cycles=8), FilterTrial(ensemble, trial.twin).run(cycles=8)
     if np.allclose(a, b, rtol=1e-6, atol=1e-6):
         return True, "the same draws as the unconditional ensemble"
     error = np.sqrt((a.var(1) + b.var(1)) / MEMBERS)
     off = np.abs(a.mean(1) - b.mean(1)) / error
     ratio = a.std(1).mean() / b.std(1).mean()
-    told = f"means {off.max():.1f} standard errors off at most, spread {ratio:.2f} of it"
-    return off.max() < 5 and abs(ratio - 1) < 4 / np.sqrt(2 * MEMBERS), told
+    finding = f"means {off.max():.1f} standard errors off at most, spread {ratio:.2f} of it"
+    return off.max() < 5 and abs(ratio - 1) < 4 / np.sqrt(2 * MEMBERS), finding
 
 
 def _ignores_what_says_nothing(trial: FilterTrial) -> tuple[bool, str]:
@@ -161,14 +181,14 @@ def _ignores_what_says_nothing(trial: FilterTrial) -> tuple[bool, str]:
 
 
 def _learns_nothing_from_blind_instruments(trial: FilterTrial) -> tuple[bool, str]:
-    """h(x) = 0 whatever x is: there are values, but they observe nothing."""
-    seen = trial.twin.network
-    blind = Network(lambda x: 0 * seen.h(x), seen.error_std, seen.table, seen.linear)
+    """Observations have values, but h(x) = 0 whatever x is."""
+    network = trial.twin.network
+    blind = replace(network, h=lambda x: 0 * network.h(x))
     return _like_the_ensemble(trial.on(replace(trial.twin, network=blind)))
 
 
 def _does_not_care_for_the_order_of_members(trial: FilterTrial) -> tuple[bool, str]:
-    """Analysis means of permuted members, over many keys."""
+    """Analysis means of permuted members are those of the members, over many keys."""
     x = trial.twin.initial(MEMBERS)
     order = np.random.default_rng(0).permutation(MEMBERS)
     keys = jax.random.split(jax.random.key(1), 24)
@@ -187,7 +207,7 @@ def _depends_on_its_key_alone(trial: FilterTrial) -> tuple[bool, str]:
 
 
 def _goes_on_where_it_was(trial: FilterTrial) -> tuple[bool, str]:
-    """Stopped after 7 of 20 cycles, a run ends with the same bits."""
+    """A run that is stopped after 7 of 20 cycles ends with the same bits."""
     short = replace(trial.twin, truth=trial.twin.truth[:21])
     attrs: Mapping[str, Any] = {"status": "running", "completed": -1}
 
@@ -200,8 +220,8 @@ def _goes_on_where_it_was(trial: FilterTrial) -> tuple[bool, str]:
         method = trial.make(_problem(short))
         cycle.run(method, short, MEMBERS, folder, dict(attrs), store_members=True, report=report)
 
-    with tempfile.TemporaryDirectory() as home:
-        whole, parts = Path(home, "whole"), Path(home, "parts")
+    with tempfile.TemporaryDirectory() as place:
+        whole, parts = Path(place, "whole"), Path(place, "parts")
         go(whole, lambda *_: None)
         try:
             go(parts, stop)
@@ -225,10 +245,16 @@ CLAUSES: dict[str, Callable[[FilterTrial], tuple[bool, str]]] = {
 
 
 def report(spec: str, changes: Sequence[str], say: Callable[[str], None]) -> None:
-    """Check a filter and say what holds; UserError if something does not."""
-    make, failed = find(spec, changes), 0
+    """Check a filter and print every clause; UserError if one does not hold.
+
+    Arguments:
+        spec: The filter, see `find_factory`.
+        changes: Settings as `key=value`.
+        say: Function that prints a line.
+    """
+    make, failed = find_factory(spec, changes), 0
     for check in conformance(make):
         failed += not check.holds
-        say(f"{'holds' if check.holds else 'FAILS':6} {check.name}: {check.found}")
+        say(f"{'holds' if check.holds else 'FAILS':6} {check.name}: {check.finding}")
     if failed:
         raise UserError(f"{spec}: {failed} of {len(CLAUSES)} clauses do not hold")

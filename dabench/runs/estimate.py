@@ -1,4 +1,4 @@
-"""What a run would take: sizes from the layout, time and memory from one measured cycle."""
+"""Cost of a run before it starts: sizes from the layout, time and memory from one cycle."""
 
 import inspect
 import time
@@ -14,11 +14,21 @@ from dabench.runs.execute import Job, Unfit
 from dabench.scenario import plugins
 
 if TYPE_CHECKING:
+    from dabench.runs.experiment import Experiment
     from dabench.runs.twin import Twin
 
 
 class RunEstimate(NamedTuple):
-    """Of one method, rough: bytes of `memory` on a device, `seconds`, from `probed` members."""
+    """Rough costs of one method.
+
+    Arguments:
+        evaluations: Evaluations of the denoiser a member and cycle; None if none are counted.
+        products: Jacobian products a member and cycle; None if none are counted.
+        memory: Bytes on a device.
+        seconds: Time of all cycles.
+        probed: Number of members that were measured.
+        compile_seconds: Time of compilation.
+    """
 
     evaluations: float | None
     products: float | None
@@ -29,7 +39,11 @@ class RunEstimate(NamedTuple):
 
 
 def estimate(job: Job) -> RunEstimate:
-    """Compile a method for up to a batch of members a device, run two cycles, scale the second."""
+    """Compile a method, run two cycles and scale the second.
+
+    No more members than a batch a device are used for it. Raises: Unfit or UserError if the method
+    cannot work here.
+    """
     import jax
 
     from dabench.core import devices
@@ -52,7 +66,7 @@ def estimate(job: Job) -> RunEstimate:
             None if name not in info else float(info[name].mean())
             for name in ("evaluations", "products")
         ),
-        memory=_memory(step, twin) + _kept(job, n) - _kept(job, probed),
+        memory=_memory(step, twin) + _members_memory(job, n) - _members_memory(job, probed),
         seconds=cycle * n / probed * twin.cycles,
         probed=probed,
         compile_seconds=compiled - begin,
@@ -60,58 +74,46 @@ def estimate(job: Job) -> RunEstimate:
 
 
 def _memory(step: Any, twin: "Twin") -> float:
-    """What the compiler allots, and the truth."""
-    found = step.memory_analysis()
+    """Bytes that the compiler allots to a step, and those of the truth."""
+    sizes = step.memory_analysis()
     parts = ("argument", "output", "temp")
-    allotted = sum(getattr(found, f"{part}_size_in_bytes", 0) for part in parts)
-    return allotted + twin.truth.nbytes
+    return sum(getattr(sizes, f"{p}_size_in_bytes", 0) for p in parts) + twin.truth.nbytes
 
 
-def _kept(job: Job, members: int) -> float:
-    """What a device keeps of all members: three states of each, and what a sampler needs."""
+def _members_memory(job: Job, members: int) -> float:
+    """Bytes that a device keeps of all members: states, and the arrays of a sampler."""
     from dabench.core import devices
 
     make = plugins.factory("filters", job.baseline.filter)
     if "sampler" in inspect.signature(make).parameters:
-        each = memory.member_bytes(job.experiment, members)
+        a_member = memory.member_bytes(job.experiment, members)
     else:
-        each = 3 * job.experiment.twin.truth[0].nbytes
-    return devices.held(members) * each
+        a_member = 3 * job.experiment.twin.truth[0].nbytes
+    return devices.members_per_device(members) * a_member
 
 
 def show(jobs: Sequence[Job], store_members: bool | None, console: Console | None = None) -> None:
-    """Print sizes and estimates of all jobs; nothing is archived."""
-    from dabench.runs.cycle import STORE_BELOW, members_bytes
+    """Print sizes and estimates of all jobs on one scenario; nothing is archived.
 
+    Arguments:
+        jobs: The jobs.
+        store_members: Whether all members would be archived; None: where they take less than 1 GiB.
+        console: Console to print on.
+    """
     console = console or Console()
     experiment = jobs[0].experiment
-    scenario, layout = experiment.scenario, experiment.system.layout
-    network = experiment.problem.network
-    console.print(f"{scenario.name} on {scenario.system.name}: {scenario.period.cycles} cycles")
-    console.print(f"state          {layout.size} numbers {layout.shape} in {layout.dtype}")
-    console.print(f"observations   {network.size} a cycle")
-    at_once, free = experiment.problem.batch, free_bytes()
-    console.print(f"at once        {at_once} members in the model; {size(free)} of memory are free")
+    _show_sizes(experiment, console)
     table = Table(
         "method", "members", "evaluations*", "products*", "memory", "time", "archive", box=None
     )
     archives = []
     for job in jobs:
         try:
-            n, e = job.baseline.members, estimate(job)
+            table.add_row(*_row(job, estimate(job)))
         except Unfit as reason:
             console.print(f"{job.label} would be left out: {reason}", markup=False)
             continue
-        kept = members_bytes(layout, n, scenario.period.cycles)
-        store = kept < STORE_BELOW if store_members is None else store_members
-        table.add_row(
-            job.label,
-            str(n),
-            *("-" if x is None else f"{x:g}" for x in (e.evaluations, e.products)),
-            size(e.memory),
-            f"{e.compile_seconds:.0f} s + {e.seconds:.0f} s",
-        )
-        archives.append(f"  {job.folder} ({'with' if store else 'without'} members: {size(kept)})")
+        archives.append(_archive(job, store_members))
     console.print(table)
     console.print("would be archived in", *archives, sep="\n", soft_wrap=True, markup=False)
     console.print("* of the denoiser, a member and cycle")
@@ -121,8 +123,35 @@ def show(jobs: Sequence[Job], store_members: bool | None, console: Console | Non
     )
 
 
+def _show_sizes(experiment: "Experiment", console: Console) -> None:
+    scenario, layout = experiment.scenario, experiment.system.layout
+    problem, free = experiment.problem, free_bytes()
+    console.print(f"{scenario.name} on {scenario.system.name}: {scenario.period.cycles} cycles")
+    console.print(f"state          {layout.size} numbers {layout.shape} in {layout.dtype}")
+    console.print(f"observations   {problem.network.size} a cycle")
+    console.print(
+        f"at once        {problem.batch} members in the model; {size(free)} of memory are free"
+    )
+
+
+def _row(job: Job, costs: RunEstimate) -> list[str]:
+    counts = ("-" if x is None else f"{x:g}" for x in (costs.evaluations, costs.products))
+    seconds = f"{costs.compile_seconds:.0f} s + {costs.seconds:.0f} s"
+    return [job.label, str(job.baseline.members), *counts, size(costs.memory), seconds]
+
+
+def _archive(job: Job, store_members: bool | None) -> str:
+    """The folder of a job, and the size of its members' archive."""
+    from dabench.runs.cycle import STORE_BELOW, members_bytes
+
+    scenario, layout = job.experiment.scenario, job.experiment.system.layout
+    total = members_bytes(layout, job.baseline.members, scenario.period.cycles)
+    store = total < STORE_BELOW if store_members is None else store_members
+    return f"  {job.folder} ({'with' if store else 'without'} members: {size(total)})"
+
+
 def size(n: float) -> str:
-    """Bytes as people read them."""
+    """A number of bytes as people read it: `1.5 GiB`."""
     for unit in ("B", "KiB", "MiB"):
         if n < 1024:
             return f"{n:.3g} {unit}"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Unfit(Exception):
-    """One of the default methods cannot work on this system."""
+    """Raised for a default method that cannot work on the system; it is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +35,18 @@ class Job:
     """One method on one scenario.
 
     Arguments:
-        label: The method's name, and the profile's if one was asked for.
-        folder: Of its run.
-        asked: Whether the user named the method; if not, it may be left out where it cannot work.
+        experiment: The scenario, with its system.
+        label: Name of the method, with its profile's if one is used.
+        baseline: The method's settings.
+        folder: Folder of the run.
+        required: Whether the user named the method; a default one is left out where it cannot work.
     """
 
-    experiment: "Experiment"
+    experiment: Experiment
     label: str
     baseline: Baseline
     folder: Path
-    asked: bool = True
+    required: bool = True
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -61,28 +63,44 @@ class Job:
         }
 
     def attrs(self) -> dict[str, Any]:
-        """What the archive's root says."""
+        """Attributes for the archive's root."""
         graph = self.experiment.system.graph
         return attributes(self.experiment.scenario, self.identity, self.label, graph)
 
     def filter(self) -> "Filter":
-        """UserError if the method cannot work here; Unfit if nobody asked for it."""
+        """The method's filter.
+
+        Raises: UserError if it cannot work here; Unfit instead if the user did not name it.
+        """
         make = plugins.factory("filters", self.baseline.filter)
         try:
-            found = make(self.experiment.problem, **self.baseline.arguments)
-            if self.baseline.members < found.least:
+            method = make(self.experiment.problem, **self.baseline.arguments)
+            if self.baseline.members < method.least:
                 raise UserError(
                     f"members: {self.baseline.members} is too few with these settings, "
-                    f"{found.least} is the least"
+                    f"{method.least} is the least"
                 )
-            return found
+            return method
         except UserError as e:
-            raise e if self.asked else Unfit(e) from None
+            raise e if self.required else Unfit(e) from None
 
-    def run(self, fresh: bool, store_members: bool | None, console: Console) -> Status:
-        """To the end of the archive; returns its status."""
-        with ExitStack() as held:
-            processes.run_on_first(lambda: held.enter_context(folder.lock(self.folder)))
+    def run(
+        self,
+        *,
+        fresh: bool = False,
+        store_members: bool | None = None,
+        console: Console | None = None,
+    ) -> Status:
+        """Run the method to the end of its archive, and return the status of the run.
+
+        Arguments:
+            fresh: Set an old run aside, instead of going on where it stopped.
+            store_members: Archive every member, see `execute`.
+            console: Console for progress; default none.
+        """
+        console = console or Console(quiet=True)
+        with ExitStack() as locks:
+            processes.run_on_first(lambda: locks.enter_context(folder.lock(self.folder)))
             aside = fresh and processes.run_on_first(lambda: folder.set_aside(self.folder))
             if aside:
                 text = f"{self.label}: the old run is now {aside}"
@@ -97,12 +115,12 @@ class Job:
         from dabench.runs.progress import watch
 
         self.folder.mkdir(exist_ok=True)
-        twin, members = self.experiment.twin, self.baseline.members
+        twin = self.experiment.twin
         with watch(self.label, twin.cycles, console) as report:
             return cycle.run(
                 method,
                 twin,
-                members,
+                self.baseline.members,
                 self.folder,
                 self.attrs(),
                 store_members=store_members,
@@ -111,13 +129,13 @@ class Job:
 
 
 class Outcome(NamedTuple):
-    """What became of the jobs: the folders of runs that ended, and what went wrong in others."""
+    """The folders of runs that ended, and the errors of others."""
 
     folders: list[Path]
     failures: list[Exception]
 
     def reraise(self) -> None:
-        """Raise what went wrong, if anything did; users' mistakes as one UserError."""
+        """Raise the errors, if there are any; users' mistakes as one UserError."""
         if self.failures and all(isinstance(e, UserError) for e in self.failures):
             raise UserError("\n".join(dict.fromkeys(map(str, self.failures))))
         if len(self.failures) > 1:
@@ -130,9 +148,9 @@ def run(scenario: str | Path, **options: Any) -> list[Path]:
     """Run methods on a scenario, each to the end of its archive, and return their folders.
 
     Arguments:
-        scenario: Path or name.
-        options: Of `plan`, and `fresh`, `store_members`, `console` of `execute`.
-    Raises: UserError before anything runs; what a method raises once the others have ended.
+        scenario: Path or name of the scenario.
+        options: Arguments of `plan`, and `fresh`, `store_members`, `console` of `execute`.
+    Raises: UserError before anything runs; errors of a method once the others have ended.
     """
     ours = {k: options.pop(k) for k in ("fresh", "store_members", "console") if k in options}
     outcome = execute(plan(scenario, **options), **ours)
@@ -148,18 +166,22 @@ def plan(
     members: int | None = None,
     cycles: int | None = None,
     seed: int | None = None,
-    out: str | Path = "runs",
+    out: str | PathLike[str] = "runs",
     system: str | None = None,
     profile: str | None = None,
 ) -> list[Job]:
-    """What `dabench run` is to do; UserError with all that is wrong with scenario and methods.
+    """The jobs of `dabench run`; UserError with every mistake in scenario and methods.
 
     Arguments:
+        scenario: The scenario, its path or its name.
         methods: Names of baselines; none means the scenario's default methods.
         changes: `key=value` for settings of the methods.
-        members, cycles, seed, system: In place of what the files say.
+        members: Ensemble size in place of the baselines'.
+        cycles: Number of cycles in place of the scenario's.
+        seed: Seed in place of the scenario's.
         out: Folder of all runs.
-        profile: Of the baselines' files.
+        system: System in place of the scenario's.
+        profile: Profile of the baselines' files.
     """
     if not isinstance(scenario, Scenario):
         scenario = load_scenario(fspath(scenario))
@@ -173,7 +195,7 @@ def plan(
         label = f"{baseline.name}-{profile}" if profile else baseline.name
         home = Path(out) / scenario.name / scenario.system.name / label
         folder = home / f"seed{scenario.seed}"
-        jobs.append(Job(experiment, label, baseline, folder, asked=bool(methods)))
+        jobs.append(Job(experiment, label, baseline, folder, required=bool(methods)))
     return jobs
 
 
@@ -186,43 +208,44 @@ def execute(
 ) -> Outcome:
     """Run jobs one after the other; a job that fails does not keep the others from running.
 
-    Of several processes, one that fails while the others may not have ends all of them.
+    Where several processes run together, a bug in one of them ends all.
 
     Arguments:
+        jobs: The jobs.
         fresh: Set old runs aside, instead of going on where they stopped.
         store_members: Archive every member; None: as a run that goes on did, or where all take
             less than 1 GiB.
+        console: Console for progress and outcomes; default standard error.
     """
     console = console or Console(stderr=True, quiet=not processes.leads())
     outcome = Outcome([], [])
+
+    def say(job: Job, text: str) -> None:
+        console.print(f"{job.label:12} {text}", markup=False, soft_wrap=True)
+
     with sigterm_interrupts(), processes.end_together():
         processes.run_on_all(lambda: _check(jobs, fresh))
         for job in jobs:
             begin = time.perf_counter()
             try:
-                status = job.run(fresh, store_members, console)
+                status = job.run(fresh=fresh, store_members=store_members, console=console)
             except Unfit as e:
-                console.print(f"{job.label:12} left out: {e}", markup=False, soft_wrap=True)
+                say(job, f"left out: {e}")
             except Exception as error:
                 if processes.several() and not isinstance(error, UserError):
                     raise
                 e = memory.explained(error, job.experiment, job.baseline.members)
                 outcome.failures.append(e)
                 kind = "" if isinstance(e, UserError) else f"{type(e).__name__}: "
-                console.print(f"{job.label:12} failed: {kind}{e}", markup=False, soft_wrap=True)
+                say(job, f"failed: {kind}{e}")
             else:
                 outcome.folders.append(job.folder)
-                elapsed = time.perf_counter() - begin
-                console.print(
-                    f"{job.label:12} {status}, {elapsed:.1f} s: {job.folder}",
-                    markup=False,
-                    soft_wrap=True,
-                )
+                say(job, f"{status}, {time.perf_counter() - begin:.1f} s: {job.folder}")
     return outcome
 
 
 def _check(jobs: Sequence[Job], fresh: bool) -> None:
-    """UserError for what is wrong before any method begins."""
+    """UserError for mistakes that can be found before any method begins."""
     if not fresh:
         for job in jobs:
             folder.check(job.folder, job.identity, job.experiment.system.graph)

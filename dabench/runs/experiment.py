@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dabench.core.digest import sha256
 from dabench.core.jax_setup import set_up_jax
 from dabench.runs.archive.status import RUNNING
-from dabench.scenario.scenario import Scenario
+from dabench.scenario.scenario import Perturbed, Scenario
 
 if TYPE_CHECKING:
     from dabench.filters.base import Problem
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 def attributes(
     scenario: Scenario, identity: dict[str, Any], label: str, graph: str = ""
 ) -> dict[str, Any]:
-    """What the root of a new run's archive says; `graph` is the digest of the model's graph."""
+    """Attributes of the root of a new run's archive, as plain data.
+
+    Arguments:
+        scenario: The scenario that is run.
+        identity: All that determines the numbers, see `execute.Job.identity`.
+        label: Name of the method in tables.
+        graph: Digest of the graph of the model's network, if it has one.
+    """
     from dabench.core.provenance import provenance
 
     return identity | {
@@ -39,12 +46,13 @@ def attributes(
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """What all methods on a scenario share, made when it is first needed."""
+    """A scenario with everything that its methods share, made when it is first needed."""
 
     scenario: Scenario
 
     @cached_property
     def system(self) -> "System":
+        """The system that the scenario names; JAX is set up for it."""
         set_up_jax()
         from dabench.systems import make
 
@@ -52,12 +60,14 @@ class Experiment:
 
     @cached_property
     def networks(self) -> "Networks":
+        """Networks of the observations: those that methods are given, and those withheld."""
         from dabench.observe.network import networks
 
         return networks(self.scenario, self.system.layout)
 
     @cached_property
     def problem(self) -> "Problem":
+        """All that a method may know: model, network and climate, not the truth."""
         import jax.numpy as jnp
 
         from dabench.filters.base import Problem
@@ -69,25 +79,27 @@ class Experiment:
 
     @cached_property
     def twin(self) -> "Twin":
+        """Truth, observations and initial members, by the scenario's seed."""
         import jax.numpy as jnp
 
         from dabench.runs.twin import Twin
 
-        s, system = self.scenario, self.system
-        truth = jnp.asarray(system.truth(s.seed, s.period.cycles), system.layout.dtype)
+        scenario, system, initial = self.scenario, self.system, self.scenario.initial
+        truth = system.truth(scenario.seed, scenario.period.cycles)
         return Twin(
-            system,
-            self.problem.network,
-            truth,
-            s.seed,
-            seconds(system.start),
-            **s.initial.model_dump(),
+            system=system,
+            network=self.problem.network,
+            truth=jnp.asarray(truth, system.layout.dtype),
+            seed=scenario.seed,
+            start=seconds(system.start),
+            initial_kind=initial.kind,
+            amplitude=initial.amplitude if isinstance(initial, Perturbed) else 1.0,
             withheld=self.networks.withheld,
         )
 
 
 def seconds(start: str | None) -> float:
-    """ISO time to seconds since 1970; 0 where there is no calendar."""
+    """Seconds since 1970 of an ISO time, in UTC unless it says otherwise; 0 for None."""
     if start is None:
         return 0.0
     time = datetime.fromisoformat(start)

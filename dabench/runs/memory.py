@@ -1,6 +1,6 @@
 """Memory of a run: what it took, what an ensemble takes, and what to change where it is short."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dabench.core.errors import UserError
 from dabench.core.memory import free_bytes
@@ -8,67 +8,75 @@ from dabench.core.memory import free_bytes
 if TYPE_CHECKING:
     from dabench.runs.experiment import Experiment
 
-from typing import Any
+EXHAUSTED = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
+COPIES = 4  # arrays of the size of a target that a sampler keeps for every member
 
 
 def peak_bytes() -> int | None:
-    """The most that this process has held on the first device; None where it does not tell."""
+    """Largest number of bytes in use so far on the first device; None if it reports none."""
     import jax
 
     return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
 
 
 def used_by(step: Any, before: int | None, after: int | None) -> dict[str, int]:
-    """Bytes that a run took, under the name of how they are known; empty if they are not.
+    """Bytes that a run took, by the name of their measure; empty if nothing measures them.
+
+    `device_peak_bytes` is the device's peak, where the run raised it; else `compiled_step_bytes`
+    are arguments, outputs and temporaries of the step, as the compiler counts them.
 
     Arguments:
-        step: Compiled; its arguments, outputs and temporaries are `compiled_step_bytes`.
-        before, after: `peak_bytes`. If the run raised it, it is the run's `device_peak_bytes`.
+        step: The compiled step.
+        before: Peak before the run, see `peak_bytes`.
+        after: Peak after the run.
     """
     if before is not None and after is not None and after > before:
         return {"device_peak_bytes": after}
-    found = step.memory_analysis()
-    if found is None:
+    sizes = step.memory_analysis()
+    if sizes is None:
         return {}
-    sizes = found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes
-    return {"compiled_step_bytes": sum(sizes) - found.alias_size_in_bytes}
-
-
-if TYPE_CHECKING:
-    from dabench.runs.experiment import Experiment
-
-EXHAUSTED = ("RESOURCE_EXHAUSTED", "Out of memory", "out of memory")
-COPIES = 4
-"""Arrays of the size of a target that a sampler keeps of every member."""
+    parts = sizes.argument_size_in_bytes, sizes.output_size_in_bytes, sizes.temp_size_in_bytes
+    return {"compiled_step_bytes": sum(parts) - sizes.alias_size_in_bytes}
 
 
 def member_bytes(experiment: "Experiment", members: int) -> int:
-    """What a method keeps of each member: states, the sampler's arrays, known channels."""
+    """Bytes that a method keeps for each member: states, the sampler's arrays, its context.
+
+    Arguments:
+        experiment: The experiment, whose model decides.
+        members: Ensemble size: a context is kept where those of all members fit on a device.
+    """
     import numpy as np
 
-    from dabench.core.devices import held
+    from dabench.core.devices import members_per_device
     from dabench.diffusion.draw import KEEP_BELOW, context_bytes
     from dabench.diffusion.model import DiffusionModel
 
     model, layout = experiment.system.model, experiment.system.layout
     number = np.dtype(layout.dtype).itemsize
-    found = 3 * layout.size * number
+    total = 3 * layout.size * number
     if isinstance(model, DiffusionModel):
         context = context_bytes(model)
-        found += context if held(members) * context <= KEEP_BELOW else 0
-        found += COPIES * model.target_size * number
-    return found
+        total += context if members_per_device(members) * context <= KEEP_BELOW else 0
+        total += COPIES * model.target_size * number
+    return total
 
 
 def explained(error: Exception, experiment: "Experiment", members: int) -> Exception:
-    """The same error; or, where memory ran out, what would fit and which settings change it."""
+    """The error, or a UserError that says what would fit if memory ran out.
+
+    Arguments:
+        error: Error that ended a run.
+        experiment: Experiment of the run.
+        members: Ensemble size of the run.
+    """
     if not isinstance(error, MemoryError) and not any(text in str(error) for text in EXHAUSTED):
         return error
-    from dabench.core.devices import held
+    from dabench.core.devices import members_per_device
 
     batch, advice = experiment.problem.batch, experiment.system.memory_advice
     a_member, free = member_bytes(experiment, members), free_bytes()
-    fit = max(1, int(0.5 * free / a_member)) * members // held(members)
+    fit = max(1, int(0.5 * free / a_member)) * members // members_per_device(members)
     return UserError(
         f"out of memory with {members} members, {batch} of them in the model at once. "
         f"Each keeps {a_member / 2**20:.0f} MiB and {free / 2**30:.1f} GiB are free, so about "

@@ -1,4 +1,4 @@
-"""What a terminal shows while a method runs; nothing where there is no terminal."""
+"""The progress bar of a run; nothing is shown where there is no terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,13 @@ from dabench.runs.cycle import Report
 
 @contextmanager
 def watch(title: str, cycles: int, console: Console) -> Iterator[Report]:
-    """A `Report` that draws a bar with cycle, time left, N_eff and the RMSE so far."""
+    """A `Report` that draws a bar with cycle, time left, N_eff and the RMSE so far.
+
+    Arguments:
+        title: Text before the bar.
+        cycles: Number of cycles of the run.
+        console: Console that the bar is drawn on.
+    """
     if not console.is_terminal:
         yield lambda *_: None
         return

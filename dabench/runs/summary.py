@@ -1,4 +1,4 @@
-"""A cycle in short: what scores need of the last frame, and whether all is finite."""
+"""One cycle in short: statistics of the ensemble that scores need, and whether it is finite."""
 
 from typing import NamedTuple
 
@@ -12,13 +12,14 @@ from dabench.core.types import Members
 
 
 class Ranked(NamedTuple):
-    """What CRPS and rank histograms need of members X and the truth Y, at every point.
+    """Statistics at every point that CRPS and rank histograms are made of.
 
     Arguments:
-        skill: Mean of |X - Y|.
+        skill: Mean of |X - Y| over members X, with the truth Y.
         distance: Mean of |X_k - X_l| over pairs of different members; zero for a single member.
-        below, ties: How many members are below the truth and equal to it; NaN is above all numbers.
-    Source: As `metrics.ensemble.crps_skill` and `crps_spread`, and `metrics.rank.rank`.
+        below: Number of members below the truth; NaN counts as above all numbers.
+        ties: Number of members equal to the truth.
+    Source: The definitions of `metrics.ensemble.crps_skill`, `crps_spread` and `metrics.rank.rank`.
     """
 
     skill: Float[Array, "channel point"]
@@ -28,7 +29,17 @@ class Ranked(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One cycle for the archive: the last frame alone; mean and spread in double precision."""
+    """One cycle as archives keep it.
+
+    Arguments:
+        truth: True last frame.
+        mean: Ensemble mean of the last frame, in float64 where it is enabled.
+        spread: Standard deviation of the members (ddof = 1; zero for one), as the mean.
+        members: Last frames of all members.
+        ranked: Statistics for CRPS and ranks.
+        rmse: Weighted RMSE of the mean.
+        diverged: Whether the ensemble is not finite somewhere the truth is.
+    """
 
     truth: Float[Array, "channel point"]
     mean: Float[Array, "channel point"]
@@ -42,9 +53,13 @@ class Summary(NamedTuple):
 def summarise(
     x: Members, truth: Float[Array, "state"], layout: Layout, weights: Float[Array, "channel point"]
 ) -> Summary:
-    """Mean, spread (ddof = 1; zero for one member) and weighted RMSE of the mean.
+    """Summarise an ensemble of whole states; only their last frames are kept.
 
-    An ensemble has diverged where it is not finite and the truth is.
+    Arguments:
+        x: Members.
+        truth: True state.
+        layout: Layout of the states.
+        weights: Weights of the RMSE, which sum to one.
     """
     members, true = layout.now(x), layout.now(truth)
     precise = jax.dtypes.canonicalize_dtype(np.float64)
@@ -60,31 +75,38 @@ def summarise(
 def ranked(
     members: Float[Array, "member channel point"], truth: Float[Array, "channel point"]
 ) -> Ranked:
-    """Channel by channel: sorted, a whole ensemble would be held twice."""
+    """Statistics of members and truth at every point.
+
+    Channels are worked on one after the other: sorting needs a copy of what it sorts, and a copy
+    of a whole ensemble may not fit into memory.
+    """
     precise, n = jax.dtypes.canonicalize_dtype(np.float64), len(members)
-    place = (2 * np.arange(n) + 1 - n) * 2 / (n * max(1, n - 1))
+    factors = (2 * np.arange(n) + 1 - n) * 2 / (n * max(1, n - 1))  # of the sorted members
 
-    def channel(each: tuple[Array, Array]) -> Ranked:
-        x, y = each[0], each[1][None]
+    def of_channel(values: tuple[Array, Array]) -> Ranked:
+        x, y = values[0], values[1][None]
         skill = jnp.abs(x.astype(precise) - y.astype(precise)).mean(0)
-        distance = (jnp.sort(x, 0).astype(precise) * place[:, None]).sum(0)
-        gone, unknown = jnp.isnan(x), jnp.isnan(y)
-        below, ties = (x < y) | (unknown & ~gone), (x == y) | (unknown & gone)
-        found = skill, distance, below.sum(0), ties.sum(0)
-        return Ranked(*(a.astype(x.dtype) for a in found))
+        distance = (jnp.sort(x, 0).astype(precise) * factors[:, None]).sum(0)
+        no_x, no_y = jnp.isnan(x), jnp.isnan(y)
+        below, ties = (x < y) | (no_y & ~no_x), (x == y) | (no_y & no_x)
+        statistics = skill, distance, below.sum(0), ties.sum(0)
+        return Ranked(*(a.astype(x.dtype) for a in statistics))
 
-    return jax.lax.map(channel, (jnp.moveaxis(members, 1, 0), truth))
+    return jax.lax.map(of_channel, (jnp.moveaxis(members, 1, 0), truth))
 
 
 def headline(layout: Layout) -> Float[np.ndarray, "channel point"]:
-    """Weights, summing to one, of the RMSE shown while running: 500 hPa temperature, or all."""
+    """Weights of the RMSE that is shown while a run lasts; they sum to one.
+
+    On the sphere it is the RMSE of temperature at the level nearest to 500 hPa, by area of the grid
+    cells; without temperature, and in toy systems, of all channels.
+    """
     area = np.ones(layout.points)
     if layout.on_sphere:
         area = np.repeat(cell_area(layout.coords["latitude"]), len(layout.coords["longitude"]))
-    levels = [abs((c.level or 1e9) - 500) for c in layout.channels if c.name == "temperature"]
-    chosen = [
-        not levels or (c.name == "temperature" and abs((c.level or 1e9) - 500) == min(levels))
-        for c in layout.channels
-    ]
-    weights = np.outer(chosen, area)
+    from_500 = [abs((c.level or 1e9) - 500) for c in layout.channels]
+    temperatures = [i for i, c in enumerate(layout.channels) if c.name == "temperature"]
+    nearest = min((from_500[i] for i in temperatures), default=0)
+    channels = [i for i in temperatures if from_500[i] == nearest] or range(len(from_500))
+    weights = np.outer(np.isin(np.arange(len(from_500)), channels), area)
     return weights / weights.sum()

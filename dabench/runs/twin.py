@@ -20,14 +20,19 @@ from dabench.systems.base import System
 
 @dataclass(frozen=True, eq=False)
 class Twin:
-    """A twin experiment: what is true, what is seen, and what is known at the start.
+    """The truth of one seed, its observations, and the members that a method starts from.
 
     Arguments:
+        system: System that made the truth.
+        network: Network of the observations that methods are given.
+        truth: True states; cycle 0 is the initial state.
+        seed: Seed of observation noise and initial members.
         start: Valid time of cycle 0 in seconds.
-        withheld: What no method is given, to verify all methods.
-        kind: Initial members: the `truth` copied, `perturbed`, `climatological` draws (each once
-            while there are enough), or draws of the system's `prior`.
-        amplitude: Of the perturbations, as in `System.perturb`.
+        initial_kind: Kind of the initial members: the `truth` copied, the truth `perturbed`,
+            `climatological` draws (each once while there are enough), or draws of the system's
+            `prior`.
+        amplitude: Amplitude of the perturbations, as in `System.perturb`.
+        withheld: Network of the observations that no method is given, to verify all methods.
     """
 
     system: System
@@ -35,46 +40,53 @@ class Twin:
     truth: Float[Array, "cycle state"]
     seed: int
     start: float = 0.0
-    kind: Literal["truth", "perturbed", "climatological", "prior"] = "perturbed"
+    initial_kind: Literal["truth", "perturbed", "climatological", "prior"] = "perturbed"
     amplitude: float = 1.0
     withheld: Network | None = None
 
     @property
     def cycles(self) -> int:
+        """Number of cycles after the initial state."""
         return len(self.truth) - 1
 
     @property
     def times(self) -> Float[np.ndarray, "cycle"]:
-        """Valid times in seconds."""
+        """Valid times of all cycles in seconds."""
         return self.start + self.system.cycle_seconds * np.arange(self.cycles + 1)
 
     def observation(self, cycle: int) -> Observation:
-        """What arrives in a cycle, from 1 on."""
+        """The observations of a cycle, from 1 on, with noise of their own."""
         return self._observe(np.uint32(cycle), self.times[cycle], self.truth)
 
     def verification(self, cycle: int) -> Float[Array, "withheld"]:
-        """The values that are withheld in a cycle."""
+        """The values of the withheld observations in a cycle."""
         return self._verify(np.uint32(cycle), self.times[cycle], self.truth).y
 
     @cached_property
     def _observe(self) -> Callable[..., Observation]:
-        return self._of(self.network)
+        return self._observing(self.network)
 
     @cached_property
     def _verify(self) -> Callable[..., Observation]:
         assert self.withheld is not None
-        return self._of(self.withheld)
+        return self._observing(self.withheld)
 
-    def _of(self, network: Network) -> Callable[..., Observation]:
+    def _observing(self, network: Network) -> Callable[..., Observation]:
         return jax.jit(lambda k, time, x: observe(self.seed, k, time, network, x[k]))
 
     def initial(self, n: int, part: slice = slice(None)) -> Members:
-        """n members at cycle 0, or a part of them; member i is the same for every n."""
+        """Members at cycle 0; member i is the same for every ensemble size.
+
+        Arguments:
+            n: Ensemble size.
+            part: Slice of the ensemble that is returned.
+        Raises: UserError where the system has neither climate nor prior to draw from.
+        """
         numbers = np.arange(n, dtype=np.uint32)[part]
         key, x = stream(self.seed, "initial"), jnp.asarray(self.truth[0])
-        if self.kind == "truth":
+        if self.initial_kind == "truth":
             return jnp.tile(x[None], (len(numbers), 1))
-        if self.kind == "climatological":
+        if self.initial_kind == "climatological":
             climate = jnp.asarray(self.system.climate, x.dtype)
             if len(climate) < 2:
                 raise UserError(f"initial.kind: {self.system.name} has no states of the climate")
@@ -83,7 +95,7 @@ class Twin:
         def perturbed(key: Array) -> Array:
             return self.system.perturb(key, x, self.amplitude)
 
-        draw = self.system.prior if self.kind == "prior" else perturbed
+        draw = self.system.prior if self.initial_kind == "prior" else perturbed
         if draw is None:
             raise UserError(f"initial.kind: {self.system.name} has no prior to draw from")
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)

@@ -39,7 +39,7 @@ def score_run(path: str | Path) -> Scores:
 
 def ensure_scores(path: str | Path) -> Scores:
     """The scores of a run, written anew where the files are missing or older than the archive."""
-    return _fresh(_folder(path)) or score_run(path)
+    return scores_on_disk(path) or score_run(path)
 
 
 def current_scores(path: str | Path) -> Scores:
@@ -47,7 +47,7 @@ def current_scores(path: str | Path) -> Scores:
 
     They are read from the file where that is as new as the archive, else made in memory.
     """
-    return _fresh(_folder(path)) or score(path)
+    return scores_on_disk(path) or score(path)
 
 
 def load_scores(path: str | Path) -> Scores:
@@ -55,8 +55,9 @@ def load_scores(path: str | Path) -> Scores:
     return Scores.from_plain(_read(path))
 
 
-def _fresh(folder: Path) -> Scores | None:
+def scores_on_disk(path: str | Path) -> Scores | None:
     """The scores that are there, if they are of the archive as it is now."""
+    folder = _folder(path)
     attrs = read.attributes(folder)
     try:
         document = _read(folder)

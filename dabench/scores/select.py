@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dabench.core.errors import UserError
-from dabench.runs.archive.read import attributes, find_runs, has_scores
+from dabench.runs.archive.read import attributes, can_be_scored, find_runs, has_scores
 from dabench.scenario.validate import suggest
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import REFERENCE
@@ -56,7 +56,7 @@ def _named(words: Sequence[str], home: Path) -> list[Path]:
     Where only scenarios are named, all methods are meant, and the other way round.
     """
     archives = {folder: attributes(folder) or {} for folder in find_runs(home)}
-    archives = {folder: a for folder, a in archives.items() if a.get("completed", 0) >= 1}
+    archives = {folder: a for folder, a in archives.items() if can_be_scored(a)}
     scenarios = {a["scenario"]["name"] for a in archives.values()}
     methods = {a["method"] for a in archives.values()}
     for word in words:

@@ -7,7 +7,7 @@ import pytest
 
 from dabench.core.random import stream
 from dabench.runs import cycle, execute
-from dabench.runs.step import hoist
+from dabench.runs.step import constants_as_arguments
 
 MEMBERS = 64  # FA-APF's window on lorenz96-model-error takes 61
 CASES = [
@@ -24,7 +24,7 @@ def test_a_step_is_lowered_for_accelerators(scenario, method, monkeypatch):
     carry = cycle.initial_carry(filter_, twin, MEMBERS)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     given = key, carry, twin.observation(1)
-    explicit, constants = hoist(filter_.step, *given)
+    explicit, constants = constants_as_arguments(filter_.step, *given)
     traced = jax.jit(explicit).trace(constants, *given)
     for platform in ("cuda", "rocm", "tpu"):
         text = traced.lower(lowering_platforms=(platform,)).as_text()

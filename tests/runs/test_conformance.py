@@ -14,7 +14,8 @@ def holds(make, clause) -> bool:
 
 
 def test_a_filter_of_ours_conforms():
-    assert [check.name for check in kit.conformance(kit.find("bootstrap")) if not check.holds] == []
+    checks = kit.conformance(kit.find_factory("bootstrap"))
+    assert [check.name for check in checks if not check.holds] == []
 
 
 def nudged(problem, *, forgets: bool = False, peeks: bool = False):
@@ -67,7 +68,7 @@ def test_filters_are_found_by_module_and_checked_settings(monkeypatch, tmp_path)
         kit.report("mine:mine", ["gain=2"], lines.append)
     assert [x.split()[0] for x in lines] == ["holds", "FAILS"]
     with pytest.raises(UserError, match="gian"):
-        kit.find("mine:mine", ["gian=2"])
+        kit.find_factory("mine:mine", ["gian=2"])
     for spec, why in (("nowhere:mine", "imported"), (":x", "imported"), ("os:sep", "no function")):
         with pytest.raises(UserError, match=why):
-            kit.find(spec)
+            kit.find_factory(spec)

@@ -16,7 +16,7 @@ from dabench.filters.base import Ensemble, Filter, Problem, split_key
 from dabench.observe.network import build
 from dabench.runs import cycle
 from dabench.runs.archive import layout, read, store
-from dabench.runs.archive.status import diverged_at
+from dabench.runs.archive.status import COMPLETE, diverged_at
 from dabench.runs.step import compile_step
 from dabench.runs.twin import Twin
 from dabench.scenario.scenario import Group
@@ -42,14 +42,14 @@ def problem(t):
 
 @pytest.mark.parametrize("kind", ["truth", "perturbed", "climatological"])
 def test_a_small_initial_ensemble_is_the_start_of_a_large_one(kind):
-    t = twin(kind=kind, amplitude=0.5)
+    t = twin(initial_kind=kind, amplitude=0.5)
     np.testing.assert_array_equal(t.initial(3), t.initial(8)[:3])
 
 
 def test_initial_members_are_what_they_are_called():
     x = twin().truth[0]
-    np.testing.assert_array_equal(twin(kind="truth").initial(2), np.stack([x, x]))
-    draws = np.asarray(twin(kind="climatological").initial(10))
+    np.testing.assert_array_equal(twin(initial_kind="truth").initial(2), np.stack([x, x]))
+    draws = np.asarray(twin(initial_kind="climatological").initial(10))
     climate = twin().system.climate
     assert sorted(map(tuple, draws)) == sorted(map(tuple, climate))  # each once
     deviation = np.asarray(twin(amplitude=0.25).initial(4000)) - np.asarray(x)
@@ -57,7 +57,7 @@ def test_initial_members_are_what_they_are_called():
 
 
 def test_archived_moments_are_those_of_the_archived_members(tmp_path):
-    assert go(tmp_path) == "complete"
+    assert go(tmp_path) == COMPLETE
     run = read.open_run(tmp_path)
     members = run["members/x"].values
     assert members.shape == (6, 3, 4)
@@ -194,7 +194,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(tmp_path, monkeypatch, f
         go(tmp_path / "stopped", method, report=stop_at_3)
     done = read.open_run(tmp_path / "stopped").attrs["completed"]
     assert done == (2 if flush == 0 else 0)
-    assert go(tmp_path / "stopped", method) == "complete"
+    assert go(tmp_path / "stopped", method) == COMPLETE
     assert toy.same(read.open_run(tmp_path / "whole"), read.open_run(tmp_path / "stopped"))
     assert not (tmp_path / "stopped" / "restart.npz").exists()
 
@@ -202,7 +202,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_end(tmp_path, monkeypatch, f
 def test_a_run_that_is_complete_is_left_alone(tmp_path):
     go(tmp_path)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
-    assert go(tmp_path) == "complete"
+    assert go(tmp_path) == COMPLETE
     assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
 
 
@@ -220,7 +220,7 @@ def test_a_run_goes_on_with_or_without_members_as_it_began(tmp_path):
         go(tmp_path, store_members=False, report=stop_at_3)
     with pytest.raises(UserError, match="was begun without members; go on so, or start with --fr"):
         go(tmp_path, store_members=True)
-    assert go(tmp_path) == "complete"
+    assert go(tmp_path) == COMPLETE
     assert "members" not in read.open_run(tmp_path)
 
 

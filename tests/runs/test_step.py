@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dabench.runs.step import LARGE, Program, hoist
+from dabench.runs.step import LARGE, Program, constants_as_arguments
 
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.normal(size=(128, 128))
@@ -26,27 +26,27 @@ def step(key: Any, carry: dict[str, Any]) -> tuple[Any, Any]:
     return {"x": x}, jax.random.normal(key)
 
 
-def test_what_is_hoisted_is_an_argument_and_the_results_are_the_same():
-    given = jax.random.key(0), {"x": jnp.ones(128)}
-    explicit, constants = hoist(step, *given)
+def test_large_constants_become_arguments_and_the_results_are_the_same():
+    arguments = jax.random.key(0), {"x": jnp.ones(128)}
+    explicit, constants = constants_as_arguments(step, *arguments)
     assert all(c.nbytes >= LARGE for c in constants)
     assert {c.shape for c in constants} == {WEIGHTS.shape, INDEX.shape}
 
-    lowered = jax.jit(explicit).lower(constants, *given)
+    lowered = jax.jit(explicit).lower(constants, *arguments)
     # every number of a constant takes more than one character
-    assert len(lowered.as_text()) < WEIGHTS.size < len(jax.jit(step).lower(*given).as_text())
+    assert len(lowered.as_text()) < WEIGHTS.size < len(jax.jit(step).lower(*arguments).as_text())
 
     program = Program(lowered.compile(), constants)
-    expected, found = jax.jit(step)(*given), program(*given)
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    expected, results = jax.jit(step)(*arguments), program(*arguments)
+    assert jax.tree.structure(results) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(results), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
     assert program.memory_analysis().argument_size_in_bytes >= WEIGHTS.nbytes + INDEX.nbytes
 
 
 def test_a_program_with_other_constants_is_another_function():
-    given = jax.random.key(0), {"x": jnp.ones(128)}
-    explicit, constants = hoist(step, *given)
+    arguments = jax.random.key(0), {"x": jnp.ones(128)}
+    explicit, constants = constants_as_arguments(step, *arguments)
     zero = [jnp.zeros_like(c) for c in constants]
-    (carry, _) = explicit(zero, *given)
+    (carry, _) = explicit(zero, *arguments)
     np.testing.assert_allclose(carry["x"], SMALL[0])

@@ -38,7 +38,7 @@ def twin(group: Group, cycles: int = 5) -> Twin:
         build([group], SYSTEM.layout),
         jnp.asarray(SYSTEM.truth(1, cycles)),
         1,
-        kind="climatological",
+        initial_kind="climatological",
         withheld=build_withheld([group], SYSTEM.layout),
     )
 

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from dabench.cli.sweep.spec import Point, ScoreTarget
 from dabench.core.digest import sha256
 from dabench.core.errors import UserError
@@ -26,7 +24,7 @@ def run_point(point: dict[str, Any], out: str, target: dict[str, Any]) -> dict[s
     row: dict[str, Any] = {"digest": spec.digest, "method": spec.method, **spec.values}
     try:
         job = spec.job(Path(out))
-        status = job.run(False, None, Console(quiet=True))
+        status = job.run()
         value = score(ensure_scores(job.folder), ScoreTarget.model_validate(target))
     except UserError as e:
         return row | {"status": "refused", "reason": str(e), "folder": None, "score": None}

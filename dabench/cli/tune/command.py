@@ -100,7 +100,6 @@ def _trials(
 
 def _objective(metric: str) -> "Run":
     """A function that runs a job and returns its status and objective."""
-    from rich.console import Console
 
     from dabench.cli.tune.objective import climate_std, objective
     from dabench.scores.files import ensure_scores
@@ -111,7 +110,7 @@ def _objective(metric: str) -> "Run":
         if not scale:  # the system is the same in all trials
             scale.update(climate_std(job.experiment.system))
         try:
-            status = job.run(False, None, Console(quiet=True))
+            status = job.run()
         except UserError as e:
             return f"refused: {e}", None
         return str(status), objective(ensure_scores(job.folder), scale, metric)

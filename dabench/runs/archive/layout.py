@@ -11,17 +11,16 @@ if TYPE_CHECKING:
 
     from dabench.core.layout import Layout
 
-SCHEMA = 1
-
+SCHEMA = 1  # version of the archive
 
 RANKED = ("skill", "distance", "below", "ties")
-
+"""Groups in place of members, where these are not archived; see `summary.Ranked`."""
 
 GROUPS = (
     *("truth", "mean", "spread", "members", *RANKED),
     *("observations", "withheld", "diagnostics"),
 )
-
+"""All groups that an archive may have."""
 
 DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
     "ess": ((), "1", "effective sample size before resampling"),
@@ -37,8 +36,7 @@ DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
     "wall_seconds": ((), "s", "time since the cycle before was done"),
 }
 
-
-WITHHELD = {  # of observations that no method is given
+WITHHELD = {  # name in the group of withheld observations: meaning
     "y": "value",
     "background_obs": "mean of h(x) before anything is assimilated",
     "background_var": "variance of h(x) then, squared units, without R",
@@ -53,12 +51,15 @@ class Record(NamedTuple):
     Arguments:
         cycle: Number of each cycle.
         time: Valid time in seconds (since 1970 where the system has a calendar).
-        truth, mean, spread: (cycle, channel, point); spread with ddof = 1, nan for one member.
-        members: (cycle, member, channel, point), or None where members are not kept.
-        y: (cycle, observation).
+        truth: True fields (cycle, channel, point).
+        mean: Ensemble mean (cycle, channel, point).
+        spread: Standard deviation of members (cycle, channel, point), ddof = 1.
+        members: Fields (cycle, member, channel, point); None where members are not archived.
+        y: Observations (cycle, observation).
         info: Diagnostics by name.
-        withheld: (cycle, observation) each, by names of `WITHHELD`; None where nothing is.
-        ranked: (cycle, channel, point) each, by names of `RANKED`; None where members are kept.
+        withheld: Arrays (cycle, observation) by names of `WITHHELD`; None where no observations
+            are withheld.
+        ranked: Arrays (cycle, channel, point) by names of `RANKED`; None where members are.
     """
 
     cycle: np.ndarray
@@ -82,11 +83,14 @@ def label(
 ) -> dict[str, xr.Dataset]:
     """The groups of an archive with their dimensions, coordinates, units and attributes.
 
-    The only place that names anything: creating, appending and mock data in tests go through it.
+    Nothing is named elsewhere: creating, appending and mock data in tests go through it.
 
     Arguments:
-        table, withheld: The networks': one row an observation.
+        layout: Layout of the states.
+        table: Table of the network, one row an observation.
+        record: Cycles.
         calendar: Whether times are seconds since 1970, else model time.
+        withheld: Table of the network of withheld observations, if there are any.
     """
     groups = {}
     for name in ("truth", "mean", "spread"):
@@ -107,6 +111,7 @@ def label(
 def _observed(
     table: "pd.DataFrame", values: Mapping[str, Any], meanings: Mapping[str, str] | None = None
 ) -> xr.Dataset:
+    """Values (cycle, observation) with the columns of their network's table."""
     columns = {c: ("observation", _plain(table[c])) for c in table.columns}
     dims, meanings = ("cycle", "observation"), meanings or {}
     return xr.Dataset(
@@ -116,13 +121,13 @@ def _observed(
 
 
 def _plain(column: Any) -> np.ndarray:
-    """Numbers stay numbers, all else becomes text."""
+    """Values of a column: numbers stay numbers, all else becomes text."""
     numeric = np.issubdtype(getattr(column.dtype, "type", object), np.number)
     return column.to_numpy() if numeric else column.astype(str).to_numpy(dtype=object)
 
 
 def _diagnostic(name: str, values: np.ndarray) -> xr.Variable:
-    """Standard names have their dimensions in DIAGNOSTICS, others get dimensions of their own."""
-    own = tuple(f"{name}_{i}" for i in range(values.ndim - 1))
-    dims, units, meaning = DIAGNOSTICS.get(name, (own, "1", name))
+    """A diagnostic with units and meaning; names that are not standard have own dimensions."""
+    of_its_own = tuple(f"{name}_{i}" for i in range(values.ndim - 1))
+    dims, units, meaning = DIAGNOSTICS.get(name, (of_its_own, "1", name))
     return xr.Variable(("cycle", *dims), values, {"units": units, "long_name": meaning})

@@ -1,7 +1,8 @@
-"""Reading the archives of runs, without JAX."""
+"""The archives of runs as they are read, without JAX."""
 
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,26 @@ def stores_members(folder: Path) -> bool | None:
 
 
 def lacks_ranked(folder: Path) -> bool:
-    """Whether an older version began the archive, with neither members nor what stands for them."""
+    """Whether an older version began the archive, without members and without ranks."""
     store = folder / "archive.zarr"
     return store.exists() and not any((store / name).exists() for name in ("members", RANKED[0]))
 
 
 def ended(folder: Path) -> Status | None:
-    """The status of a run that has come to its end; None if there is still something to do."""
+    """The status of a run that has ended; None if it has not, or there is no archive."""
     attrs = attributes(folder)
     status = None if attrs is None else Status.parse(attrs["status"])
     return None if status is None or status.running else status
 
 
 def has_scores(folder: Path) -> bool:
-    """Whether an archive has a whole cycle after the initial state."""
-    attrs = attributes(folder)
-    return attrs is not None and attrs.get("completed", -1) >= 1
+    """Whether the archive in a folder has a whole cycle after the initial state to score."""
+    return can_be_scored(attributes(folder) or {})
+
+
+def can_be_scored(attrs: Mapping[str, Any]) -> bool:
+    """Whether the attributes of an archive say that it has a cycle after the initial state."""
+    return attrs.get("completed", -1) >= 1
 
 
 def open_run(path: str | Path) -> xr.DataTree:
@@ -49,7 +54,8 @@ def open_run(path: str | Path) -> xr.DataTree:
     Arguments:
         path: The run's folder, or its archive.zarr.
     Returns:
-        A tree with the groups of this module's docstring; its `attrs` say what was run.
+        A tree with the groups of `layout.GROUPS` that there are; its `attrs` say what was run.
+    Raises: UserError where there is no run, or its archive is of another version.
     """
     folder = Path(path).parent if Path(path).name == "archive.zarr" else Path(path)
     attrs = attributes(folder)
@@ -76,6 +82,6 @@ def _open_group(store: Path, name: str) -> xr.Dataset:
 
 
 def find_runs(root: str | Path) -> list[Path]:
-    """Folders of the runs under `root`, oldest first; those set aside are left out."""
+    """Folders of the runs under `root`, the oldest first, without those that were set aside."""
     folders = [p.parent for p in Path(root).rglob("archive.zarr") if p.parent.suffix == ""]
     return sorted(folders, key=lambda f: ((f / "archive.zarr" / "zarr.json").stat().st_mtime, f))

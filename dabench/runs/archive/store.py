@@ -2,77 +2,90 @@
 
 A run's folder holds
 
-    archive.zarr    groups truth, mean, spread, members or what scores need of them (skill,
-                    distance, below, ties; see `summary.Ranked`), observations, diagnostics, and
-                    withheld, where the scenario withholds observations from methods
+    archive.zarr    groups truth, mean, spread, members or the statistics that scores need of them
+                    (skill, distance, below, ties; see `summary.Ranked`), observations, diagnostics,
+                    and withheld, where the scenario withholds observations from methods
     restart.npz     the filter's carry after the last completed cycle; gone once the run has ended
 
 and `.<folder>.lock` beside it is held by the process that writes.
 
 Every group has the dimension `cycle` = 0..K, cycle 0 being the initial state (no observations:
-nan, or -1 for whole numbers), and `time`, the valid time. The attributes of the root are named in
-`attributes` below. A cycle counts as complete once `restart.npz` has been replaced; zarr replaces
-chunks and metadata atomically too, so a process may be killed at any moment: readers see whole
-cycles, and the next process carries on. Reading needs no JAX.
+nan, or -1 for whole numbers), and `time`, the valid time. The attributes of the root are made by
+`experiment.attributes`. A cycle counts as complete once `restart.npz` has been replaced; zarr
+replaces chunks and metadata atomically too, so a process may be killed at any moment: readers see
+whole cycles, and the next process carries on.
 """
 
-import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 import zarr
 
+from dabench.core import files, zarr_layout
 from dabench.core.errors import UserError
-from dabench.core.files import replacing
+from dabench.core.zarr_layout import EmptyArray
 from dabench.runs.archive.layout import SCHEMA
 from dabench.runs.archive.read import attributes
 from dabench.runs.archive.status import Status
 
-if TYPE_CHECKING:
-    pass
-
 CHUNK_BYTES = 2**18  # small states share a chunk between cycles, up to this size
 
 
-# --- writing -----------------------------------------------------------------------------------
+class Restart(NamedTuple):
+    """The last complete cycle, and the leaves of the carry after it."""
+
+    cycle: int
+    leaves: list[np.ndarray]
 
 
 class Archive:
-    """The writing end of one run, whose lock the caller holds."""
+    """The writing end of one run, whose lock the caller holds.
+
+    Arguments:
+        folder: Folder of the run.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.store = folder / "archive.zarr"
         self.restart = folder / "restart.npz"
 
-    def create(self, groups: dict[str, xr.Dataset], times: np.ndarray, attrs: dict) -> None:
-        """Lay out all cycles; `groups` is what `label` makes of one cycle, values aside."""
-        part = self.store.with_name(f"archive.zarr.{os.getpid()}.part")
-        zarr.open_group(part, mode="w", zarr_format=3, attributes=attrs | {"schema": SCHEMA})
-        for name, group in groups.items():
-            _lay_out(part, name, group, times)
-        os.replace(part, self.store)
+    def create(self, groups: Mapping[str, xr.Dataset], times: np.ndarray, attrs: dict) -> None:
+        """Lay out all cycles.
 
-    def append(self, groups: dict[str, xr.Dataset]) -> None:
+        Arguments:
+            groups: The groups as `label` makes them of one cycle; their values are not written.
+            times: Valid times of all cycles.
+            attrs: Attributes of the root.
+        """
+        with files.new_folder(self.store) as part:
+            zarr.open_group(part, mode="w", zarr_format=3, attributes=attrs | {"schema": SCHEMA})
+            for name, group in groups.items():
+                _lay_out(part, name, group, times)
+
+    def append(self, groups: Mapping[str, xr.Dataset]) -> None:
         """Write whole cycles; they count once `mark` has been called."""
         for name, group in groups.items():
-            first, stop = int(group["cycle"][0]), int(group["cycle"][-1]) + 1
+            cycles = slice(int(group["cycle"][0]), int(group["cycle"][-1]) + 1)
             for key, variable in group.data_vars.items():
-                array = zarr.open_array(self.store, path=f"{name}/{key}", mode="r+")
-                array[first:stop] = variable.values
+                zarr_layout.write(self.store, f"{name}/{key}", cycles, variable.values)
 
-    def mark(self, cycle: int, leaves: list[np.ndarray]) -> None:
-        """Declare all cycles up to `cycle` complete; `leaves` of the carry go on from there."""
-        with replacing(self.restart) as f:
-            arrays: dict[str, Any] = {f"leaf{i}": leaf for i, leaf in enumerate(leaves)}
-            np.savez(f, cycle=cycle, **arrays)
+    def mark(self, cycle: int, leaves: Sequence[np.ndarray]) -> None:
+        """Declare all cycles up to `cycle` complete, and keep the leaves of the carry after it."""
+        arrays = {f"leaf{i}": leaf for i, leaf in enumerate(leaves)}
+        files.save(self.restart, {"cycle": cycle, **arrays})
         self.update(completed=cycle)
 
-    def restore(self, dtypes: list[np.dtype]) -> tuple[int, list[np.ndarray]] | None:
-        """The last complete cycle and the leaves of its carry; None if there is none yet."""
+    def restore(self, dtypes: Sequence[np.dtype]) -> Restart | None:
+        """The last complete cycle and the leaves of its carry; None if there is none yet.
+
+        Arguments:
+            dtypes: Types of the leaves; a file has those that NumPy lacks as bytes.
+        """
         if not self.restart.exists():
             if (attributes(self.folder) or {}).get("completed", -1) < 0:
                 return None
@@ -81,19 +94,20 @@ class Archive:
             )
         with np.load(self.restart) as saved:
             leaves = [saved[f"leaf{i}"].view(dtype) for i, dtype in enumerate(dtypes)]
-            return int(saved["cycle"]), leaves
+            return Restart(int(saved["cycle"]), leaves)
 
     def finish(self, status: Status) -> None:
-        """Say how the run ended. What could resume it is dropped."""
+        """Record how the run ended, and drop the file that could resume it."""
         self.update(status=str(status))
         self.restart.unlink(missing_ok=True)
 
     def update(self, **attrs: Any) -> None:
+        """Set attributes of the root."""
         zarr.open_group(self.store, mode="r+").update_attributes(attrs)
 
     def clean(self) -> None:
-        """Drop what a killed process left half-written; none of it is part of the archive."""
-        for part in self.folder.glob("*.part"):
+        """Remove files that a killed process left half-written; no archive refers to them."""
+        for part in self.folder.glob(f"*{files.PART}"):
             shutil.rmtree(part) if part.is_dir() else part.unlink()
         for part in self.store.rglob("*.partial"):
             part.unlink()
@@ -101,33 +115,27 @@ class Archive:
 
 def _lay_out(store: Path, name: str, group: xr.Dataset, times: np.ndarray) -> None:
     """Create the arrays of one group for every cycle, and write its coordinates."""
-    time = xr.Variable("cycle", times, group.time.attrs)
+    cycles = len(times)
     coords = group.drop_vars([*group.data_vars, "cycle", "time"]).assign_coords(
-        cycle=np.arange(len(times)), time=time
+        cycle=np.arange(cycles), time=xr.Variable("cycle", times, group.time.attrs)
     )
-    coords.to_zarr(store, group=name, mode="a", zarr_format=3, consolidated=False)
-    target = zarr.open_group(store, path=name, mode="r+")
-    for key, variable in group.data_vars.items():
-        a_cycle = variable.shape[1:]
-        target.create_array(
-            str(key),
-            shape=(len(times), *a_cycle),
-            chunks=(_chunk(variable, len(times)), *(max(n, 1) for n in a_cycle)),
+    arrays = {
+        str(key): EmptyArray(
+            sizes={str(d): n for d, n in variable.sizes.items()} | {"cycle": cycles},
+            chunks={"cycle": _cycles_a_chunk(variable, cycles)},
             dtype=variable.dtype,
-            fill_value=nothing(variable.dtype),
-            dimension_names=[str(d) for d in variable.dims],
-            attributes=dict(variable.attrs),
+            fill_value=fill_value(variable.dtype),
+            attributes=variable.attrs,
         )
+        for key, variable in group.data_vars.items()
+    }
+    zarr_layout.lay_out(store, coords, arrays, group=name)
 
 
-def nothing(dtype: np.dtype) -> float | int:
-    """What stands where a cycle has no value."""
+def fill_value(dtype: np.dtype) -> float | int:
+    """The value that stands for none: nan, -1 for signed whole numbers, else 0."""
     return {"f": np.nan, "i": -1}.get(dtype.kind, 0)
 
 
-def _chunk(variable: xr.DataArray, cycles: int) -> int:
-    """How many cycles share a chunk."""
+def _cycles_a_chunk(variable: xr.DataArray, cycles: int) -> int:
     return min(cycles, max(1, CHUNK_BYTES // max(1, variable[0].nbytes)))
-
-
-# --- reading -----------------------------------------------------------------------------------

@@ -21,20 +21,27 @@ from dabench.scenario.scenario import Scenario
 
 
 def experiment(attrs: Any) -> Experiment:
-    """The experiment of a run; UserError where its system is no longer what it was."""
+    """The experiment of a run; UserError where its system is no longer what it was.
+
+    Arguments:
+        attrs: Attributes of the run's archive.
+    """
     content = {k: v for k, v in attrs["scenario"].items() if k != "digest"}
-    found = Experiment(Scenario.model_validate(content))
-    if found.system.digest != attrs["system"]["digest"]:
+    restored = Experiment(Scenario.model_validate(content))
+    if restored.system.digest != attrs["system"]["digest"]:
         raise UserError("the run's system (weights, data or settings) is not what is here now")
-    return found
+    return restored
 
 
 def background(run: str | Path) -> tuple[Background, float]:
-    """k -> a forecast over one cycle for every member of cycle k, and its length in seconds.
+    """A function from a cycle to one-cycle forecasts of its members, and their length in seconds.
 
-    A state of two frames is put together from the members of two cycles. That is exact for methods
-    that draw or choose members; for Kalman-type methods the older frame is as it was before the
-    newer observations changed it.
+    A state of two frames is put together from the members of two cycles. This is exact for methods
+    that draw or choose members. Kalman-type methods also change the older frame, whose archived
+    values are those before the newer observations were used.
+
+    Arguments:
+        run: Folder of the run, with all members.
     """
     tree = read.open_run(run)
     whole = experiment(tree.attrs)

@@ -4,7 +4,7 @@
     truth.zarr      (time, [level,] latitude, longitude) at the valid times
 
 `time` is that of the analysis; lead 0 h is the analysis, lead 12 h (one cycle) the background of
-the next. Where the truth has no value (the sea-surface temperature of land) there is none.
+the next. Where the truth has no value (the sea-surface temperature on land) the members have none.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,12 +14,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+from jaxtyping import Shaped
 
+from dabench.core import files, zarr_layout
 from dabench.core.errors import UserError
+from dabench.core.zarr_layout import EmptyArray
 from dabench.runs.archive import read
 
 HOUR = 3600
 MEMBERS_A_CHUNK = 16
+OUTER = ("time", "number", "prediction_timedelta")
+"""Dimensions before those of a map, in order."""
+
 Background = Callable[[int], xr.Dataset]
 """Members one cycle after a cycle: (member, [level,] latitude, longitude)."""
 
@@ -30,30 +36,39 @@ def export(
     """Write the stores of a run into a new folder, and return the forecast store.
 
     Arguments:
-        background: Forecasts from each cycle, for the second lead; none: the analysis alone.
-        lead_seconds: The second lead.
+        run: Folder of the run.
+        out: Folder that is made.
+        background: Function that forecasts from a cycle, for the second lead; None: the analysis
+            alone.
+        lead_seconds: Length of the second lead.
     Raises: UserError where the run has no members, no globe, or `out` exists.
     """
     tree, out = read.open_run(run), Path(out)
     _check(tree, run, out)
+    with files.new_folder(out) as part:
+        _write_stores(part, tree, background, lead_seconds)
+    return out / "forecast.zarr"
+
+
+def _write_stores(
+    folder: Path, tree: xr.DataTree, background: Background | None, lead_seconds: float
+) -> None:
     truth, members = tree["truth"].to_dataset(), tree["members"].to_dataset()
     leads = [0, *([lead_seconds / HOUR] if background else [])]
-    part = out.with_name(f".part.{out.name}")
     coords = _coordinates(truth)
     number = {"number": np.arange(members.sizes["member"])}
-    store = part / "forecast.zarr"
-    _lay_out(store, members, coords | number | {"prediction_timedelta": _hours(leads)}, tree.attrs)
-    _lay_out(part / "truth.zarr", truth, coords, tree.attrs)
+    forecast_store, truth_store = folder / "forecast.zarr", folder / "truth.zarr"
+    outer = coords | number | {"prediction_timedelta": _hours(leads)}
+    _lay_out(forecast_store, members, outer, tree.attrs)
+    _lay_out(truth_store, truth, coords, tree.attrs)
     for k in range(truth.sizes["cycle"]):
         true = truth.isel(cycle=k).load()
-        _write(part / "truth.zarr", true, (k,))
-        _write(store, _masked(members.isel(cycle=k), true), (k, slice(None), 0))
+        _write(truth_store, true, (k,))
+        _write(forecast_store, _masked(members.isel(cycle=k), true), (k, slice(None), 0))
         if background:
-            _write(store, _masked(background(k), true), (k, slice(None), 1))
-    for each in (store, part / "truth.zarr"):
-        zarr.consolidate_metadata(str(each), zarr_format=2)
-    part.rename(out)
-    return out / "forecast.zarr"
+            _write(forecast_store, _masked(background(k), true), (k, slice(None), 1))
+    for store in (forecast_store, truth_store):
+        zarr.consolidate_metadata(str(store), zarr_format=2)
 
 
 def _check(tree: xr.DataTree, run: str | Path, out: Path) -> None:
@@ -72,8 +87,8 @@ def _coordinates(truth: xr.Dataset) -> dict[str, Any]:
     return {"time": valid_times(truth), **coords}
 
 
-def valid_times(group: xr.Dataset) -> np.ndarray:
-    """Of every cycle as dates; model time counts from 1970."""
+def valid_times(group: xr.Dataset) -> Shaped[np.ndarray, "cycle"]:
+    """Valid times of all cycles as dates; model time counts from 1970."""
     time = group["time"].values
     if time.dtype.kind != "M":
         time = np.round(time * 1e9).astype("int64").astype("M8[ns]")
@@ -81,45 +96,46 @@ def valid_times(group: xr.Dataset) -> np.ndarray:
 
 
 def _hours(leads: Iterable[float]) -> xr.Variable:
-    """As WeatherBench 2 stores them: whole hours that say what they are."""
+    """Leads as WeatherBench 2 stores them: whole hours, with attributes that say so."""
     values = np.array([round(lead) for lead in leads], "int64")
     attrs = {"units": "hours", "dtype": "timedelta64[ns]"}
     return xr.Variable("prediction_timedelta", values, attrs)
 
 
-def _lay_out(store: Path, like: xr.Dataset, coords: dict[str, Any], attrs: Any) -> None:
-    """Coordinates, and arrays without values: whole maps a chunk, one time, one lead."""
+def _lay_out(store: Path, fields: xr.Dataset, coords: dict[str, Any], attrs: Any) -> None:
+    """Write coordinates, and create arrays without values: a chunk is whole maps of one time.
+
+    Arguments:
+        store: The store that is made.
+        fields: Variables of the archive; their values are not written.
+        coords: Coordinates of the store.
+        attrs: Attributes of the archive.
+    """
     hours = {"units": "hours since 1900-01-01", "dtype": "int64"}
     about = {"source": "dabench", "method": attrs["method"], "scenario": attrs["scenario"]["name"]}
-    empty = xr.Dataset(coords=coords, attrs=about)
-    empty.to_zarr(store, mode="w", zarr_format=2, consolidated=False, encoding={"time": hours})
-    group = zarr.open_group(store, mode="r+", zarr_format=2)
-    outer = [d for d in ("time", "number", "prediction_timedelta") if d in coords]
-    for name, variable in like.data_vars.items():
-        inner = [str(d) for d in variable.dims if d not in ("cycle", "member")]
-        sizes = {d: len(coords[d]) for d in outer} | {d: like.sizes[d] for d in inner}
-        chunks = sizes | dict.fromkeys(outer, 1)
-        if "number" in sizes:
-            chunks["number"] = min(MEMBERS_A_CHUNK, sizes["number"])
-        group.create_array(
-            str(name),
-            shape=tuple(sizes.values()),
-            chunks=tuple(chunks.values()),
+    outer = {dim: len(coords[dim]) for dim in OUTER if dim in coords}
+    chunks = dict.fromkeys(outer, 1)
+    if "number" in outer:
+        chunks["number"] = min(MEMBERS_A_CHUNK, outer["number"])
+    arrays = {
+        str(name): EmptyArray(
+            sizes=outer | {str(d): n for d, n in v.sizes.items() if d not in ("cycle", "member")},
+            chunks=chunks,
             dtype="float32",
             fill_value=np.nan,
-            attributes={
-                "_ARRAY_DIMENSIONS": list(sizes),
-                "units": variable.attrs.get("units", "1"),
-            },
+            attributes={"units": v.attrs.get("units", "1")},
         )
+        for name, v in fields.data_vars.items()
+    }
+    empty = xr.Dataset(coords=coords, attrs=about)
+    zarr_layout.lay_out(store, empty, arrays, zarr_format=2, encoding={"time": hours})
 
 
 def _masked(members: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     return members.where(truth.notnull())
 
 
-def _write(store: Path, values: xr.Dataset, at: Sequence[int | slice]) -> None:
+def _write(store: Path, values: xr.Dataset, index: Sequence[int | slice]) -> None:
     for name, variable in values.data_vars.items():
         ordered = variable.transpose("member", ...) if "member" in variable.dims else variable
-        array = zarr.open_array(store, path=str(name), mode="r+")
-        array[tuple(at)] = ordered.values.astype("float32")
+        zarr_layout.write(store, str(name), tuple(index), ordered.values.astype("float32"))

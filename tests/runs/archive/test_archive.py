@@ -101,9 +101,9 @@ def test_litter_of_a_killed_process_disturbs_no_reader_and_is_swept(tmp_path):
 def test_small_states_share_chunks_and_large_ones_have_one_a_cycle():
     small = labelled(1)["members"]["t"]
     assert small.nbytes == 144
-    assert store._chunk(small, 10_000) == 2**18 // 144
-    assert store._chunk(small, 5) == 5
-    assert store._chunk(small.pad(longitude=(0, 2000)), 1000) == 1
+    assert store._cycles_a_chunk(small, 10_000) == 2**18 // 144
+    assert store._cycles_a_chunk(small, 5) == 5
+    assert store._cycles_a_chunk(small.pad(longitude=(0, 2000)), 1000) == 1
 
 
 def test_a_replaced_file_is_the_old_or_the_new_one(tmp_path):
@@ -131,7 +131,7 @@ def test_no_run_is_said_so(tmp_path, path):
 def test_reading_needs_no_jax(tmp_path):
     write(tmp_path)
     code = (
-        "import sys; from dabench import archive; run = archive.open_run(sys.argv[1]);"
+        "import sys; from dabench.runs.archive import read; run = read.open_run(sys.argv[1]);"
         "run['mean'].load(); assert 'jax' not in sys.modules, 'jax was imported'"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60)

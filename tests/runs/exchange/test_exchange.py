@@ -138,7 +138,7 @@ def store(members=3, **changes):
 def test_any_order_of_dimensions_and_any_name_of_members_is_read():
     data = store()
     found = import_.analyses(data, "x")
-    layout = import_.shared(mock_run.SPHERE, found, "x")
+    layout = import_.shared_layout(mock_run.SPHERE, found, "x")
     assert [(c.name, c.level) for c in layout.channels] == [
         ("temperature", 250.0),
         ("temperature", 500.0),
@@ -169,7 +169,9 @@ def test_a_layout_undoes_its_own_labels():
 )
 def test_stores_that_do_not_fit_are_refused(change, pattern):
     def read(data):
-        return import_.shared(mock_run.SPHERE, import_.analyses(data, "theirs.zarr"), "theirs")
+        return import_.shared_layout(
+            mock_run.SPHERE, import_.analyses(data, "theirs.zarr"), "theirs"
+        )
 
     with pytest.raises(UserError, match=pattern):
         read(change(store()))
