@@ -1,4 +1,4 @@
-"""What a state vector holds: channels, coordinates, frames; and the areas of grid cells."""
+"""Layouts of state vectors: channels, coordinates, frames; and the areas of grid cells."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,13 @@ def cell_area(latitude: Float[np.ndarray, "latitude"]) -> Float[np.ndarray, "lat
 
 
 class Channel(NamedTuple):
-    """One scalar field: its (ERA5) name, its units, its pressure level in hPa if it has one."""
+    """One scalar field.
+
+    Arguments:
+        name: Name of the variable, as ERA5 has it.
+        units: Units of the values.
+        level: Pressure level in hPa, if it has one.
+    """
 
     name: str
     units: str = "1"
@@ -43,12 +49,12 @@ class Layout:
         channels: The fields, in the order of the state vector; levels of one variable are adjacent.
         coords: `latitude` and `longitude` in degrees, both one-dimensional and ascending (a point
             is latitude-major), or `site` = 0..n-1 (toy systems).
-        frames: How many consecutive times the state holds, oldest first; the last is "now".
+        frames: Number of consecutive times that a state holds, the oldest first; the last is "now".
         periodic: Whether the sites form a ring.
-        dtype: Of the state.
-        land: (point,) which points are on land, where that is known.
-        undefined: (channel, point) where a field has no meaning, as the sea-surface temperature on
-            land has none; nobody observes it there.
+        dtype: Type of the numbers of a state.
+        land: Mask (point,) of the points on land, where that is known.
+        undefined: Mask (channel, point) of values without meaning, such as the sea-surface
+            temperature on land; nothing is observed there.
     """
 
     channels: tuple[Channel, ...]
@@ -61,50 +67,59 @@ class Layout:
 
     @property
     def points(self) -> int:
+        """Number of points of a field."""
         return int(np.prod([len(c) for c in self.coords.values()]))
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Lengths of (frame, channel, point)."""
         return self.frames, len(self.channels), self.points
 
     @property
     def size(self) -> int:
+        """Length of the state vector."""
         return int(np.prod(self.shape))
 
     @property
     def on_sphere(self) -> bool:
+        """Whether the points lie on the sphere, by latitude and longitude."""
         return "latitude" in self.coords
 
     def unflatten(self, x: Any) -> Any:
-        """(..., state) to (..., frame, channel, point)."""
+        """States (..., state) as arrays (..., frame, channel, point)."""
         return x.reshape(*x.shape[:-1], *self.shape)
 
     def now(self, x: Any) -> Any:
-        """(..., state) to the last frame (..., channel, point)."""
+        """The last frame (..., channel, point) of states (..., state)."""
         return self.unflatten(x)[..., -1, :, :]
 
     @cached_property
     def positions(self) -> dict[str, np.ndarray]:
-        """Coordinates of every point: each (point,)."""
+        """Coordinates of every point by name, arrays (point,)."""
         grids = np.meshgrid(*self.coords.values(), indexing="ij")
         return {name: grid.ravel() for name, grid in zip(self.coords, grids, strict=True)}
 
     def channel(self, name: str, level: float | None = None) -> int:
-        """Index of a channel; KeyError if there is none."""
+        """Index of the channel of this name and level in hPa; KeyError if there is none."""
         for i, c in enumerate(self.channels):
             if c.name == name and c.level == level:
                 return i
         raise KeyError((name, level))
 
     def to_dataset(self, fields: np.ndarray, dims: tuple[str, ...] = ()) -> xr.Dataset:
-        """Label (*dims, channel, point): one variable a name, `level` where it has levels."""
+        """Fields as labelled variables, one a name, with the dimension `level` where it has levels.
+
+        Arguments:
+            fields: Values (dimensions of `dims`, channel, point).
+            dims: Names of the dimensions before `channel`.
+        """
         grid = tuple(len(c) for c in self.coords.values())
         fields = np.asarray(fields)
         fields = fields.reshape(*fields.shape[:-1], *grid)
         axis, data = len(dims), {}
         for name in dict.fromkeys(c.name for c in self.channels):
             index = [i for i, c in enumerate(self.channels) if c.name == name]
-            units, levels = self.channels[index[0]].units, [self.channels[i].level for i in index]
+            levels = [self.channels[i].level for i in index]
             values, level_dim = np.take(fields, index, axis), ("level",)
             if levels == [None]:
                 values, level_dim = values.squeeze(axis), ()
@@ -113,15 +128,15 @@ class Layout:
                 values,
                 coords | dict(self.coords),
                 (*dims, *level_dim, *self.coords),
-                attrs={"units": units},
+                attrs={"units": self.channels[index[0]].units},
             )
         return xr.Dataset(data)
 
     def from_dataset(self, fields: xr.Dataset, dims: tuple[str, ...] = ()) -> np.ndarray:
-        """The inverse of `to_dataset`: (*dims, channel, point); dimensions may be in any order."""
-        found = []
+        """The inverse of `to_dataset`; the dimensions of the variables may be in any order."""
+        channels = []
         for c in self.channels:
-            values = fields[c.name] if c.level is None else fields[c.name].sel(level=c.level)
-            found.append(values.transpose(*dims, *self.coords).values)
-        values = np.stack(found, axis=len(dims))
+            field = fields[c.name] if c.level is None else fields[c.name].sel(level=c.level)
+            channels.append(field.transpose(*dims, *self.coords).values)
+        values = np.stack(channels, axis=len(dims))
         return values.reshape(*values.shape[: len(dims) + 1], -1)

@@ -69,7 +69,7 @@ class Run:
 
     @cached_property
     def archive(self) -> xr.DataTree:
-        """The archive's whole cycles: truth, mean, spread, members, observations, diagnostics.
+        """Whole cycles of the archive, by groups such as truth, mean, members and observations.
 
         Arrays are read from disk when they are used.
         """
@@ -77,7 +77,7 @@ class Run:
 
     @cached_property
     def scores(self) -> Scores:
-        """The scores of the archive: read from the file beside it, or computed where it is older.
+        """Scores of the archive, read from the file beside it or computed where that is older.
 
         Raises: UserError where no cycle is complete yet.
         """
