@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from jaxtyping import Array, Float, Key
 
 from dabench.core import devices
@@ -15,8 +15,8 @@ from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast, observed
 from dabench.filters.local.combine import Block, LocalAnalyses, combine
 from dabench.filters.local.gramian import product
-from dabench.filters.local.inflation import multiply, relax_to_prior_spread
-from dabench.filters.local.moments import perturbations, scaled
+from dabench.filters.local.inflation import analysis_inflation
+from dabench.filters.local.moments import perturbations, scaled, with_error_variances
 from dabench.filters.local.plan import Plan, blocks, make_plan, observation_plan
 from dabench.filters.local.routes import by_cell, tapered
 from dabench.filters.local.taper import localisation
@@ -126,6 +126,8 @@ def enkf(
     vertical_scale: Positive | None = 0.5,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0)] = 0.5,
+    rtpp: Annotated[float, Ge(0), Le(1)] = 0.0,
+    r_inflation: Positive = 1.0,
     batch_size: Annotated[int, Ge(1)] = 1024,
     sampler: Sampler | None = None,
 ) -> Filter:
@@ -138,13 +140,17 @@ def enkf(
             1000 hPa. None: no taper.
         inflation: Factor on the anomalies of the analysis.
         rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none.
+        rtpp: Weight of the prior's anomalies in those of the analysis (relaxation to prior
+            perturbations); needs rtps 0.
+        r_inflation: Factor on the observation error variances that the analysis assumes.
         batch_size: Number of observations in one solve. More are assimilated batch after batch of
             locations, which with localisation is not quite the same as all at once.
         sampler: Sampler of the forecast; None is the model's own.
     Source: Burgers, van Leeuwen & Evensen (1998), MWR 126, 1719-1724; the sample mean of the
         perturbations is removed.
     """
-    layout, network = problem.model.layout, problem.network
+    layout, network = problem.model.layout, with_error_variances(problem.network, r_inflation)
+    inflate = analysis_inflation(inflation, rtps, rtpp)
     taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale)
     plan = make_plan(layout, network.table, taper)
     batch_locations = max(1, batch_size // (plan.observation.shape[0] * plan.observation.shape[1]))
@@ -158,7 +164,6 @@ def enkf(
         e = perturbations(key, len(prior), network.size) * jnp.asarray(network.error_std)[None]
         y = obs.y.astype(e.dtype)[None] + e
         x = analyse(plan, prior, hx, y, scale, batch_locations)
-        x = multiply(relax_to_prior_spread(x, prior, rtps), inflation)
-        return Ensemble(x), info | background(hx, prior)
+        return Ensemble(inflate(x, prior)), info | background(hx, prior)
 
     return Filter(Ensemble, step, least=2)

@@ -7,7 +7,7 @@ all points and levels at once, without W: see `SquareRoot` and `filters.local`.
 from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from jaxtyping import Array, Float, Key
 
 from dabench.core.precision import wide
@@ -16,14 +16,8 @@ from dabench.diffusion.model import Sampler
 from dabench.filters.base import Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast, observed
 from dabench.filters.local.gramian import Factor, product, times
-from dabench.filters.local.inflation import (
-    Consistency,
-    adapt,
-    multiply,
-    relax_to_prior_spread,
-    rotate,
-)
-from dabench.filters.local.moments import scaled
+from dabench.filters.local.inflation import Consistency, adapt, analysis_inflation, rotate
+from dabench.filters.local.moments import scaled, with_error_variances
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
 from dabench.filters.local.taper import localisation
@@ -139,6 +133,8 @@ def letkf(
     weight_stride: Annotated[int, Ge(1)] = 1,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0)] = 0.5,
+    rtpp: Annotated[float, Ge(0), Le(1)] = 0.0,
+    r_inflation: Positive = 1.0,
     adaptive: bool = False,
     rotation: bool = False,
     route: Route = "auto",
@@ -156,21 +152,25 @@ def letkf(
         weight_stride: Analyse every n-th point each way, and interpolate the weights of the others.
         inflation: Factor on the anomalies of the analysis.
         rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none.
+        rtpp: Weight of the prior's anomalies in those of the analysis (relaxation to prior
+            perturbations); needs rtps 0.
+        r_inflation: Factor on the observation error variances that the analysis assumes.
         adaptive: Whether to estimate an inflation of the prior from innovations, at each point.
         rotation: Whether to rotate the analysis ensemble at random.
         route: How local sums are made: `pairs`, `rows` or `levels`; `auto` is the cheapest.
         sampler: Sampler of the forecast; None is the model's own.
     Source: Hunt, Kostelich & Szunyogh (2007), Physica D 230, 112-126.
     """
-    layout, network = problem.model.layout, problem.network
+    layout, network = problem.model.layout, with_error_variances(problem.network, r_inflation)
     taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale, truncation)
     plan = make_plan(layout, network.table, taper, batch, weight_stride)
+    inflate = analysis_inflation(inflation, rtps, rtpp)
 
     def init(x: Members) -> Carry:
         return Carry(x, jnp.ones((len(plan.position), len(plan.levels)), wide()))
 
     def finish(prior: Array, increment: Array) -> Array:
-        return multiply(relax_to_prior_spread(prior + increment, prior, rtps), inflation)
+        return inflate(prior + increment, prior)
 
     def step(key: Key[Array, ""], carry: Carry, obs: Observation) -> tuple[Carry, Info]:
         keys, key = split_key(key, len(carry.x))

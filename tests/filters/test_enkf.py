@@ -32,17 +32,20 @@ def test_perturbations_have_no_mean_and_unit_variance(key):
     np.testing.assert_allclose(e.var(0, ddof=1).mean(), 1, atol=4 * np.sqrt(2 / 49 / 2000))
 
 
-def test_without_taper_it_is_burgers_update(key):
+@pytest.mark.parametrize("r_inflation", [1.0, 4.0])
+def test_without_taper_it_is_burgers_update(key, r_inflation):
+    """R is that of the network times the factor that is assumed, in K and in perturbations."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(7, 5)), rng.normal(size=3)
-    network = sites(5, 2, 0.7)
-    method = enkf(Problem(Still(LINE), network, x), rtps=0.0)
+    std = 0.7 * np.sqrt(r_inflation)
+    problem = Problem(Still(LINE), sites(5, 2, 0.7), x)
+    method = enkf(problem, rtps=0.0, r_inflation=r_inflation)
     ens, _ = jax.jit(method.step)(
         key, method.init(jnp.asarray(x)), Observation(jnp.zeros(()), jnp.asarray(y))
     )
     H, B = np.eye(5)[::2], np.cov(x, rowvar=False)
-    K = B @ H.T @ np.linalg.inv(H @ B @ H.T + 0.7**2 * np.eye(3))
-    expected = x + (y + analysis_noise(key, 7, network) - x @ H.T) @ K.T
+    K = B @ H.T @ np.linalg.inv(H @ B @ H.T + std**2 * np.eye(3))
+    expected = x + (y + analysis_noise(key, 7, sites(5, 2, std)) - x @ H.T) @ K.T
     np.testing.assert_allclose(ens.x, expected, rtol=1e-10, atol=1e-12)
     mean = x.mean(0) + K @ (y - H @ x.mean(0))
     np.testing.assert_allclose(ens.x.mean(0), mean, rtol=1e-10)

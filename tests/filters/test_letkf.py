@@ -97,6 +97,20 @@ def test_without_taper_it_is_the_etkf(members, route):
     np.testing.assert_allclose(info["background_var"], x.var(0, ddof=1)[::2], rtol=1e-13)
 
 
+def test_assumed_error_variances_and_relaxed_perturbations_are_those_of_the_settings():
+    """R times 4, and anomalies half-way back to the prior's."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 5)), rng.normal(size=3)
+    problem = Problem(Still(LINE), sites(5, 2, 0.7), x)
+    method = letkf(problem, rtps=0.0, rtpp=0.5, r_inflation=4.0)
+    obs = Observation(jnp.asarray(0.0), jnp.asarray(y))
+    carry, _ = jax.jit(method.step)(jax.random.key(0), method.init(jnp.asarray(x)), obs)
+    local = x, x[:, ::2], y, np.full(3, 1 / (4 * 0.7**2))
+    analysis = np.asarray(etkf_update(*map(jnp.asarray, local)))
+    relaxed = analysis + 0.5 * ((x - x.mean(0)) - (analysis - analysis.mean(0)))
+    np.testing.assert_allclose(carry.x, relaxed, rtol=0, atol=rounding(*local))
+
+
 @pytest.mark.parametrize("route", ["pairs", "rows", "levels"])
 def test_at_every_point_it_is_the_etkf_with_tapered_precision(route):
     """At both poles and between them, at each level: R⁻¹ times the tapers of the plan."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from dabench.core.errors import UserError
 from dabench.core.types import Members
 from dabench.filters.local.moments import anomalies
 
@@ -28,6 +29,37 @@ def relax_to_prior_spread(x: Members, prior: Members, alpha: float) -> Members:
     s, s_b = (jnp.sqrt((d**2).sum(0)) for d in (deviations, anomalies(prior)))
     factor = jnp.where(s > 0, alpha * (s_b - s) / jnp.where(s > 0, s, 1), 0)
     return x + factor[None] * deviations
+
+
+def relax_to_prior_perturbations(x: Members, prior: Members, alpha: float) -> Members:
+    """RTPP: (1 - alpha) X' + alpha X'_b, of the anomalies after and before.
+
+    Source: Zhang, Snyder & Sun (2004), MWR 132, 1238-1253.
+    """
+    return x + alpha * (anomalies(prior) - anomalies(x)) if alpha else x
+
+
+class AnalysisInflation(NamedTuple):
+    """Inflation of an analysis ensemble: a relaxation to the prior, then a factor on anomalies."""
+
+    factor: float
+    rtps: float
+    rtpp: float
+
+    def __call__(self, x: Members, prior: Members) -> Members:
+        """The inflated analysis; both arguments hold all members at the same points."""
+        x = relax_to_prior_spread(x, prior, self.rtps)
+        return multiply(relax_to_prior_perturbations(x, prior, self.rtpp), self.factor)
+
+
+def analysis_inflation(factor: float, rtps: float, rtpp: float) -> AnalysisInflation:
+    """The inflation of a filter's settings; UserError where they relax twice."""
+    if rtps and rtpp:
+        raise UserError(
+            f"filter.rtpp: {rtpp:g} relaxes to the prior's perturbations and rtps: {rtps:g} to its "
+            "spread; set one of them to 0"
+        )
+    return AnalysisInflation(factor, rtps, rtpp)
 
 
 def rotate(key: Key[Array, ""], x: Members) -> Members:

@@ -1,5 +1,6 @@
 """Sample moments, and observations in units of their errors."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -40,6 +41,11 @@ def scaled(hx: Float[Array, "member obs"], y: Float[Array, "obs"], network: Netw
     centre = hx.mean(0)
     scale = jnp.asarray(1 / (network.error_std * np.sqrt(max(len(hx) - 1, 1))), wide())
     return Scaled((hx - centre[None]) * scale[None], (y - centre) * scale, scale)
+
+
+def with_error_variances(network: Network, factor: float) -> Network:
+    """The network with R times a factor, as an analysis may assume it."""
+    return replace(network, error_std=network.error_std * np.sqrt(factor))
 
 
 def perturbations(key: Key[Array, ""], n: int, size: int) -> Float[Array, "n size"]:

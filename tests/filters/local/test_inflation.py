@@ -5,11 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dabench.core.errors import UserError
 from dabench.filters.local.inflation import (
     Consistency,
     adapt,
+    analysis_inflation,
     complement_of_ones,
     multiply,
+    relax_to_prior_perturbations,
     relax_to_prior_spread,
     rotate,
 )
@@ -38,6 +41,21 @@ def test_rtps_relaxes_the_spread_linearly(x, alpha):
 def test_rtps_leaves_a_variable_without_spread(x):
     y = relax_to_prior_spread(x.at[:, 0].set(1.0), x, 0.5)
     np.testing.assert_array_equal(y[:, 0], 1.0)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
+def test_rtpp_mixes_the_anomalies(x, alpha):
+    prior = 2 + 3 * x[::-1]
+    y = relax_to_prior_perturbations(x, prior, alpha)
+    x, prior = np.asarray(x), np.asarray(prior)
+    expected = x.mean(0) + (1 - alpha) * (x - x.mean(0)) + alpha * (prior - prior.mean(0))
+    np.testing.assert_allclose(y, expected, rtol=1e-13)
+
+
+def test_two_relaxations_are_refused():
+    assert analysis_inflation(1.1, 0.0, 0.3) == (1.1, 0.0, 0.3)
+    with pytest.raises(UserError, match=r"rtpp: 0\.3 .* rtps: 0\.5 .* one of them to 0"):
+        analysis_inflation(1.0, 0.5, 0.3)
 
 
 def test_rotation_keeps_mean_and_covariance(key, x):
