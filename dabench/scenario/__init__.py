@@ -1,4 +1,4 @@
-"""What is asked: problem files (scenarios) and method files (baselines), without JAX.
+"""Problem files (scenarios) and method files (baselines), without JAX.
 
 scenario   the problem, frozen                  load          read from YAML, or changed
 baseline   a method's settings                  locations     where a group observes

@@ -16,18 +16,18 @@ from dabench.scenario.validate import InputProblem, Strict, report, suggest, val
 from dabench.scenario.yamlfile import Document, Keys
 
 DEFAULT_METHODS = ("fa_apf", "ensemble", "letkf", "bootstrap")
-"""What `dabench run` runs if it is not told, as far as the system allows."""
+"""Methods that `dabench run` runs by default, as far as the system allows."""
 
 ProfileName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=60)]
-"""Part of the name of a folder of results."""
+"""Name of a profile, which becomes part of the name of a folder of results."""
 
 
 class Profile(Strict):
-    """Another set of values: what it does not give stays.
+    """Another set of values; those that it does not give stay.
 
     Arguments:
         members: Ensemble size.
-        filter: Settings.
+        filter: Settings of the filter.
     """
 
     members: Count | None = None
@@ -38,9 +38,9 @@ class TunedTrial(Strict):
     """One choice of settings that was tried.
 
     Arguments:
-        objective: The smaller the better; null where there is none.
-        status: Of the run.
-        settings: Those that were searched; none: the baseline as it was.
+        objective: Objective, the smaller the better; null where there is none.
+        status: Status of the run.
+        settings: Settings that were searched; empty for the baseline as it was.
     """
 
     objective: float | None
@@ -52,12 +52,12 @@ class Tuned(Strict):
     """How the settings were found, as `dabench tune` writes it.
 
     Arguments:
-        metric: What the objective averages.
-        period: Where it differs from the scenario, which scores none of it.
-        scenario: Digest.
-        commit: Of dabench.
+        metric: Metric that the objective averages.
+        period: Period of the search, where it differs from the scenario's; none of it is scored.
+        scenario: Digest of the scenario.
+        commit: Commit of dabench.
         best: The smallest objective.
-        trials: All that were tried.
+        trials: All settings that were tried.
     """
 
     metric: str
@@ -69,13 +69,13 @@ class Tuned(Strict):
 
 
 class BaselineFile(Strict):
-    """What a baseline's file holds.
+    """Content of a baseline's file.
 
     Arguments:
         members: Ensemble size.
-        filter: Name and settings.
+        filter: Name and settings of the filter.
         profiles: Named sets of other values.
-        reference: Where the values come from.
+        reference: Source of the values.
         tuned: The search that found them.
     """
 
@@ -91,13 +91,13 @@ class Baseline:
     """A method that is ready to be tried.
 
     Arguments:
-        name: As in tables and in the folders of results.
+        name: Name of the method in tables and in the folders of results.
         filter: Name of the filter.
         members: Ensemble size.
-        settings: Of the filter, defaults written out, as plain data.
-        arguments: The same as the factory takes them.
-        profile: The file's profile that was used.
-        reference: Where the values come from.
+        settings: Settings of the filter, defaults written out, as plain data.
+        arguments: The settings as arguments of the filter's factory.
+        profile: Profile of the file that was used.
+        reference: Source of the values.
         tuned: The search that found them, where there was one.
     """
 
@@ -125,15 +125,17 @@ def load_baseline(
     profile: str | None = None,
     members: int | None = None,
 ) -> Baseline:
-    """A method by name (the scenario's own file, its folder's, the general one) or from a file.
+    """A method by its name or from a file.
 
-    UserError with every problem of the file, of all its profiles, or of what is changed.
+    A scenario's own file comes before one of its folder, and that before the general one.
 
     Arguments:
+        name: Name of the method, or path of its file.
         scenario: The scenario or its name.
-        overrides: `key=value` for the filter's settings: `ess=[0.5, 0.9]`, `sampler.levels=20`.
-        profile: One of the file's.
-        members: In place of the file's.
+        overrides: Settings in place of the file's: `ess=[0.5, 0.9]`, `sampler.levels=20`.
+        profile: Profile of the file to use.
+        members: Ensemble size in place of the file's.
+    Raises: UserError with every problem of the file, of all its profiles, and of the overrides.
     """
     scenario = scenario if isinstance(scenario, str) else scenario.name
     path = file_of(name, scenario)
@@ -150,38 +152,46 @@ def load_baseline(
 
 
 def file_of(name: str, scenario: str) -> Path:
-    """Where a method's settings for a scenario stand."""
+    """The file with a method's settings for a scenario."""
     return catalogue.find("baselines", _own_or_general(name, scenario))
 
 
 def check(document: Document) -> None:
-    """UserError with every problem of a baseline's file, of all its profiles."""
-    entry, problems = validate(BaselineFile, document.data)
+    """Check a baseline's file; UserError with every problem, of all its profiles too."""
+    content, problems = validate(BaselineFile, document.data)
     problems = problems or _settings_problems(document)
-    if entry is None or problems:
+    if content is None or problems:
         raise report(document, problems)
 
 
-def from_settings(name: str, filter_name: str, given: Mapping[str, Any], members: int) -> Baseline:
-    """A method from what a result says of it; UserError where the filter does not take that."""
-    data = {"members": members, "filter": {"name": filter_name, **given}}
+def from_settings(name: str, filter_name: str, values: Mapping[str, Any], members: int) -> Baseline:
+    """A method as a result describes it; UserError where the filter does not take the settings.
+
+    Arguments:
+        name: Name of the method.
+        filter_name: Name of the filter.
+        values: Settings of the filter.
+        members: Ensemble size.
+    """
+    data = {"members": members, "filter": {"name": filter_name, **values}}
     return _baseline(name, Document(f"result of {name}", data, {(): "-"}), None)
 
 
 def methods(scenario: str) -> list[str]:
     """Names of all methods that have a baseline for a scenario."""
-    homes = {*_homes(scenario)}
+    folders = {*_folders(scenario)}
     split = (name.rpartition("/") for name in catalogue.names("baselines"))
-    return sorted({method for home, _, method in split if home in homes})
+    return sorted({method for folder, _, method in split if folder in folders})
 
 
-def _homes(scenario: str) -> list[str]:
+def _folders(scenario: str) -> list[str]:
     """Folders of a scenario's baselines, its own first: `era5/temp_4deg`, `era5`, the general."""
     parts = scenario.split("/") if scenario else []
     return ["/".join(parts[:i]) for i in range(len(parts), -1, -1)]
 
 
 def _own_or_general(name: str, scenario: str) -> str:
+    """The name of a method's file, a scenario's own before more general ones; paths stay."""
     if catalogue.is_path(name):
         return name
     if name not in methods(scenario):
@@ -189,42 +199,42 @@ def _own_or_general(name: str, scenario: str) -> str:
             f"unknown method {name!r}; {suggest(name, methods(scenario))}. "
             f"A method of your own is a file baselines/{name}.yaml, or a path to one"
         )
-    known = catalogue.names("baselines")
-    found = (f"{home}/{name}".lstrip("/") for home in _homes(scenario))
-    return next(place for place in found if place in known)
+    files = catalogue.names("baselines")
+    candidates = (f"{folder}/{name}".lstrip("/") for folder in _folders(scenario))
+    return next(candidate for candidate in candidates if candidate in files)
 
 
 def _settings_problems(document: Document) -> list[InputProblem]:
-    """What is wrong with the filter's settings, as they are and in every profile."""
+    """Problems of the filter's settings, as they are and in every profile."""
     checked, problems = settings.check("filters", document.data["filter"], ("filter",))
     if checked is None:
         return problems
     for profile in document.data.get("profiles", {}):
         changed = _with_profile(document, profile)
-        home = ("profiles", profile, "filter")
+        path = ("profiles", profile, "filter")
         if changed.data["filter"]["name"] != document.data["filter"]["name"]:
-            problems.append(InputProblem((*home, "name"), "a profile cannot name another filter"))
+            problems.append(InputProblem((*path, "name"), "a profile cannot name another filter"))
         else:
-            more = settings.check("filters", changed.data["filter"], home)[1]
+            more = settings.check("filters", changed.data["filter"], path)[1]
             problems += [p for p in more if p not in problems]
     return problems
 
 
 def _baseline(name: str, document: Document, profile: str | None) -> Baseline:
     """The method of a document without profiles."""
-    entry, problems = validate(BaselineFile, document.data)
+    content, problems = validate(BaselineFile, document.data)
     checked, more = settings.check("filters", document.data["filter"], ("filter",))
-    if entry is None or checked is None or problems or more:
+    if content is None or checked is None or problems or more:
         raise report(document, [*problems, *more])
     return Baseline(
         name=name,
-        filter=entry.filter.name,
-        members=entry.members,
+        filter=content.filter.name,
+        members=content.members,
         settings=checked.model_dump(mode="json"),
         arguments=settings.arguments(checked),
         profile=profile,
-        reference=entry.reference,
-        tuned=entry.tuned,
+        reference=content.reference,
+        tuned=content.tuned,
     )
 
 
@@ -233,15 +243,15 @@ def _with_profile(document: Document, name: str) -> Document:
     data = dict(document.data)
     profiles = data.pop("profiles", {})
     if name not in profiles:
-        known = suggest(name, profiles)
-        raise UserError(f"{document.source}: has no profile {name!r}; {known}")
-    here = ("profiles", name)
-    moved = {k[2:]: v for k, v in document.lines.items() if k[:2] == here and len(k) > 2}
+        hint = suggest(name, profiles)
+        raise UserError(f"{document.source}: has no profile {name!r}; {hint}")
+    path = ("profiles", name)
+    moved = {k[2:]: v for k, v in document.lines.items() if k[:2] == path and len(k) > 2}
     return Document(document.source, _merged(data, profiles[name]), document.lines | moved)
 
 
 def _merged(old: Any, new: Any) -> Any:
-    """Mappings entry by entry, anything else replaced."""
+    """The new value; of two mappings, the old one with new values entry by entry."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return new
     return old | {k: _merged(old.get(k), v) for k, v in new.items()}

@@ -1,4 +1,4 @@
-"""Where scenarios and baselines lie: the working directory, the checkout, the installed package."""
+"""The folders of scenarios and baselines: working directory, checkout, installed package."""
 
 import re
 from pathlib import Path
@@ -11,40 +11,40 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 
 
 def folders(kind: str) -> list[Path]:
-    """The folders `scenarios` or `baselines` that exist, the first to look in first."""
+    """The folders `scenarios` or `baselines` that exist, in the order of search."""
     checkout = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else PACKAGE
     parents = (PACKAGE / "share", checkout, Path())  # of two names of one folder the last stays
-    found = {(p / kind).resolve(): p / kind for p in parents if (p / kind).is_dir()}
-    return list(found.values())[::-1]
+    by_place = {(p / kind).resolve(): p / kind for p in parents if (p / kind).is_dir()}
+    return list(by_place.values())[::-1]
 
 
 def names(kind: str) -> dict[str, Path]:
-    """Every name that `find` knows, with its file: paths from the folder on, without the suffix."""
-    found: dict[str, Path] = {}
+    """Every name that `find` takes, a path from the folder on without suffix, with its file."""
+    files: dict[str, Path] = {}
     for folder in folders(kind):
         for path in sorted(folder.rglob("*.yaml")):
-            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
-    return found
+            files.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return files
 
 
 def is_path(name: str) -> bool:
-    """Whether the user means a file rather than a name."""
+    """Whether a user who gives this text means a file rather than a name."""
     return name.endswith((".yaml", ".yml")) or name.startswith((".", "/", "~"))
 
 
 def find(kind: str, name: str) -> Path:
-    """The file of a name (`temp_4deg`, `era5/temp_4deg`) or path; UserError if there is none.
+    """The file of a name (`temp_4deg`, `era5/temp_4deg`) or path; UserError for unknown names.
 
     A path such as scenarios/temp_4deg.yaml is also found where only the installed package has it.
     """
-    known = names(kind)
+    files = names(kind)
     if is_path(name):
         path = Path(name).expanduser()
         folder, _, rest = path.with_suffix("").as_posix().partition("/")
-        return known.get(rest, path) if folder == kind and not path.exists() else path
-    if name not in known:
-        raise UserError(f"unknown {kind[:-1]} {name!r}; {suggest(name, known)}")
-    return known[name]
+        return files.get(rest, path) if folder == kind and not path.exists() else path
+    if name not in files:
+        raise UserError(f"unknown {kind[:-1]} {name!r}; {suggest(name, files)}")
+    return files[name]
 
 
 def name_of(kind: str, path: Path) -> str:

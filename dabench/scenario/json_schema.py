@@ -22,7 +22,7 @@ Node = dict[str, Any]
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = PACKAGE / "scenario" / "schemas"
-"""The schemas without plug-ins, as they are shipped."""
+"""Folder of the schemas without plug-ins, as they are shipped."""
 
 
 def text(kind: str) -> str:
@@ -33,7 +33,7 @@ def text(kind: str) -> str:
 
 
 def scenario() -> Node:
-    """Of scenario files: `Scenario` but for its name, the system's settings written out."""
+    """The schema of scenario files: `Scenario` without its name, with the settings of systems."""
     schema = _of(Scenario)
     del schema["properties"]["name"]
     schema["properties"]["system"] = _choice("systems", schema["$defs"], leave_out=FOR_SYSTEM)
@@ -41,7 +41,7 @@ def scenario() -> Node:
 
 
 def baseline() -> Node:
-    """The schema of baseline files: the filter's settings written out, in its profiles as well."""
+    """The schema of baseline files, with the settings of filters, in profiles as well."""
     schema = _of(BaselineFile)
     defs = schema["$defs"]
     schema["properties"]["filter"] = _choice("filters", defs)
@@ -62,7 +62,7 @@ def _of(model: type[BaseModel]) -> Node:
 
 
 def _finished(schema: Node, kind: str) -> Node:
-    """With a heading and what docstrings say; without titles, which repeat the keys."""
+    """A schema with heading and texts of docstrings, without titles, which repeat the keys."""
     return {"$schema": DRAFT, "title": f"dabench {kind}"} | _explained(schema, schema["$defs"])
 
 
@@ -80,14 +80,14 @@ def _settings(kind: plugins.Kind, name: str, defs: Node, leave_out: tuple[str, .
     """The name and the settings of one factory; what these refer to is added to `defs`."""
     schema = settings.schema(plugins.factory(kind, name)).model_json_schema()
     defs |= schema.pop("$defs", {})
-    kept = {k: v for k, v in schema["properties"].items() if k not in leave_out}
-    needed = [k for k in schema.get("required", ()) if k not in leave_out]
-    properties = {"name": {"const": name}} | kept
-    return schema | {"properties": properties, "required": ["name", *needed]}
+    entries = {k: v for k, v in schema["properties"].items() if k not in leave_out}
+    required = [k for k in schema.get("required", ()) if k not in leave_out]
+    properties = {"name": {"const": name}} | entries
+    return schema | {"properties": properties, "required": ["name", *required]}
 
 
 def _profiles_of(name: str) -> Node:
-    """Profiles take settings of the filter that the file names."""
+    """The condition that profiles take the settings of this filter where the file names it."""
     named = {"properties": {"name": {"const": name}}}
     properties = {"properties": {"filter": {"$ref": f"#/$defs/profiles.{name}"}}}
     return {
@@ -99,7 +99,7 @@ def _profiles_of(name: str) -> Node:
 
 
 def _explained(node: Any, defs: Node) -> Any:
-    """The same with the docstring's word on each key, and its first paragraph on the whole."""
+    """A node with the docstring's text on each key, and its first paragraph on the whole."""
     if isinstance(node, list):
         return [_explained(n, defs) for n in node]
     if not isinstance(node, dict):
@@ -108,12 +108,12 @@ def _explained(node: Any, defs: Node) -> Any:
     doc, kinds = node.pop("description", ""), node.pop("discriminator", None)
     keys = node.pop("properties", {})
     rest = {k: _explained(v, defs) for k, v in node.items()} | (_tags(kinds, defs) if kinds else {})
-    told = {k: _with_note(_explained(v, defs), _note(doc, k, v)) for k, v in keys.items()}
-    return _with_note(rest | ({"properties": told} if keys else {}), _heading(doc))
+    properties = {k: _with_note(_explained(v, defs), _note(doc, k, v)) for k, v in keys.items()}
+    return _with_note(rest | ({"properties": properties} if keys else {}), _heading(doc))
 
 
 def _tags(discriminator: Node, defs: Node) -> Node:
-    """What one of several kinds may be called, in one place, with what each is.
+    """The names of several kinds in one list, with a description of each.
 
     Without it an editor names the kind that is nearest to a misspelt one and no other.
     `enumDescriptions` is a word of editors that validators pass over.
@@ -127,9 +127,9 @@ def _tags(discriminator: Node, defs: Node) -> Node:
 
 
 def _note(doc: str, key: str, node: Node) -> str:
-    """What is said of a key, in YAML's words; where it is the tag of a kind, what that kind is."""
-    said = re.sub(r"\bNone\b", "null", argument(doc, key))
-    return said or (_heading(doc) if "const" in node else "")
+    """The docstring's text on a key, in YAML's words; on the tag of a kind, that on the kind."""
+    text = re.sub(r"\bNone\b", "null", argument(doc, key))
+    return text or (_heading(doc) if "const" in node else "")
 
 
 def _heading(doc: str) -> str:

@@ -1,4 +1,4 @@
-"""Scenarios read from YAML files, and scenarios like them with a few values changed."""
+"""Scenarios from YAML files, and scenarios with a few values changed."""
 
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from dabench.scenario.yamlfile import Document, Key, Keys
 
 
 def with_changes(scenario: Scenario, changes: dict[str, Any]) -> Scenario:
-    """The same scenario with other values at dotted paths such as `observations.0.error_std`.
+    """The scenario with other values at dotted paths such as `observations.0.error_std`.
 
-    UserError where a path leads nowhere or the result is no scenario.
+    UserError where a path leads nowhere, or the changed values are no scenario.
     """
     data = scenario.plain()
     for name, value in changes.items():
@@ -40,11 +40,14 @@ def change(
     seed: int | None = None,
     system: str | None = None,
 ) -> Scenario:
-    """The same scenario with other cycles, seed or system.
+    """The scenario with other cycles, seed or system.
 
     The spin-up shrinks to half of the cycles where it would leave fewer.
 
     Arguments:
+        scenario: The scenario.
+        cycles: Number of cycles.
+        seed: Seed of everything random.
         system: A system's name, or YAML with its settings such as `{name: lorenz96, size: 8}`.
     """
     document = scenario.document
@@ -83,15 +86,15 @@ def load_scenario(path_or_name: str | Path) -> Scenario:
 
 
 def _with_stations(data: dict, folder: Path) -> dict:
-    """The same with the stations that files hold written out."""
+    """A scenario's data with the stations of CSV files written out."""
     groups = data.get("observations")
     if not isinstance(groups, list):
         return data
     groups = [dict(group) if isinstance(group, dict) else group for group in groups]
     for group in groups:
-        where = group.get("locations") if isinstance(group, dict) else None
-        if isinstance(where, dict) and isinstance(where.get("file"), str) and len(where) == 1:
-            group["locations"] = {"points": read_stations(folder / where["file"])}
+        places = group.get("locations") if isinstance(group, dict) else None
+        if isinstance(places, dict) and isinstance(places.get("file"), str) and len(places) == 1:
+            group["locations"] = {"points": read_stations(folder / places["file"])}
     return data | {"observations": groups}
 
 
@@ -112,14 +115,14 @@ def _checked(document: Document) -> Scenario:
 
 
 def system_settings(data: Any) -> tuple[BaseModel | None, list[InputProblem]]:
-    """The system's settings, `FOR_SYSTEM` among them, and what is wrong with them."""
+    """The settings of a scenario's system, `FOR_SYSTEM` among them, and their problems."""
     choice, period = (data.get(k) if isinstance(data, dict) else None for k in ("system", "period"))
     period = period if isinstance(period, dict) else {}
     if not isinstance(choice, dict):
         return None, []
-    given = {k: period[k] for k in FOR_SYSTEM if period.get(k) is not None}
+    of_period = {k: period[k] for k in FOR_SYSTEM if period.get(k) is not None}
     twice = [InputProblem(("system", k), "belongs in period") for k in FOR_SYSTEM if k in choice]
-    elsewhere: dict[Key, Keys] = {k: ("period", k) for k in given}
+    elsewhere: dict[Key, Keys] = {k: ("period", k) for k in of_period}
     choice = {k: v for k, v in choice.items() if k not in FOR_SYSTEM}
-    checked, problems = settings.check("systems", choice | given, ("system",), elsewhere)
+    checked, problems = settings.check("systems", choice | of_period, ("system",), elsewhere)
     return checked, [*twice, *problems]

@@ -1,4 +1,4 @@
-"""Where a group of observations lies: the ways to say it, and reading stations from CSV."""
+"""Locations of a group of observations: the ways to give them, and stations from CSV files."""
 
 import csv
 import math
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag
 
 from dabench.core.errors import UserError
-from dabench.scenario.validate import Strict, shown
+from dabench.scenario.validate import Strict, quoted
 from dabench.scenario.yamlfile import dotted, read_text
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -19,11 +19,16 @@ Site = Annotated[int, Field(ge=0)]
 
 MAX_CSV_BYTES = 50_000_000
 COLUMNS = {"latitude": (("latitude", "lat"), 90), "longitude": (("longitude", "lon"), 360)}
-"""Of a CSV file: the names that a column may have, and the largest absolute value in it."""
+"""Columns of a CSV file: the names that each may have, and its largest absolute value."""
 
 
 class Misfit(UserError):
-    """A scenario that is sound in itself but not for this system: `path` says where."""
+    """Raised for a scenario that is sound in itself but does not fit its system.
+
+    Arguments:
+        path: Path of the entry that does not fit.
+        problem: Text on what is wrong.
+    """
 
     def __init__(self, path: tuple[str | int, ...], problem: str):
         super().__init__(f"{dotted(path)}: {problem}")
@@ -54,8 +59,8 @@ class Random(Strict):
     """Stations spread uniformly over the sphere, or different sites of a toy system.
 
     Arguments:
-        random: How many.
-        seed: Of the places; not that of the experiment.
+        random: Number of stations or sites.
+        seed: Seed of the places; not that of the experiment.
     """
 
     random: Count
@@ -66,8 +71,8 @@ class Land(Strict):
     """Points of the system's grid on land, as dense everywhere by area.
 
     Arguments:
-        land: How many.
-        seed: Of the places; not that of the experiment.
+        land: Number of points.
+        seed: Seed of the places; not that of the experiment.
     """
 
     land: Count
@@ -95,11 +100,12 @@ class File(Strict):
 
 
 class Withhold(Strict):
-    """Stations whose observations no method is given; every method is held to them.
+    """Stations whose observations no method is given; every method is verified against them.
 
     Arguments:
-        share: Of the group's stations: the same ones in every cycle, at every level; 1 for all.
-        seed: Of the choice; not that of the experiment.
+        share: Share of the group's stations: the same ones in every cycle, at every level; 1 for
+            all.
+        seed: Seed of the choice; not that of the experiment.
     """
 
     share: Annotated[float, Field(gt=0, le=1)]
@@ -131,20 +137,20 @@ def read_stations(path: Path) -> list[list[float]]:
         rows = csv.reader(text.splitlines(), skipinitialspace=True)
         header = [name.strip().lower() for name in next(rows, [])]
         columns = [_column(path, header, name) for name in COLUMNS]
-        found = [
-            [_degrees(path, rows.line_num, row, at, COLUMNS[name][1]) for at, name in columns]
+        stations = [
+            [_degrees(path, rows.line_num, row, i, COLUMNS[name][1]) for i, name in columns]
             for row in rows
             if any(cell.strip() for cell in row)
         ]
     except csv.Error as e:
         raise UserError(f"{path}: is not CSV ({e})") from None
-    if not found:
+    if not stations:
         raise UserError(f"{path}: has no stations")
-    return found
+    return stations
 
 
 def _column(path: Path, header: list[str], name: str) -> tuple[int, str]:
-    """Where a column is."""
+    """Index and name of a column; UserError if the header has none of its names."""
     for i, title in enumerate(header):
         if title in COLUMNS[name][0]:
             return i, name
@@ -152,14 +158,14 @@ def _column(path: Path, header: list[str], name: str) -> tuple[int, str]:
     raise UserError(f"{path}, line 1: has no column {name} (or {name[:3]}); it has {titles}")
 
 
-def _degrees(path: Path, line: int, row: list[str], at: int, largest: float) -> float:
-    cell = row[at].strip() if at < len(row) else ""
+def _degrees(path: Path, line: int, row: list[str], column: int, largest: float) -> float:
+    cell = row[column].strip() if column < len(row) else ""
     try:
         value = float(cell)
     except ValueError:
         value = math.nan
     if not abs(value) <= largest:
         raise UserError(
-            f"{path}, line {line}: {shown(cell)} is not a number between -{largest} and {largest}"
+            f"{path}, line {line}: {quoted(cell)} is not a number between -{largest} and {largest}"
         )
     return value

@@ -14,7 +14,7 @@ Kind = Literal["systems", "filters"]
 
 @cache
 def registry(kind: Kind) -> dict[str, str]:
-    """Name to "module:factory" of all that is there; a plug-in cannot replace a name of our own."""
+    """All names with their "module:factory"; a plug-in cannot replace a name of dabench's own."""
     package = import_module(f"dabench.{kind}")
     plugins = {e.name: e.value for e in entry_points(group=f"dabench.{kind}")}
     return plugins | getattr(package, kind.upper())
@@ -28,6 +28,6 @@ def factory(kind: Kind, name: str) -> Callable[..., Any]:
 
 
 def find(place: str) -> Any:
-    """The function, or whatever else, at "module:name"."""
+    """The function, or any other object, at "module:name"."""
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)

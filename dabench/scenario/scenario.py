@@ -28,19 +28,20 @@ from dabench.scenario.yamlfile import Document
 Positive = Annotated[float, Field(gt=0)]
 
 FOR_SYSTEM = ("start", "offset")
-"""Entries of `period` that are handed to the system's factory."""
+"""Entries of `period` that the system's factory takes."""
 
 
 class Group(Strict):
-    """Observations of one kind: what, where, how well.
+    """Observations of one kind: variables, levels, locations, errors.
 
     Arguments:
-        name: Different for every group; part of what the noise is keyed by.
-        variables: Names in the system's state, or wind_speed; none means all of them.
-        levels: `surface`, `all`, or pressures in hPa.
-        locations: Where.
-        error_std: In the units of the variables; one number, or one for each level.
-        withhold: What is kept from the methods, to verify them.
+        name: Name, different for every group; the noise depends on it.
+        variables: Names of variables of the state, or wind_speed; none means all of them.
+        levels: Levels: `surface`, `all`, or pressures in hPa.
+        locations: Locations of the observations.
+        error_std: Standard deviation in the units of the variables; one number, or one for each
+            level.
+        withhold: Stations that are kept from the methods, to verify them.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] = "all"
@@ -56,9 +57,9 @@ class Group(Strict):
 
     @model_serializer(mode="wrap")
     def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `withhold` where nothing is, so that digests are as if there were no such key."""
-        found = write(self)
-        return {k: v for k, v in found.items() if k != "withhold" or v is not None}
+        """The group as plain data, without a `withhold` that is null, which digests do not have."""
+        data = write(self)
+        return {k: v for k, v in data.items() if k != "withhold" or v is not None}
 
 
 class Choice(BaseModel):
@@ -70,17 +71,18 @@ class Choice(BaseModel):
 
     @property
     def settings(self) -> dict[str, Any]:
+        """All entries but the name."""
         return dict(self.model_extra or {})
 
 
 class Period(Strict):
-    """How long, and from when on.
+    """Length and start of the experiment.
 
     Arguments:
         cycles: Number of assimilation cycles.
-        spinup: So many of the first are left out of the scores.
+        spinup: Number of first cycles that are left out of the scores.
         start: ISO time of cycle 0, where the system has a calendar.
-        offset: Cycles into the system's verification trajectory, where it has one.
+        offset: Number of the first cycle in the system's verification trajectory, where it has one.
     """
 
     cycles: Count
@@ -113,7 +115,7 @@ class Perturbed(Strict):
     """The truth with a perturbation of its own for every member.
 
     Arguments:
-        amplitude: In climatological standard deviations, or in state units of toy systems.
+        amplitude: Standard deviation in climatological ones, or in state units of toy systems.
     """
 
     kind: Literal["perturbed"]
@@ -133,17 +135,17 @@ class Prior(Strict):
 
 
 class Scenario(Strict):
-    """What is to be estimated, from what, for how long; not by which method.
+    """A problem for all methods: system, observations, period, initial members, seed.
 
     Arguments:
-        name: Of the file; results lie in a folder of this name.
+        name: Name of the file; results lie in a folder of this name.
         title: One line for tables.
         source: Where the problem comes from.
-        system: Name and settings.
-        observations: Groups with different names.
-        period: How long.
-        initial: The members at cycle 0.
-        seed: Of truth, observation noise, initial members and methods.
+        system: Name and settings of the system.
+        observations: Groups of observations with different names.
+        period: Length and start of the experiment.
+        initial: Members at cycle 0.
+        seed: Seed of truth, observation noise, initial members and methods.
     """
 
     name: Annotated[str, Field(json_schema_extra={"readOnly": True})] = "unnamed"
@@ -168,15 +170,15 @@ class Scenario(Strict):
 
     @property
     def digest(self) -> str:
-        """sha256 of the problem: all but name, title, source and seed, defaults written out."""
+        """The sha256 of all but name, title, source and seed, with defaults written out."""
         content = self.model_dump(mode="json", exclude={"name", "title", "source", "seed"})
         return sha256(content)
 
     def plain(self) -> dict[str, Any]:
-        """Everything as JSON has it; `Scenario.model_validate` turns it back."""
+        """The scenario as JSON has it; `Scenario.model_validate` is the inverse."""
         return self.model_dump(mode="json")
 
     @property
     def document(self) -> Document:
-        """The file that the scenario was read from, for messages; its own content if none."""
+        """The file that the scenario was read from, for messages; else the scenario's content."""
         return self._document or Document(f"scenario {self.name}", self.plain(), {(): "-"})

@@ -19,7 +19,7 @@ from dabench.scenario.yamlfile import Key, Keys
 
 @cache
 def schema(make: Callable[..., Any]) -> type[BaseModel]:
-    """A strict pydantic model of a factory's keyword-only arguments."""
+    """The keyword-only arguments of a factory as a strict pydantic model."""
     hints = get_type_hints(make, include_extras=True)
     fields: Any = {
         p.name: (hints[p.name], ... if p.default is p.empty else p.default)
@@ -33,19 +33,22 @@ def schema(make: Callable[..., Any]) -> type[BaseModel]:
 def check(
     kind: Kind, choice: Any, path: Keys, elsewhere: Mapping[Key, Keys] = MappingProxyType({})
 ) -> tuple[BaseModel | None, list[InputProblem]]:
-    """The settings in {name: ..., setting: ...}, checked by the factory of that name.
+    """The settings of {name: ..., setting: ...} as the factory of that name takes them.
 
     Arguments:
-        choice: Plain data. If it is no such mapping nothing is said, since another check will.
-        path: Where it stands in its file.
-        elsewhere: Settings that the file gives in another place, and where.
+        kind: Kind of the factory.
+        choice: Plain data. If it is no such mapping there are no problems: another check has them.
+        path: Path of the choice in its file.
+        elsewhere: Settings that the file gives in another place, with their paths.
+    Returns:
+        The settings, None where there are problems; and the problems.
     """
     if not (isinstance(choice, dict) and isinstance(choice.get("name"), str)):
         return None, []
     name, settings = choice["name"], {k: v for k, v in choice.items() if k != "name"}
     if name not in registry(kind):
-        known = suggest(name, registry(kind))
-        return None, [InputProblem((*path, "name"), f"unknown {kind[:-1]} {name!r}; {known}")]
+        hint = suggest(name, registry(kind))
+        return None, [InputProblem((*path, "name"), f"unknown {kind[:-1]} {name!r}; {hint}")]
     checked, problems = validate(schema(factory(kind, name)), settings, path)
     return checked, [_moved(problem, name, path, elsewhere) for problem in problems]
 
@@ -53,7 +56,7 @@ def check(
 def _moved(
     problem: InputProblem, name: str, path: Keys, elsewhere: Mapping[Key, Keys]
 ) -> InputProblem:
-    """The same problem, told of the place where the file gives the setting."""
+    """The problem at the path where the file gives the setting."""
     key = problem.path[len(path)] if len(problem.path) > len(path) else None
     if key is None or key not in elsewhere:
         return problem
@@ -62,5 +65,5 @@ def _moved(
 
 
 def arguments(settings: BaseModel) -> dict[str, Any]:
-    """Checked settings as keyword arguments."""
+    """The keyword arguments that settings stand for."""
     return {name: getattr(settings, name) for name in type(settings).model_fields}

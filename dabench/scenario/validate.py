@@ -1,4 +1,4 @@
-"""What is wrong with a file: every problem, each with its line, path, finding and remedy."""
+"""Problems of a file: all of them, each with its line, its path and a remedy."""
 
 import json
 import re
@@ -20,13 +20,18 @@ OWN_WORDS = ("value_error", "assertion_error")
 
 
 class Strict(BaseModel):
-    """No unknown keys, no changes, no infinities."""
+    """A model that refuses unknown keys, changes and infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class InputProblem(NamedTuple):
-    """One thing that is wrong: where in the data, and what would be right."""
+    """One mistake in a file.
+
+    Arguments:
+        path: Path from the top of the data.
+        text: What is wrong, and what would be right.
+    """
 
     path: Keys
     text: str
@@ -35,18 +40,20 @@ class InputProblem(NamedTuple):
 def validate(
     model: type[Model], data: Any, path: Keys = ()
 ) -> tuple[Model | None, list[InputProblem]]:
-    """(plain data as a model, no problems) or (None, everything that is wrong with them).
+    """Plain data as a model, or None and all problems of the data.
 
     Nothing is converted but lists to tuples, mappings to models and whole numbers to floats.
 
     Arguments:
-        path: Where the data stand in their file.
+        model: The model.
+        data: Plain data.
+        path: Path of the data in their file.
     """
     try:
         return model.model_validate_json(json.dumps(data), strict=True), []
     except ValidationError as e:
-        found = _Finder(model, data).problems(e)
-        return None, [InputProblem((*path, *p.path), p.text) for p in found]
+        problems = _Finder(model, data).problems(e)
+        return None, [InputProblem((*path, *p.path), p.text) for p in problems]
 
 
 def report(document: Document, problems: Sequence[InputProblem]) -> UserError:
@@ -58,16 +65,16 @@ def report(document: Document, problems: Sequence[InputProblem]) -> UserError:
     return UserError("\n".join([f"{document.source}: {count}", *lines]))
 
 
-def suggest(word: object, known: Iterable[str]) -> str:
-    """What to say of an unknown name: the one that was meant, and all that there are."""
-    names = sorted(map(str, known))
+def suggest(word: object, choices: Iterable[str]) -> str:
+    """Text on an unknown name: the one that was probably meant, and all that there are."""
+    names = sorted(map(str, choices))
     close = get_close_matches(str(word), names, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}Known: {', '.join(names) or 'none'}"
 
 
-def shown(value: Any, width: int = 40) -> str:
-    """A value as it may be quoted in a message."""
+def quoted(value: Any, width: int = 40) -> str:
+    """A value as messages quote it, cut to a width."""
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else repr(value)
     return text if len(text) <= width else f"{text[: width - 4]} ..."
 
@@ -89,7 +96,7 @@ def _arguments(doc: str | None) -> dict[str, str]:
 
 
 def summary(doc: str | None, name: str) -> str:
-    """The first sentence of `argument`, '' where that is long."""
+    """The first sentence of a docstring's text on an argument, '' where that is long."""
     sentence = re.split(r";\s|\.(?=\s[A-Z]|$)", argument(doc, name))[0]
     return sentence if len(sentence) <= 90 else ""
 
@@ -102,13 +109,13 @@ class _Finder:
 
     def problems(self, error: ValidationError) -> list[InputProblem]:
         """One problem a place; where alternatives were tried, what went wrong deepest inside."""
-        found: dict[Keys, str] = {}
+        texts: dict[Keys, str] = {}
         for e in error.errors(include_url=False):
             for path, text in self._read(e):
-                found.setdefault(path, text)
-        inner = {path[:i] for path in found for i in range(len(path))}
-        kept = [InputProblem(path, text) for path, text in found.items() if path not in inner]
-        return sorted(kept, key=lambda p: [str(key) for key in p.path])
+                texts.setdefault(path, text)
+        above = {path[:i] for path in texts for i in range(len(path))}
+        deepest = [InputProblem(path, text) for path, text in texts.items() if path not in above]
+        return sorted(deepest, key=lambda p: [str(key) for key in p.path])
 
     def _read(self, e: Any) -> Iterator[InputProblem]:
         *above, last = e["loc"] or ("",)
@@ -122,18 +129,18 @@ class _Finder:
         yield InputProblem(path, self._wrong(e, path, value))
 
     def _untagged(self, e: Any, path: Keys, value: dict) -> Iterator[InputProblem]:
-        """Of a mapping that is none of several kinds, told apart by one entry or by their keys."""
+        """Problems of a mapping that fits none of several kinds, told apart by a tag or by keys."""
         tag = e["ctx"]["discriminator"].strip("'")
-        known = _properties(self._nodes(path))
+        keys = _properties(self._nodes(path))
         if tag in value:
-            there, _ = self._locate([*path, tag])
-            yield InputProblem(there, f"{shown(value[tag])} is not {self._expected(there)}")
-        elif tag in known:
+            of_tag, _ = self._locate([*path, tag])
+            yield InputProblem(of_tag, f"{quoted(value[tag])} is not {self._expected(of_tag)}")
+        elif tag in keys:
             yield self._missing(path, tag)
-        yield from (self._unknown(path, key) for key in value if key not in known)
+        yield from (self._unknown(path, key) for key in value if key not in keys)
 
     def _locate(self, loc: Sequence[Key]) -> tuple[Keys, Any]:
-        """The part of pydantic's location that is in the data (it names types too), and what is."""
+        """Path and value in the data that a location of pydantic means, which names types too."""
         path: list[Key] = []
         here: Any = self.data
         for step in loc:
@@ -146,19 +153,19 @@ class _Finder:
         return tuple(path), here
 
     def _unknown(self, path: Keys, key: Key) -> InputProblem:
-        known = _properties(_fitting(self._nodes(path), self._locate(path)[1]))
-        if key in known:
+        keys = _properties(_fitting(self._nodes(path), self._locate(path)[1]))
+        if key in keys:
             return InputProblem((*path, key), "does not go with the rest")
-        return InputProblem((*path, key), f"unknown; {suggest(key, known)}")
+        return InputProblem((*path, key), f"unknown; {suggest(key, keys)}")
 
     def _missing(self, path: Keys, key: Key) -> InputProblem:
-        there = (*path, key)
-        return InputProblem(there, f"is missing; give {self._expected(there)}{self._note(there)}")
+        path = (*path, key)
+        return InputProblem(path, f"is missing; give {self._expected(path)}{self._note(path)}")
 
     def _wrong(self, e: Any, path: Keys, value: Any) -> str:
         if e["type"] in OWN_WORDS:
             return str(e["ctx"]["error"])
-        return f"{shown(value)} is not {self._expected(path)}{self._note(path)}"
+        return f"{quoted(value)} is not {self._expected(path)}{self._note(path)}"
 
     def _expected(self, path: Keys) -> str:
         return _expected(self._nodes(path), self.schema)
@@ -169,7 +176,7 @@ class _Finder:
         return f" ({notes[0]})" if notes else ""
 
     def _nodes(self, path: Keys) -> list[dict]:
-        """All alternatives that the schema has for what stands at a path."""
+        """All alternatives that the schema has for the value at a path."""
         nodes = _alternatives(self.schema, self.schema)
         for key in path:
             nodes = [n for node in nodes for n in _alternatives(_inside(node, key), self.schema)]
@@ -195,7 +202,7 @@ def _alternatives(node: dict, schema: dict) -> list[dict]:
 
 
 def _fitting(nodes: list[dict], value: Any) -> list[dict]:
-    """The alternatives that a mapping was meant as, by its tag or by what they need; else all."""
+    """The alternatives that a mapping fits by its tag or by the keys they require; else all."""
 
     def fits(node: dict) -> bool:
         tags = {k: p["const"] for k, p in node.get("properties", {}).items() if "const" in p}
@@ -214,13 +221,13 @@ def _properties(nodes: list[dict]) -> list[str]:
 
 
 def _expected(nodes: list[dict], schema: dict) -> str:
-    """In words, what the schema wants."""
+    """A description of the values that the schema allows."""
     return " or ".join(dict.fromkeys(_words(node, schema) for node in nodes)) or "allowed here"
 
 
 def _words(node: dict, schema: dict) -> str:
     if "enum" in node or "const" in node:
-        return " or ".join(shown(v) for v in node.get("enum", [node.get("const")]))
+        return " or ".join(quoted(v) for v in node.get("enum", [node.get("const")]))
     match node.get("type"):
         case "number" | "integer" as kind:
             return ("a number" if kind == "number" else "a whole number") + _bounds(node)

@@ -1,4 +1,4 @@
-"""Read a YAML file that may come from anyone, and remember on which line every key stands.
+"""YAML files from anyone, read as plain data with the line of every key.
 
 Plain data only: mappings, lists, text, numbers, true, false, null. Tags, anchors, aliases, several
 documents, repeated keys and non-finite numbers are refused, with a UserError that names file and
@@ -31,12 +31,12 @@ NOT_FINITE = re.compile(r"[-+]?\.?(nan|inf(inity)?)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Document:
-    """What a file says, and where.
+    """The data of a file, with their lines.
 
     Arguments:
-        source: The file, as the user wrote it, or what else the text is from.
-        data: Of the top level.
-        lines: Where every key and list entry stands (`line 3`), by its path from the top.
+        source: The file as the user wrote it, or another origin of the text.
+        data: Value of the top level.
+        lines: Line of every key and list entry (`line 3`), by its path from the top.
     """
 
     source: str
@@ -44,7 +44,7 @@ class Document:
     lines: dict[Keys, str] = field(repr=False)
 
     def where(self, path: Keys) -> str:
-        """Where a path stands, or the closest thing above it that is there."""
+        """The line of a path, or of the closest path above it that is there."""
         while path not in self.lines:
             path = path[:-1]
         return self.lines[path]
@@ -56,7 +56,7 @@ def read(path: Path) -> Document:
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes a list or mapping that is in several places out in each of them, without anchors."""
+    """A writer without anchors: a list or mapping in several places is written out in each."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -193,5 +193,5 @@ def _at(path: Keys) -> str:
 
 
 def dotted(path: Keys) -> str:
-    """A path as people write it: a.b.0."""
+    """A path as people write it, `a.b.0`."""
     return ".".join(map(str, path))

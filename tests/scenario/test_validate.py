@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from dabench.scenario.validate import Strict, report, shown, suggest, summary, validate
+from dabench.scenario.validate import Strict, quoted, report, suggest, summary, validate
 from dabench.scenario.yamlfile import parse
 
 
@@ -96,8 +96,8 @@ def test_a_suggestion_lists_what_there_is():
 
 
 def test_long_values_are_cut():
-    assert len(shown(list(range(1000)))) == 40
-    assert json.loads(shown({"a": None})) == {"a": None}
+    assert len(quoted(list(range(1000)))) == 40
+    assert json.loads(quoted({"a": None})) == {"a": None}
 
 
 def test_a_docstring_tells_of_each_of_several_names():
