@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from dabench.systems.atmosphere.atmosphere import SURFACE, Atmosphere, Ground, normalised
 from dabench.systems.atmosphere.grid import grid, sphere_noise
+from dabench.systems.atmosphere.means import Relation
 from dabench.systems.atmosphere.training.pairs import Batch, TrainingFrames
 from dabench.systems.atmosphere.training.state import (
     TrainSettings,
@@ -66,6 +67,7 @@ class Trainer:
 
     Arguments:
         ground: Coefficients of the static fields, in physical units.
+        means: Relation that the global means of targets obey.
         resolution: Grid spacing in degrees.
     """
 
@@ -74,10 +76,11 @@ class Trainer:
         settings: TrainSettings,
         config: checkpoint.Config,
         ground: Ground,
+        means: Relation,
         resolution: float = 4.0,
     ) -> None:
         lat, lon = grid(resolution)
-        self.settings, self.config = settings, config
+        self.settings, self.config, self.means = settings, config, means
         self.network = Network(config, lat, lon)
         self.sphere = sphere_noise(resolution)
         self.static = {
@@ -98,13 +101,15 @@ class Trainer:
     def denoise(
         self, params: checkpoint.Params, batch: Batch, noisy: Array, sigma: Float[Array, "pair"]
     ) -> Float[Array, "pair channel coefficient"]:
-        """Coefficients of D, projected on the band."""
+        """Coefficients of D, projected on the band, with means that obey their relation."""
         previous, now, z = (self.sphere.synthesise(c) for c in (batch.previous, batch.now, noisy))
         known = self.known(previous, now)
         level = self.network.at_level(params, sigma)
         condition = self.network.condition(params, known)
         out = self.network.denoise(params, level, condition, jnp.swapaxes(z, 1, 2))
-        return self.sphere.analyse(jnp.swapaxes(out, 1, 2))
+        inside = self.sphere.analyse(jnp.swapaxes(out, 1, 2))
+        means = inside[:, :, 0] @ jnp.asarray(self.means.T, jnp.float32)
+        return inside.at[:, :, 0].set(means)
 
     def known(
         self,

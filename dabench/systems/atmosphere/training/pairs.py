@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dabench.systems.atmosphere.atmosphere import LMAX, Coefficients, Statistics
+from dabench.systems.atmosphere.means import Relation
 from dabench.systems.sphere.harmonics import degrees
 
 _DEGREE = degrees(LMAX)
@@ -23,16 +24,23 @@ class Batch(NamedTuple):
 
 
 class TrainingFrames:
-    """Normalised, consecutive frames of several members, from which pairs are drawn."""
+    """Normalised, consecutive frames of several members, from which pairs are drawn.
 
-    def __init__(self, members: list[Coefficients], statistics: Statistics) -> None:
+    Arguments:
+        members: Frames in physical units.
+        means: Relation that the global means of the inputs' errors obey, as those of targets do.
+    """
+
+    def __init__(
+        self, members: list[Coefficients], statistics: Statistics, means: Relation
+    ) -> None:
         mean, std, diff_std = (a[:, None].astype(np.float32) for a in statistics)
         self.members = []
         for frames in members:
             normal = frames / std
             normal[:, :, :1] -= mean / std * np.float32(np.sqrt(4 * np.pi))
             self.members.append(normal)
-        self.scale = std / diff_std
+        self.scale, self.means = std / diff_std, means
         self.starts = [(m, k) for m, rows in enumerate(members) for k in range(len(rows) - 2)]
 
     def __len__(self) -> int:
@@ -48,11 +56,11 @@ class TrainingFrames:
         """The batch of one step, a function of (seed, step) alone.
 
         Inputs carry random errors, which the target takes away again. The climate alone does not
-        tell what follows a state that is off it (one of another mass, say), and without them such
-        errors grew from cycle to cycle. They are of large scale (variance falling with degree l as
-        (l + 1)^-2), independent in every channel, and on the first frame a random share of those on
-        the second. Their size is uniform in the logarithm between the two of `error`, in standard
-        deviations of the 12-hour difference.
+        tell what follows a state that is off it (one of another humidity, say), and without them
+        such errors grew from cycle to cycle. They are of large scale (variance falling with degree
+        l as (l + 1)^-2), independent in every channel but for their means, and on the first frame a
+        random share of those on the second. Their size is uniform in the logarithm between the two
+        of `error`, in standard deviations of the 12-hour difference.
         """
         rng = np.random.default_rng([seed, step])
         clean = self.pairs(rng.choice(len(self), size, replace=False))
@@ -60,6 +68,7 @@ class TrainingFrames:
         sizes = np.exp(rng.uniform(low, high, (size, 1, 1)))
         shape = clean.target.shape
         target = (sizes * rng.standard_normal(shape) * ERROR_STD).astype(np.float32)
+        target[:, :, 0] = target[:, :, 0] @ self.means.T
         now = (target / self.scale).astype(np.float32)
         previous = rng.uniform(size=(size, 1, 1)).astype(np.float32) * now
         return Batch(clean.previous + previous, clean.now + now, clean.target - target)

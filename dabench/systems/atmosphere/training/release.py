@@ -16,6 +16,7 @@ from dabench.systems.atmosphere.atmosphere import Atmosphere, Coefficients, Grou
 from dabench.systems.atmosphere.coasts import COAST_LMAX, COASTS
 from dabench.systems.atmosphere.files import CLIMATE, LONG, TUNING, verification
 from dabench.systems.atmosphere.grid import grid
+from dabench.systems.atmosphere.means import MEANS, Relation
 from dabench.systems.atmosphere.training import nature
 from dabench.systems.gencast import checkpoint
 from dabench.systems.sphere import gaussian
@@ -79,14 +80,20 @@ def write_frames(path: Path, atmosphere: Atmosphere, frames: Coefficients) -> di
     return {"frames": len(frames), "bits": BITS, "rounding_error_rms": rounding}
 
 
-def write_ground(path: Path, ground: Ground, outside: Float[np.ndarray, "channel point"]) -> None:
-    """The static fields, and the coasts: what the band leaves out of the channels' time mean.
+def write_ground(
+    path: Path,
+    ground: Ground,
+    outside: Float[np.ndarray, "channel point"],
+    means: Relation,
+) -> None:
+    """The static fields, the coasts, and the relation of means.
 
     Arguments:
-        outside: That time mean's rest on the Gaussian grid.
+        outside: What the band leaves out of the channels' time mean, on the Gaussian grid.
     """
     coasts = outside @ gaussian.analysis(gaussian.gaussian_grid(), COAST_LMAX)
-    save(path, {**ground, COASTS: coasts.astype(np.float32)}, compress=True)
+    arrays = {**ground, COASTS: coasts.astype(np.float32), MEANS: means}
+    save(path, arrays, compress=True)
 
 
 def write_provenance(path: Path, packages: tuple[str, ...], **entries: Any) -> None:

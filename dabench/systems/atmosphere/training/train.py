@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dabench.core.errors import UserError
+from dabench.core.files import save
 from dabench.systems.atmosphere import files, int16
 from dabench.systems.atmosphere.atmosphere import Atmosphere, Coefficients, Ground, Statistics
+from dabench.systems.atmosphere.means import MEANS, Relation, load_relation, relation
 from dabench.systems.atmosphere.system import on_grid
 from dabench.systems.atmosphere.training import frames, nature, release
 from dabench.systems.atmosphere.training.nature import FULL, Dynamics, Lengths, NatureSettings
@@ -126,16 +128,17 @@ def learn(recipe: Recipe, out: Path, size: Size) -> None:
 
     run, regrid, maps = out / "nature", *_regrid(recipe, out)
     members = [frames.load(run, name, regrid) for name in _training_members(run)]
-    statistics = _statistics(out, members)
+    statistics, means = _normalisation(recipe, out, members)
     trainer = learning.Trainer(
         state.TrainSettings(steps=size.steps),
         learning.network_config(recipe.atmosphere, size.width, size.mesh),
         recipe.ground(maps),
+        means,
     )
     learning.fit(
         trainer,
-        TrainingFrames(members, statistics),
-        TrainingFrames([frames.load(run, "validation", regrid)], statistics),
+        TrainingFrames(members, statistics, means),
+        TrainingFrames([frames.load(run, "validation", regrid)], statistics, means),
         out / "training",
         progress=lambda row: log.info("training: %s", row),
     )
@@ -155,7 +158,8 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
         folder / files.WEIGHTS, recipe.atmosphere, average, config, statistics, steps
     )
     outside = frames.left_out(run, _training_members(run))
-    release.write_ground(folder / files.GROUND, recipe.ground(maps), outside)
+    means = load_relation(out / "means.npz")
+    release.write_ground(folder / files.GROUND, recipe.ground(maps), outside, means)
     about = {
         file: release.write_frames(
             folder / file,
@@ -190,12 +194,17 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
     return folder
 
 
-def _statistics(out: Path, members: list[Coefficients]) -> Statistics:
-    """The normalisation: that of the members which training began with, for ever after."""
-    path = out / "statistics.npz"
+def _normalisation(
+    recipe: Recipe, out: Path, members: list[Coefficients]
+) -> tuple[Statistics, Relation]:
+    """Statistics and relation of means of the members that training began with, for ever after."""
+    path, means = out / "statistics.npz", out / "means.npz"
     if not path.exists():
         frames.save_statistics(path, frames.statistics(members))
-    return frames.load_statistics(path)
+    statistics = frames.load_statistics(path)
+    if not means.exists():
+        save(means, {MEANS: relation(recipe.atmosphere, members, statistics)})
+    return statistics, load_relation(means)
 
 
 def validation_curve(folder: Path) -> list[dict[str, float]]:

@@ -10,7 +10,8 @@ pytest.importorskip("optax")
 
 from dabench.systems.atmosphere.training import frames as training_frames
 from dabench.systems.atmosphere.training import learning, pairs, state
-from dabench.systems.held_suarez.channels import HELD_SUAREZ
+from dabench.systems.held_suarez.channels import HELD_SUAREZ, ground
+from dabench.systems.held_suarez.files import FILES
 
 
 def tiny_config():
@@ -29,7 +30,7 @@ def tiny_config():
 def frames():
     rng = np.random.default_rng(0)
     member = np.cumsum(rng.standard_normal((8, 24, 1024)), axis=0).astype(np.float32)
-    return pairs.TrainingFrames([member], training_frames.statistics([member]))
+    return pairs.TrainingFrames([member], training_frames.statistics([member]), np.eye(24))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def trainer():
     settings = state.TrainSettings(
         steps=12, batch=2, warmup=1, peak_rate=1e-2, save_every=4, validate_every=12
     )
-    return learning.Trainer(settings, tiny_config(), HELD_SUAREZ.ground(HELD_SUAREZ.files), 5.0)
+    return learning.Trainer(settings, tiny_config(), ground(FILES), np.eye(24), 5.0)
 
 
 def test_rate_rises_stays_and_falls_to_zero():
