@@ -41,7 +41,7 @@ def relation(
 
 
 def load_relation(path: Path) -> Relation:
-    """M, out of a file that has it."""
+    """M, out of any file that has it."""
     with np.load(path) as file:
         return file[MEANS]
 

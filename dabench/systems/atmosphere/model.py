@@ -9,7 +9,9 @@ from jaxtyping import Float
 from dabench.core.layout import Layout
 from dabench.diffusion.model import Sampler
 from dabench.systems.atmosphere.atmosphere import Atmosphere, Ground, Statistics, normalised
+from dabench.systems.atmosphere.coasts import Coasts
 from dabench.systems.atmosphere.grid import grid, sphere_noise
+from dabench.systems.atmosphere.means import ConservingNoise, Relation
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.checkpoint import Checkpoint
 from dabench.systems.gencast.model import GenCast
@@ -26,6 +28,8 @@ def model(
     statistics: Statistics,
     ground: Ground,
     resolution: float,
+    coasts: Coasts | None = None,
+    means: Relation | None = None,
 ) -> GenCast:
     """p(x' | x) of a small GenCast, D projected on the band of the noise.
 
@@ -33,8 +37,10 @@ def model(
         statistics: The normalisation the network was trained with.
         ground: Coefficients of the static fields, in physical units.
         resolution: Grid spacing in degrees; any, since nothing in the weights depends on it.
+        coasts: Maps that states have and the network never sees; none by default.
+        means: Relation that the global means of targets obey; none by default.
     """
-    sphere = sphere_noise(resolution)
+    sphere = sphere_noise(resolution) if means is None else ConservingNoise(resolution, means)
     latitude, longitude = grid(resolution)
     layout = Layout(
         atmosphere.channels,
@@ -45,7 +51,7 @@ def model(
     inputs = channels.inputs(checkpoint.config.task_config)
     return GenCast(
         checkpoint,
-        normaliser(inputs, atmosphere, statistics),
+        normaliser(inputs, atmosphere, statistics, coasts),
         layout,
         {name: _field(sphere, normalised(field)) for name, field in ground.items()},
         sampler=SAMPLER,
@@ -55,7 +61,10 @@ def model(
 
 
 def normaliser(
-    inputs: Sequence[channels.Field], atmosphere: Atmosphere, statistics: Statistics
+    inputs: Sequence[channels.Field],
+    atmosphere: Atmosphere,
+    statistics: Statistics,
+    coasts: Coasts | None,
 ) -> Normaliser:
     """The normalisation of the changing fields; static ones are normalised before they are inputs.
 
@@ -63,16 +72,19 @@ def normaliser(
     """
     row = {(c.name, c.level): i for i, c in enumerate(atmosphere.channels)}
 
-    def column(values: Float[np.ndarray, "channel"], static: float) -> np.ndarray:
-        known = [
-            static if f.name in atmosphere.static else values[row[f.name, f.level]] for f in inputs
+    def known(values: Float[np.ndarray, "channel #point"], static: float) -> np.ndarray:
+        constant = np.full_like(values[0], static)
+        rows = [
+            constant if f.name in atmosphere.static else values[row[f.name, f.level]]
+            for f in inputs
         ]
-        return np.array(known, np.float32)[:, None]
+        return np.array(rows, np.float32)
 
+    mean = statistics.mean[:, None] if coasts is None else statistics.mean[:, None] + coasts
     scale = np.asarray(statistics.diff_std, np.float32)[:, None]
     return Normaliser(
-        mean=column(statistics.mean, 0.0),
-        std=column(statistics.std, 1.0),
+        mean=known(mean, 0.0),
+        std=known(statistics.std[:, None], 1.0),
         offset=np.zeros_like(scale),
         scale=scale,
         residual=np.ones(scale.shape, bool),

@@ -13,6 +13,7 @@ from dabench.core.errors import UserError
 from dabench.systems import perturbations
 from dabench.systems.atmosphere import int16
 from dabench.systems.atmosphere.atmosphere import Statistics
+from dabench.systems.atmosphere.coasts import Coasts
 from dabench.systems.atmosphere.files import CLIMATE
 from dabench.systems.atmosphere.grid import sphere_noise
 from dabench.systems.atmosphere.model import BATCH
@@ -44,6 +45,7 @@ def embedded(
     resolution: float,
     stretch: Callable[[int], Stretch],
     digest: str,
+    coasts: Coasts | None = None,
 ) -> System:
     """The system of a model and the trajectories in a folder.
 
@@ -53,8 +55,9 @@ def embedded(
         resolution: Grid spacing in degrees.
         stretch: Seed -> the trajectory that is its truth.
         digest: Digest of all that determines the numbers.
+        coasts: Maps that are added to every frame; none by default.
     """
-    pairs = on_grid(folder / CLIMATE, resolution)
+    pairs = on_grid(folder / CLIMATE, resolution, coasts)
     climate = pairs.reshape(len(pairs) // 2, -1)
 
     def truth(seed: int, cycles: int) -> Float[np.ndarray, "cycle state"]:
@@ -65,7 +68,7 @@ def embedded(
                 f"{name}: {cycles} cycles from offset {offset}, but the {path.stem} "
                 f"trajectory has {max(available, 0)} from there"
             )
-        rows = on_grid(path, resolution, offset, offset + cycles + 2)
+        rows = on_grid(path, resolution, coasts, offset, offset + cycles + 2)
         return np.concatenate([rows[:-1], rows[1:]], axis=1)
 
     return System(
@@ -88,13 +91,18 @@ def statistics(network: Checkpoint) -> Statistics:
 
 
 def on_grid(
-    path: Path, resolution: float, start: int = 0, stop: int | None = None
+    path: Path,
+    resolution: float,
+    coasts: Coasts | None = None,
+    start: int = 0,
+    stop: int | None = None,
 ) -> Float[np.ndarray, "frame field"]:
     """Frames of a packed file on a grid: float32, (channel, point) flattened."""
     synthesise = _synthesis(resolution)
     stored = int16.load(path)
     frames = int16.unpack(stored._replace(values=stored.values[start:stop]))
-    return np.stack([np.asarray(synthesise(f)).ravel() for f in frames])
+    rows = np.stack([np.asarray(synthesise(f)).ravel() for f in frames])
+    return rows if coasts is None else rows + coasts.ravel()[None]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dabench.systems.atmosphere.files import CLIMATE, WEIGHTS, digest, stretches
+from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS, digest, stretches
 
 FILES = Path(__file__).parent / "files"
 
@@ -10,5 +10,6 @@ FILES = Path(__file__).parent / "files"
 def digest_of(*, resolution: int = 4, offset: int = 0, files: str = "") -> str:
     """Digest of the system with these settings, as `system.held_suarez` has it."""
     folder = Path(files) if files else FILES
-    paths = [folder / WEIGHTS, *stretches(folder), folder / CLIMATE]
+    ground = [path for path in (folder / GROUND,) if path.exists()]
+    paths = [folder / WEIGHTS, *stretches(folder), folder / CLIMATE, *ground]
     return digest(paths, resolution, offset)

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from dabench.systems.atmosphere.files import CLIMATE, WEIGHTS, stretches, verification
+from dabench.systems.atmosphere.coasts import load_coasts
+from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS, stretches, verification
+from dabench.systems.atmosphere.means import load_relation
 from dabench.systems.atmosphere.model import model
 from dabench.systems.atmosphere.system import Stretch, embedded, need_files, statistics
 from dabench.systems.base import System
@@ -29,11 +31,17 @@ def held_suarez(
     folder = Path(files) if files else FILES
     need_files("held_suarez", folder, (WEIGHTS, verification(0), CLIMATE))
     network, truths = checkpoint.load(folder / WEIGHTS), stretches(folder)
+    normal, static = statistics(network), HELD_SUAREZ.ground(folder)
+    # The packaged network was trained before there were coasts and a relation of means.
+    later = (folder / GROUND).exists()
+    coasts = load_coasts(folder, resolution) if later else None
+    means = load_relation(folder / GROUND) if later else None
     return embedded(
         "held_suarez",
-        model(HELD_SUAREZ, network, statistics(network), HELD_SUAREZ.ground(folder), resolution),
+        model(HELD_SUAREZ, network, normal, static, resolution, coasts, means),
         folder,
         resolution,
         stretch=lambda seed: Stretch(truths[seed % len(truths)], offset),
         digest=digest_of(resolution=resolution, offset=offset, files=files),
+        coasts=coasts,
     )

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
+from dabench.systems.atmosphere.coasts import load_coasts
 from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS
+from dabench.systems.atmosphere.means import load_relation
 from dabench.systems.atmosphere.model import model
 from dabench.systems.atmosphere.system import Stretch, embedded, need_files, statistics
 from dabench.systems.base import System
@@ -30,12 +32,15 @@ def speedy(
     need_files("speedy", folder, (WEIGHTS, GROUND, CLIMATE))
     truths = trajectories(folder, truth)
     need_files("speedy", folder, tuple(path.name for path in truths))
-    network = checkpoint.load(folder / WEIGHTS)
+    network, coasts = checkpoint.load(folder / WEIGHTS), load_coasts(folder, resolution)
+    means = load_relation(folder / GROUND)
+    normal, static = statistics(network), ground(folder)
     return embedded(
         "speedy",
-        model(SPEEDY, network, statistics(network), ground(folder), resolution),
+        model(SPEEDY, network, normal, static, resolution, coasts, means),
         folder,
         resolution,
         stretch=lambda seed: Stretch(truths[seed % len(truths)]),
         digest=digest_of(resolution=resolution, truth=truth, files=files),
+        coasts=coasts,
     )

@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 
 from dabench.diffusion import draw
 from dabench.diffusion.guidance import GuidanceSettings, prepare
-from dabench.systems.atmosphere.training.skill import BATCH, Rows, States, area_mean
+from dabench.systems.atmosphere.model import BATCH
+from dabench.systems.atmosphere.training.skill import Rows, States, area_mean
 from dabench.systems.base import System
 
 ERROR_KELVIN = 0.1

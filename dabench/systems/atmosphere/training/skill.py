@@ -11,11 +11,11 @@ from jaxtyping import Array, Float
 from dabench.diffusion import draw
 from dabench.systems.atmosphere.atmosphere import LMAX
 from dabench.systems.atmosphere.grid import sphere_noise
+from dabench.systems.atmosphere.model import BATCH
 from dabench.systems.base import System
 from dabench.systems.sphere.gaussian import area_weights
 from dabench.systems.sphere.harmonics import degrees
 
-BATCH = 4  # members at a time: the fastest on a CPU
 BANDS = ((1, 5), (6, 10), (11, 15), (16, 20), (21, 25))  # degrees whose power is compared
 Rows = list[dict[str, Any]]
 States = Float[np.ndarray, "cycle state"]

@@ -21,6 +21,7 @@ from dabench.core.errors import UserError
 from dabench.core.files import save
 from dabench.systems.atmosphere import files, int16
 from dabench.systems.atmosphere.atmosphere import Atmosphere, Coefficients, Ground, Statistics
+from dabench.systems.atmosphere.coasts import load_coasts
 from dabench.systems.atmosphere.means import MEANS, Relation, load_relation, relation
 from dabench.systems.atmosphere.system import on_grid
 from dabench.systems.atmosphere.training import frames, nature, release
@@ -179,7 +180,7 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
     )
     # The frames that judged training judge the network here too; nothing else is scored on them.
     int16.save(out / "validation.npz", int16.pack(frames.load(run, "validation", regrid)))
-    rows = on_grid(out / "validation.npz", 4.0)
+    rows = on_grid(out / "validation.npz", 4.0, load_coasts(folder, 4.0))
     states = np.concatenate([rows[:-1], rows[1:]], axis=1)
     report.write(
         folder,
