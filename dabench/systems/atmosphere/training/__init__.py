@@ -1,9 +1,17 @@
-"""Training of an embedded atmosphere, from its nature run to the files that ship.
+"""How an embedded atmosphere is made: nature run, frames, network, files, report.
 
-train     all steps, one after the other        nature        branches of one spin-up
-levels    fields on pressure levels             frames        channels and their statistics
-pairs     consecutive frames, normalised        learning      the loss and the optimiser
-state     what training changes                 release       the files that ship
-report    what the network was accepted for     skill         its forecasts, scored
-symmetry  its Jacobian, against theory          assimilation  a few cycles of a guided ensemble
+    nature ──► levels, frames ──► learning ──► release ──► report
+
+train         all steps, one after the other, for the recipe of one atmosphere
+nature        the nature run: members that branch off one spin-up
+levels        from spectral states on sigma layers to pressure levels and their band
+frames        members of the nature run as frames of channels, and their statistics
+pairs         pairs of frames, as training draws them
+learning      the loss and the loop
+state         what training changes, and its settings
+release       the files that ship
+report        what the network was accepted for, and the tables behind that
+skill         scores after 12 hours, and a free run
+assimilation  a few cycles of a guided ensemble
+symmetry      how far J C is from a covariance
 """

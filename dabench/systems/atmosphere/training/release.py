@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import importlib.util
 import json
 import platform
 from pathlib import Path
@@ -97,11 +98,14 @@ def write_ground(
 
 
 def write_provenance(path: Path, packages: tuple[str, ...], **entries: Any) -> None:
-    """Settings, seeds, curves and software versions as JSON; settings may be dataclasses."""
+    """Settings, seeds, curves and software versions as JSON; settings may be dataclasses.
+
+    A package that only the nature run needs may be missing where the rest is done.
+    """
     plain = {k: _plain(v) for k, v in entries.items()}
-    software = {"python": platform.python_version()} | {
-        package: importlib.metadata.version(package) for package in ("jax", "numpy", *packages)
-    }
+    there = [name for name in ("jax", "numpy", *packages) if importlib.util.find_spec(name)]
+    software = {"python": platform.python_version()}
+    software |= {name: importlib.metadata.version(name) for name in there}
     path.write_text(json.dumps(plain | {"software": software}, indent=1) + "\n")
 
 

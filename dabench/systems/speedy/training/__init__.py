@@ -1,1 +1,1 @@
-"""What `dabench train speedy` does: nature run, channels, network, files to ship, report."""
+"""What is particular to making SPEEDY's atmosphere: its dynamics, its channels, its recipe."""
