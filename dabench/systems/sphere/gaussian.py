@@ -77,6 +77,10 @@ def analysis(grid: GaussianGrid, lmax: int) -> Float[np.ndarray, "point coeffici
 
 
 def area_weights(lat: NDArray) -> Float[np.ndarray, "lat"]:
-    """Area of each latitude's cell on a regular grid with poles, summing to 2."""
+    """Area of each latitude's cell on a regular grid with poles, summing to 2.
+
+    Equal to `core.layout.cell_area` up to its factor and the last digits, in which the published
+    draws of the embedded atmosphere were made.
+    """
     edges = np.concatenate([[-90.0], (lat[1:] + lat[:-1]) / 2, [90.0]])
     return np.diff(np.sin(np.radians(edges)))

@@ -4,6 +4,9 @@ Y(l, m) = P(l, |m|)(sin lat) · {1/√2π, cos(mλ)/√π, sin(|m|λ)/√π for 
 on the unit sphere, with the Condon-Shortley sign. Coefficient l² + j belongs to degree l and to
 the j-th order in 0, +1, -1, +2, -2, .. Coefficients are (..., coefficient), fields (..., point)
 with points latitude-major; results have the precision of the argument.
+
+Tables of (order, degree, latitude) are dense and in float64, though half of each is zero: 3 GB at
+0.25 degrees. Those of `analyse` and `project` are made when they are first needed.
 """
 
 from functools import cached_property
@@ -27,7 +30,7 @@ def orders(lmax: int) -> Int[np.ndarray, "coefficient"]:
 
 
 def legendre(x: Float[np.ndarray, "point"], lmax: int) -> Float[np.ndarray, "order degree point"]:
-    """Associated Legendre functions with unit norm on [-1, 1], zero where order > degree."""
+    """The associated Legendre functions of unit norm on [-1, 1], zero where order > degree."""
     p = np.zeros((lmax + 1, lmax + 1, len(x)))
     p[0, 0] = np.sqrt(0.5)
     for l in range(1, lmax + 1):
@@ -44,9 +47,9 @@ class Harmonics:
     """All harmonics of degree <= lmax on one grid.
 
     Arguments:
-        latitude, longitude: In degrees, ascending; longitudes equally spaced around the circle.
-        weights: Of the latitudes, in the inner product that makes `analyse` a least-squares fit
-            and `project` orthogonal; all equal by default.
+        latitude, longitude: Degrees, ascending; longitudes equally spaced around the circle.
+        weights: Weights of the latitudes in the inner product that makes `analyse` a least-squares
+            fit and `project` orthogonal; equal by default.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Harmonics:
         waves = np.stack([np.cos(angle), np.sin(angle)]) / np.sqrt(np.pi)
         waves[0, 0] = np.sqrt(0.5 / np.pi)
         self._waves = waves  # (cosine or sine, order, longitude)
-        self._legendre = legendre(np.sin(np.deg2rad(np.asarray(latitude, float))), lmax)
+        self.legendre = legendre(np.sin(np.deg2rad(np.asarray(latitude, float))), lmax)
         self._orders = orders(lmax)
 
     @property
@@ -80,19 +83,19 @@ class Harmonics:
     def _fit(self) -> Float[np.ndarray, "order degree lat"]:
         """The weighted pseudo-inverse of the Legendre functions, order by order."""
         root = np.sqrt(self.weights)
-        fit = np.zeros_like(self._legendre)
-        for m, p in enumerate(self._legendre):
+        fit = np.zeros_like(self.legendre)
+        for m, p in enumerate(self.legendre):
             fit[m, m:] = np.linalg.pinv((p[m:] * root).T) * root
         return fit
 
     @cached_property
     def _projection(self) -> Float[np.ndarray, "order lat lat"]:
-        return np.einsum("mli,mlj->mij", self._legendre, self._fit)
+        return np.einsum("mli,mlj->mij", self.legendre, self._fit)
 
     def synthesise(self, c: Float[Array, "*field coefficient"]) -> Float[Array, "*field point"]:
         """Σ c Y on the grid."""
         table = jnp.concatenate([c, jnp.zeros_like(c[..., :1])], -1)[..., self._slots]
-        p = self._legendre.astype(c.dtype)
+        p = self.legendre.astype(c.dtype)
         return self._from_waves(jnp.einsum("mlj,...kml->...kmj", p, table))
 
     def analyse(self, x: Float[Array, "*field point"]) -> Float[Array, "*field coefficient"]:
@@ -101,10 +104,10 @@ class Harmonics:
 
     def adjoint(self, x: Float[Array, "*field point"]) -> Float[Array, "*field coefficient"]:
         """The transpose of `synthesise`."""
-        return self._pack("mlj,...kmj->...kml", self._legendre, self._to_waves(x))
+        return self._pack("mlj,...kmj->...kml", self.legendre, self._to_waves(x))
 
     def project(self, x: Float[Array, "*field point"]) -> Float[Array, "*field point"]:
-        """synthesise(analyse(x)): the orthogonal projection on the band."""
+        """The orthogonal projection on the band, which is synthesise(analyse(x))."""
         return self.by_order(self._projection * self._step, x)
 
     def by_order(

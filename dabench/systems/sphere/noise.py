@@ -5,6 +5,8 @@ unless said otherwise, of unit variance everywhere. Its covariance C = B Bᵀ is
 identity on a grid, and singular.
 """
 
+from functools import cached_property
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,15 +17,15 @@ from dabench.systems.sphere.harmonics import Harmonics, degrees
 
 
 class SphereNoise:
-    """e ~ N(0, C) on one grid; fields are (..., point), points latitude-major.
+    """Noise e ~ N(0, C) on one grid; fields are (..., point), points latitude-major.
 
     Arguments:
         latitude, longitude: The grid in degrees, ascending.
-        lmax: The largest total wavenumber; GenCast's own is half the number of longitudes less
-            one, and so depends on the grid, which is the default.
+        lmax: The largest total wavenumber; by default GenCast's own, which depends on the grid:
+            half the number of longitudes less one.
         power: Share of the variance in each degree 0 .. lmax, normalised to sum to one; flat by
             default.
-        weights: Of the latitudes in the inner product of `project`; all equal by default.
+        weights: Weights of the latitudes in the inner product of `project`; equal by default.
     """
 
     def __init__(
@@ -37,10 +39,14 @@ class SphereNoise:
         lmax = len(longitude) // 2 - 1 if lmax is None else lmax
         self.harmonics = Harmonics(latitude, longitude, lmax, weights)
         share = np.ones(lmax + 1) if power is None else np.asarray(power, float)
-        variance = 4 * np.pi * share / share.sum() / (2 * np.arange(lmax + 1) + 1)
-        self.std = np.sqrt(variance)[degrees(lmax)]
-        p = self.harmonics._legendre
-        self._kernels = np.einsum("mli,l,mlj->mij", p, variance, p)
+        self._variance = 4 * np.pi * share / share.sum() / (2 * np.arange(lmax + 1) + 1)
+        self.std = np.sqrt(self._variance)[degrees(lmax)]
+
+    @cached_property
+    def _kernels(self) -> Float[np.ndarray, "order lat lat"]:
+        """C of each zonal wavenumber; only `covariance` needs these, which take 3 GB at 0.25°."""
+        p = self.harmonics.legendre
+        return np.einsum("mli,l,mlj->mij", p, self._variance, p)
 
     @property
     def points(self) -> int:
@@ -50,7 +56,7 @@ class SphereNoise:
     def draw(
         self, key: Key[Array, ""], fields: int, dtype: jnp.dtype | type = jnp.float32
     ) -> Float[Array, "fields point"]:
-        """Independent draws of e; the same coefficients on every grid."""
+        """Independent draws of e, made of the same coefficients on every grid."""
         return self.colour(jax.random.normal(key, (fields, self.harmonics.size), dtype))
 
     def colour(self, w: Float[Array, "*field coefficient"]) -> Float[Array, "*field point"]:
