@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from test_cycle import go
 
+from dabench.core.errors import UserError
 from dabench.runs import memory
 from dabench.runs.archive import read
 from dabench.scores import diagnostics
@@ -37,3 +38,18 @@ def test_the_memory_of_a_run_is_archived_and_scored_by_member(tmp_path):
     assert names == ["compiled_step_bytes"]
     assert cost[names[0]] >= 2 * 4 * 4 * 8  # members in and out: 4 of 4 variables in float64
     np.testing.assert_allclose(cost["compiled_step_bytes_a_member"], cost[names[0]] / 4)
+
+
+def test_running_out_of_memory_says_how_many_members_fit(monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2**30)
+    monkeypatch.setattr(memory, "member_bytes", lambda *_: 2**24)
+    experiment = SimpleNamespace(
+        problem=SimpleNamespace(batch=4),
+        system=SimpleNamespace(memory_advice="system.batch"),
+    )
+    error = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+    found = memory.explained(error, experiment, 256)
+    assert isinstance(found, UserError)
+    assert "about 32 members fit: use --members 32 or less, or a smaller system.batch" in str(found)
+    other = ValueError("no")
+    assert memory.explained(other, experiment, 256) is other

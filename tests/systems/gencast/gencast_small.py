@@ -49,3 +49,14 @@ def random_params(config: Config, dtype=jnp.float64, seed: int = 0):
 
     shapes = parameters.shapes(config)
     return {path: {k: draw(s) for k, s in arrays.items()} for path, arrays in shapes.items()}
+
+
+def arguments(network, params, members=2):
+    """Parameters, level, condition and noisy targets of one call of the denoiser, sigma = 2."""
+    rng = np.random.default_rng(0)
+    channels = len(network._noisy_rows)
+    level = network.at_level(params, jnp.asarray(2.0, jnp.float32))
+    z = jnp.asarray(2 * rng.normal(size=(members, network.grid_nodes, channels)), jnp.float32)
+    width = network.config.denoiser_architecture_config.latent_size
+    condition = jnp.asarray(rng.normal(size=(members, network.grid_nodes, width)), jnp.float32)
+    return params, level, condition, z
