@@ -30,6 +30,7 @@ from dabench.leaderboard.stale import origin
 from dabench.leaderboard.vocabulary import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
 from dabench.runs.archive.folder import lock
 from dabench.scores import metrics
+from dabench.scores.metrics import registry
 from dabench.scores.record import Key, Score
 
 MANIFEST = "leaderboard.json"
@@ -43,12 +44,11 @@ STATIC = ("style.css", "page.js")
 MAP = re.compile(r"map-(?P<variable>.+?)(?P<level>\d+)?-cycle(?P<cycle>\d+)")
 """The name of a figure of maps."""
 
-CURVES = ("rmse", "crps", "spread", "rmse-levels", "spread-levels", "ranks", "spectra")
+DRAWN = [metric for metric in registry.METRICS if metric.curve]
+CURVES = (*(m.name for m in DRAWN), "rmse-levels", "spread-levels", "ranks", "spectra")
 FITS = ("weights", "ranks", "spectra", "density")
 ALTERNATIVES = {
-    "rmse": "RMSE of the ensemble mean against time, a line for each method",
-    "crps": "CRPS against time, a line for each method",
-    "spread": "Ensemble spread against time, a line for each method",
+    **{m.name: f"{m.curve} against time, a line for each method" for m in DRAWN},
     "rmse-levels": "RMSE of the ensemble mean against time at three levels",
     "spread-levels": "Ensemble spread against time at three levels",
     "weights": "N_eff, unique ancestors, largest weight, genealogy, alpha and innovation chi² "
@@ -162,7 +162,8 @@ def _environment() -> Environment:
         "method_colours": COLOURS,
         "page_colours": PAGE_COLOURS,
         "metric_names": METRICS,
-        "overview_metrics": {m: METRICS[m] for m in ("rmse", "spread", "crps", "spread_skill")},
+        "overview_metrics": {m.name: m.title for m in registry.METRICS if m.overview},
+        "unitless_metrics": {m.name for m in registry.METRICS if not m.has_units},
         "innovation_names": INNOVATIONS,
         "withheld_names": WITHHELD,
         "diagnostic_names": BRIEFLY,

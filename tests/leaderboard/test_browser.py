@@ -9,6 +9,7 @@ from mock_run import SPHERE
 from dabench.core.layout import Channel, Layout
 from dabench.leaderboard import results
 from dabench.leaderboard import site as leaderboard
+from dabench.scores.metrics.registry import METRICS
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.base")
@@ -140,10 +141,12 @@ def test_tables_sort_and_filter_rows_open_and_the_theme_stays(site, browser):
         for words in ("fa-apf", "fa_apf"):  # as the table shows it, and as a person types it
             page.get_by_label("filter methods").fill(words)
             assert names.all_inner_texts() == ["FA-APF"]
-        assert page.locator("tr:not([hidden]) td.r").first.is_visible()
+        assert page.locator("tr:not([hidden]) td.o0").first.is_visible()
+        offered = page.get_by_label("show").locator("option").all_inner_texts()
+        assert offered == [metric.title for metric in METRICS if metric.overview]
         page.get_by_label("show").select_option("crps")
-        assert not page.locator("tr:not([hidden]) td.r").first.is_visible()
-        assert page.locator("tr:not([hidden]) td.c").first.is_visible()
+        assert not page.locator("tr:not([hidden]) td.o0").first.is_visible()
+        assert page.locator("tr:not([hidden]) td.o3").first.is_visible()
         paper = "getComputedStyle(document.body).backgroundColor"
         light = page.evaluate(paper)
         page.get_by_role("button", name="Light or dark").click()

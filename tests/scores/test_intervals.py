@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import signal, stats
+from statsmodels.regression.linear_model import OLS
 
 from dabench.scores import intervals
 
@@ -98,6 +99,28 @@ def test_sizes_of_the_stationary_bootstrap_are_the_measured_ones_to_their_sampli
     ours, table = np.array([(sizes_of_the_bootstrap[r, t], size) for r, t, size in BOOTSTRAP]).T
     chi2 = ((table - ours) ** 2 / (ours * (1 - ours) * (1 / 400 + 1 / 8000))).sum()
     assert chi2 < stats.chi2.ppf(0.95, len(BOOTSTRAP))
+
+
+@pytest.mark.parametrize("time", [20, 60, 365])
+def test_diebold_mariano_is_statsmodels_hac_with_bartlett_weights(time):
+    """With the small-sample factor of Harvey, Leybourne & Newbold taken off."""
+    series = 0.3 + autoregressive(np.random.default_rng(time), 3, time, 0.6)
+    h = 1 + int(time ** (1 / 3) + 1e-9)
+    small = (time + 1 - 2 * h + h * (h - 1) / time) / time
+    estimate = intervals.diebold_mariano(series)
+    for i, line in enumerate(series):
+        hac = {"maxlags": h - 1, "use_correction": False}
+        fit = OLS(line, np.ones(time)).fit(cov_type="HAC", cov_kwds=hac)
+        assert estimate.mean[i] == pytest.approx(fit.params[0])
+        assert estimate.error[i] * np.sqrt(small) == pytest.approx(fit.bse[0])
+
+
+def test_autocorrelations_are_correlations_of_the_overlapping_parts():
+    series = autoregressive(np.random.default_rng(3), 4, 50, 0.6)
+    for lag in (1, 2):
+        ours = intervals.autocorrelation(series, lag)
+        theirs = [np.corrcoef(line[lag:], line[:-lag])[0, 1] for line in series]
+        np.testing.assert_allclose(ours, theirs)
 
 
 def test_diebold_mariano_has_its_nominal_size_without_memory():

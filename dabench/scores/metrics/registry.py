@@ -77,6 +77,7 @@ class Metric:
         tabled: Whether tables show it.
         overview: Whether the overview of a board can show it.
         curve: Heading of its figure against time; nothing where there is none.
+        has_units: Whether it has the units of the variable.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Metric:
     tabled: bool = True
     overview: bool = False
     curve: str = ""
+    has_units: bool = True
 
     def is_of(self, sample: Sample) -> bool:
         """Whether a sample has what the metric is made of."""
@@ -105,7 +107,7 @@ METRICS = (
         root=True,
         tested=True,
         overview=True,
-        curve="RMSE of the mean",
+        curve="RMSE of the ensemble mean",
     ),
     Metric(
         "spread",
@@ -115,9 +117,17 @@ METRICS = (
         root=True,
         least=2,
         overview=True,
-        curve="Spread",
+        curve="Ensemble spread",
     ),
-    Metric("spread_skill", "spread/skill", None, better="near one", least=2, overview=True),
+    Metric(
+        "spread_skill",
+        "spread/skill",
+        None,
+        better="near one",
+        least=2,
+        overview=True,
+        has_units=False,
+    ),
     Metric(
         "crps",
         "CRPS",
