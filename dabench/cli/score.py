@@ -22,14 +22,17 @@ def plot(
 
 def draw(runs: list[Path], out: Path | None) -> None:
     """Figures of runs: those of one scenario and system in one folder, all seeds."""
-    from dabench.leaderboard.figures import draw, home
+    from dabench.leaderboard import figures
 
     groups: dict[Path, list[Path]] = {}
     for run in map(Path.absolute, runs):
         groups.setdefault(run.parent.parent, []).append(run)
     for group in groups.values():
-        folder = out or home(group)
-        files = draw(group, folder)
+        folder = out or figures.home(group)
+        try:
+            files = figures.draw(group, folder)
+        except PermissionError as e:
+            raise UserError(f"{folder}: {e}; choose another folder with --out") from None
         typer.echo(f"figures   {os.path.relpath(folder)}/ ({len(files)} files)")
 
 

@@ -54,7 +54,7 @@ function tools(table) {
   const bar = document.createElement("div");
   bar.className = "tools";
   const [show, metric] = control("select", "show");
-  for (const [value, text] of Object.entries(JSON.parse(table.dataset.metrics))) {
+  for (const [value, text] of JSON.parse(table.dataset.metrics)) {
     metric.append(new Option(text, value));
   }
   metric.addEventListener("change", () => { table.dataset.show = metric.value; });
