@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from dabench.core import ensemble
 from dabench.core.layout import Layout, cell_area
 from dabench.core.types import Members
 
@@ -80,13 +81,10 @@ def ranked(
     Channels are worked on one after the other: sorting needs a copy of what it sorts, and a copy
     of a whole ensemble may not fit into memory.
     """
-    precise, n = jax.dtypes.canonicalize_dtype(np.float64), len(members)
-    factors = (2 * np.arange(n) + 1 - n) * 2 / (n * max(1, n - 1))  # of the sorted members
 
     def of_channel(values: tuple[Array, Array]) -> Ranked:
         x, y = values[0], values[1][None]
-        skill = jnp.abs(x.astype(precise) - y.astype(precise)).mean(0)
-        distance = (jnp.sort(x, 0).astype(precise) * factors[:, None]).sum(0)
+        skill, distance = ensemble.crps_skill(x, values[1]), ensemble.crps_distance(x)
         no_x, no_y = jnp.isnan(x), jnp.isnan(y)
         below, ties = (x < y) | (no_y & ~no_x), (x == y) | (no_y & no_x)
         statistics = skill, distance, below.sum(0), ties.sum(0)

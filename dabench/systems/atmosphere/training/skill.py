@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dabench.core.ensemble import fair_crps
 from dabench.diffusion import draw
 from dabench.systems.atmosphere.atmosphere import LMAX
 from dabench.systems.atmosphere.grid import sphere_noise
@@ -71,11 +72,11 @@ def _parts(
     return {
         "square": mean((ensemble.mean(0) - after) ** 2),
         "variance": mean(ensemble.var(0, ddof=1)),
-        "crps": mean(fair_crps(ensemble, after)),
+        "crps": mean(fair_crps(jnp.asarray(ensemble), jnp.asarray(after))),
         "persistence": mean((before - after) ** 2),
         "crps_persistence": mean(np.abs(before - after)),
         "climatology": mean((climate.mean(0) - after) ** 2),
-        "crps_climatology": mean(fair_crps(climate, after)),
+        "crps_climatology": mean(fair_crps(jnp.asarray(climate), jnp.asarray(after))),
     }
 
 
@@ -149,13 +150,3 @@ def by_channel(system: System, table: dict[str, Float[np.ndarray, "channel"]]) -
         {"variable": c.name, "level": c.level} | {n: float(v[i]) for n, v in table.items()}
         for i, c in enumerate(system.layout.channels)
     ]
-
-
-def fair_crps(
-    ensemble: Float[np.ndarray, "member *field"], truth: Float[np.ndarray, "*field"]
-) -> Float[np.ndarray, "*field"]:
-    """E|X - y| - E|X - X'| / 2 over distinct pairs."""
-    n = len(ensemble)
-    factor = (2 * np.arange(1, n + 1) - n - 1).reshape(-1, *[1] * truth.ndim)
-    pairs = (factor * np.sort(ensemble, axis=0)).sum(0) / (n * (n - 1))
-    return np.abs(ensemble - truth[None]).mean(0) - pairs
