@@ -1,7 +1,8 @@
-"""What every stage may use: errors, files, layouts of states, random streams, devices.
+"""Errors, files, layouts of states, random streams and devices, for every stage.
 
 layout      names and coordinates of a state       types       shapes of keys, members and times
 errors      mistakes of users, cautions            files       writes that are whole or absent
+zarr_layout arrays before they have values
 plain       numbers as JSON has them               digest      whether settings are the same
 random      named random streams
 precision   float64 where it is enabled            memory      free memory

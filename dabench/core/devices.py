@@ -1,9 +1,12 @@
-"""Where members live: what each device of a run holds, decided here alone.
+"""Members split across devices; nowhere else is decided what a device holds.
 
-Several devices, of one process or of many, hold as many whole members each, from one cycle to the
-next, and work on those; means and what is small are everywhere. Members move when they are chosen
-(`take`) and where an analysis combines them, each device at some points (`share_points`). On one
-device none of this does anything.
+    between cycles     device 0: members 0..n-1    device 1: members n..2n-1    ...
+    in an analysis     device 0: points 0..p-1     device 1: points p..2p-1     ...
+
+Several devices, of one process or of many, hold the same number of whole members, from one cycle
+to the next, and forecast those; means and other small arrays are on every device. Members move
+where ancestors are drawn (`take`), and where an analysis combines all members, at some of the
+points on each device (`share_points`). On one device none of this does anything.
 """
 
 import math
@@ -22,18 +25,20 @@ from dabench.core.types import Members
 
 EVERYWHERE, BY_MEMBER = PartitionSpec(), PartitionSpec("member")
 BY_BLOCK, BY_UNIT = (PartitionSpec(*(None,) * axis, ("member", "copy")) for axis in (0, 3))
-"""The first, and the fourth axis over all devices."""
+"""Axis 0 (blocks of units) or axis 3 (units of points) split across all devices."""
 
 
 def available() -> list:
-    """All devices, those of other processes too."""
+    """All devices, including those of other processes."""
     return jax.devices()
 
 
 def mesh(members: int) -> Mesh | None:
-    """Devices by (member, copy): as many equal parts as can be, each held by some of them.
+    """The devices as a grid (member, copy); None where nothing is to be split.
 
-    These divide its work. None: there is one device, or it is one device's own work (`share`).
+    Members are split into as many equal parts as possible. Where these are fewer than devices,
+    several devices hold copies of a part, and divide its work. Nothing is to be split on a single
+    device, nor in a function that `share` calls on each device for itself.
     """
     devices = available()
     if len(devices) == 1 or jax.sharding.get_abstract_mesh().manual_axes:
@@ -44,7 +49,7 @@ def mesh(members: int) -> Mesh | None:
 
 
 def members_per_device(members: int) -> int:
-    """How many of them a device holds."""
+    """Number of members that a device holds, of all in the ensemble."""
     devices = mesh(members)
     return members // (devices.shape["member"] if devices else 1)
 
@@ -53,10 +58,11 @@ def members_per_device(members: int) -> int:
 
 
 def share(f: Callable[[Any], Any], members: PyTree) -> PyTree:
-    """f of all members, each device working on those that it holds.
+    """Apply a function to all members, on each device to those that it holds.
 
     Arguments:
-        f: Of any number of members, each of which depends on itself alone.
+        f: Function of any number of members; each result depends on its own member alone.
+        members: Trees of arrays whose first axis is that of members.
     """
     n = len(jax.tree.leaves(members)[0])
     devices = mesh(n)
@@ -72,21 +78,25 @@ def share(f: Callable[[Any], Any], members: PyTree) -> PyTree:
     return shared(members)
 
 
-def _divide(f: Callable[[Any], Any], held: int, copies: int, members: PyTree) -> PyTree:
-    """f of the members of a part, divided among the devices that hold it; some repeat the last."""
+def _divide(f: Callable[[Any], Any], n: int, copies: int, members: PyTree) -> PyTree:
+    """Apply a function to the n members of a part, divided among the devices that hold copies.
+
+    Where n is not a multiple of the number of devices, the last ones repeat the last member.
+    """
     if copies == 1:
         return f(members)
-    each = -(-held // copies)
-    index = jnp.minimum(jax.lax.axis_index("copy") * each + jnp.arange(each), held - 1)
-    done = f(jax.tree.map(lambda a: a[index], members))
-    return jax.tree.map(lambda a: jax.lax.all_gather(a, "copy", tiled=True)[:held], done)
+    share = -(-n // copies)
+    index = jnp.minimum(jax.lax.axis_index("copy") * share + jnp.arange(share), n - 1)
+    results = f(jax.tree.map(lambda a: a[index], members))
+    return jax.tree.map(lambda a: jax.lax.all_gather(a, "copy", tiled=True)[:n], results)
 
 
 def take(members: PyTree, ancestor: Int[Array, "member"]) -> PyTree:
-    """Members by number, each to where its slot lives.
+    """The members with these numbers, each on the device that holds its place in the ensemble.
 
-    They are turned so that every device has a part of all members, chosen there, and turned back:
-    two exchanges that never hold more than a device's share, whatever the ancestors.
+    Arrays are transposed so that every device has some columns of all members, indexed there, and
+    transposed back: two exchanges in which no device holds more than its share, whatever the
+    ancestors are.
     """
     devices = mesh(len(ancestor))
 
@@ -101,7 +111,7 @@ def take(members: PyTree, ancestor: Int[Array, "member"]) -> PyTree:
 
 
 def gather(members: PyTree) -> PyTree:
-    """Values of members, the same on every device."""
+    """All members on every device."""
     devices = mesh(len(jax.tree.leaves(members)[0]))
     if devices is None:
         return members
@@ -109,26 +119,28 @@ def gather(members: PyTree) -> PyTree:
 
 
 def parts() -> int:
-    """How many devices `share_points`."""
+    """Number of devices that points are split across by `share_points`."""
     devices = mesh(1)
     return devices.size if devices else 1
 
 
-def share_points(f: Callable[..., Any], states: PyTree, blocks: PyTree, given: PyTree) -> Any:
-    """f(states, blocks, given) -> (states, results), each device at some points of all members.
+def share_points(f: Callable[..., Any], states: PyTree, blocks: PyTree, common: PyTree) -> Any:
+    """Apply f(states, blocks, common) -> (states, results) to all members at each device's points.
 
-    The states are turned to where their points are worked on, and back: two exchanges that never
-    hold more than a device's share.
+    States move to the devices that work on their points, and back: two exchanges in which no device
+    holds more than its share.
 
     Arguments:
-        states: Trees of (member, frame, channel, unit, point), whose units `parts` divides.
-        blocks: Trees of (block, ...), as many for each device, in the order of units; as `results`.
-        given: What every device has whole.
+        f: Function of states and blocks at some of the points.
+        states: Trees of (member, frame, channel, unit, point); `parts` divides the units.
+        blocks: Trees of (block, ...), the same number for each device, in the order of units; the
+            results of f are of this kind.
+        common: Trees of arrays that every device needs whole.
     """
     n = len(jax.tree.leaves(states)[0])
     devices = mesh(n)
     if devices is None:
-        return f(states, blocks, given)
+        return f(states, blocks, common)
     shared = jax.shard_map(
         f,
         mesh=devices,
@@ -137,7 +149,7 @@ def share_points(f: Callable[..., Any], states: PyTree, blocks: PyTree, given: P
         check_vma=False,
     )
     turned = jax.tree.map(lambda a: _constrain(a, devices, BY_UNIT), states)
-    moved, results = shared(turned, blocks, given)
+    moved, results = shared(turned, blocks, common)
     moved = jax.tree.map(lambda a: _constrain(a, devices, BY_MEMBER), moved)
     return moved, jax.tree.map(lambda a: _constrain(a, devices, EVERYWHERE), results)
 
@@ -150,7 +162,7 @@ def _constrain(a: Array, devices: Mesh, spec: PartitionSpec) -> Array:
 
 
 def specs(carry: PyTree) -> PyTree:
-    """What is held by member: x, and all that has its shape."""
+    """Specs of a carry: `x` and arrays of its shape are split by member, others everywhere."""
     shape = carry.x.shape
     return jax.tree.map(lambda a: BY_MEMBER if a.shape == shape else EVERYWHERE, carry)
 
@@ -162,18 +174,21 @@ def jit(
     inputs: PyTree = None,
     donate: tuple[int, ...] = (),
 ) -> Any:
-    """`jax.jit`, with results where they belong.
+    """Compile a function as `jax.jit` does, with results on the devices that should hold them.
 
     Arguments:
-        outputs, inputs: Specs, or prefixes of them. No `inputs`: these are where they belong.
-        donate: Arguments whose memory may serve the results.
+        f: Function to compile.
+        members: Ensemble size.
+        outputs: Specs of the results, or prefixes of them.
+        inputs: Specs of the arguments, or prefixes of them; None leaves arguments where they are.
+        donate: Indices of arguments whose memory the results may take.
     """
     devices = mesh(members)
     if devices is None:
         return jax.jit(f, donate_argnums=donate)
-    given = {} if inputs is None else {"in_shardings": _shardings(devices, inputs)}
-    where = _shardings(devices, outputs)
-    return jax.jit(f, out_shardings=where, donate_argnums=donate, **given)
+    options = {} if inputs is None else {"in_shardings": _shardings(devices, inputs)}
+    results = _shardings(devices, outputs)
+    return jax.jit(f, out_shardings=results, donate_argnums=donate, **options)
 
 
 def _shardings(devices: Mesh, specs: PyTree) -> PyTree:
@@ -181,7 +196,13 @@ def _shardings(devices: Mesh, specs: PyTree) -> PyTree:
 
 
 def place(tree: PyTree, members: int, specs: PyTree = EVERYWHERE) -> PyTree:
-    """Arrays that every process has, as arrays of all devices."""
+    """Arrays that every process has, distributed over all devices.
+
+    Arguments:
+        tree: Trees of arrays, which may be random keys.
+        members: Ensemble size.
+        specs: Specs of the arrays, or prefixes of them.
+    """
     devices = mesh(members)
     if devices is None:
         return jax.tree.map(jnp.asarray, tree)
@@ -201,7 +222,13 @@ def _put(sharding: NamedSharding, a: Any) -> Array:
 
 
 def build(make: Callable[[slice], Members], members: int, size: int) -> Members:
-    """All members (member, size), each made by number for the device that holds it."""
+    """All members of an ensemble, each made on the device that holds it.
+
+    Arguments:
+        make: Function from a slice of the ensemble to its members.
+        members: Ensemble size.
+        size: Length of a member's state.
+    """
     devices = mesh(members)
     if devices is None:
         return make(slice(None))
@@ -209,14 +236,14 @@ def build(make: Callable[[slice], Members], members: int, size: int) -> Members:
     def rows(index: Any) -> Members:
         return make(index[0])
 
-    where = NamedSharding(devices, BY_MEMBER)
-    return jax.make_array_from_callback((members, size), where, rows)
+    sharding = NamedSharding(devices, BY_MEMBER)
+    return jax.make_array_from_callback((members, size), sharding, rows)
 
 
 def fetch(a: Array) -> Any:
-    """The whole of an array on the host of the process that writes, None on others; all call it.
+    """The whole array on the host of the process that writes, None on others; all must call it.
 
-    What other processes hold comes in turns, of one member a device.
+    Members that other processes hold come in turns, one member a device at a time.
     """
     if a.is_fully_addressable or a.is_fully_replicated:
         return _host(a)
@@ -230,11 +257,11 @@ def _host(a: Array) -> Any:
 
 @jax.jit
 def _turn(a: Array, i: Int[Array, ""]) -> Array:
-    """The i-th of the members that each part of the devices holds, (part, ...), everywhere."""
+    """Member i of those that each part of the devices holds, (part, ...), on every device."""
     devices = mesh(len(a))
     assert devices is not None
     gathered = jax.shard_map(
-        lambda own, i: jax.lax.all_gather(own[i], "member"),
+        lambda part, i: jax.lax.all_gather(part[i], "member"),
         mesh=devices,
         in_specs=(BY_MEMBER, EVERYWHERE),
         out_specs=EVERYWHERE,

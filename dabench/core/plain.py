@@ -6,7 +6,7 @@ import numpy as np
 
 
 def plain(value: Any) -> Any:
-    """Numbers and arrays as JSON has them: NaN and infinities become null."""
+    """A number or an array as JSON has it; NaN and infinities become null."""
     array = np.asarray(value, dtype=np.float64)
     if array.ndim:
         return [plain(v) for v in array]

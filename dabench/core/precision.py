@@ -5,5 +5,5 @@ import jax.numpy as jnp
 
 
 def wide() -> jnp.dtype:
-    """float64 where it is enabled."""
+    """The type float64 where it is enabled, else float32."""
     return jax.dtypes.canonicalize_dtype(jnp.float64)

@@ -8,5 +8,10 @@ from jaxtyping import Array, Key
 
 
 def stream(seed: int, name: str) -> Key[Array, ""]:
-    """The random stream `truth`, `observation`, `initial` or `filter` of a seed."""
+    """The random key of a stream of a seed.
+
+    Arguments:
+        seed: Seed of the experiment.
+        name: Name of the stream: `truth`, `observation`, `initial`, `filter` and so on.
+    """
     return jax.random.fold_in(jax.random.key(seed), np.uint32(zlib.crc32(name.encode())))

@@ -6,12 +6,12 @@ from annotated_types import Gt
 from jaxtyping import Array, Float, Key, Num
 
 Keys = Key[Array, "member"]
-
+"""Random keys, one for each member."""
 
 Members = Float[Array, "member state"]
-
+"""Members of an ensemble, in physical units."""
 
 Time = Num[Array, ""]
-
+"""Valid time in seconds."""
 
 Positive = Annotated[float, Gt(0)]
