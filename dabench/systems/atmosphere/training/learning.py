@@ -6,6 +6,7 @@ loss needs no grid. Needs the optional package `optax` (extra `train`).
 """
 
 import csv
+import io
 import logging
 import math
 import time
@@ -19,6 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from dabench.core.files import replace
 from dabench.systems.atmosphere.atmosphere import SURFACE, Atmosphere, Ground, normalised
 from dabench.systems.atmosphere.grid import grid, sphere_noise
 from dabench.systems.atmosphere.means import Relation
@@ -234,9 +236,8 @@ def append_row(path: Path, row: dict[str, float]) -> None:
     if path.exists():
         with path.open(newline="") as file:
             rows = [r for r in csv.DictReader(file) if int(r["step"]) < row["step"]]
-    draft = path.with_suffix(".part")
-    with draft.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        writer.writeheader()
-        writer.writerows([*rows, {k: f"{v:.5g}" if k != "step" else v for k, v in row.items()}])
-    draft.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(row))
+    writer.writeheader()
+    writer.writerows([*rows, {k: f"{v:.5g}" if k != "step" else v for k, v in row.items()}])
+    replace(path, text.getvalue().encode())

@@ -15,7 +15,9 @@ import xarray as xr
 import zarr
 from rich.console import Console
 
+from dabench.core import zarr_layout
 from dabench.core.errors import UserError
+from dabench.core.zarr_layout import EmptyArray
 from dabench.scenario.validate import suggest
 from dabench.systems.gencast import channels, frames
 from dabench.systems.gencast.fetch import cache, progress
@@ -110,7 +112,7 @@ def _write(request: Request, archive: "Archive", here: Frames, target: Path, con
                 for name in CHANGING:
                     levels = {"level": list(request.levels)} if "level" in frame[name].dims else {}
                     values = frame[name].sel(levels).values
-                    zarr.open_array(part, path=name, mode="r+")[0, i] = values[0, 0]
+                    zarr_layout.write(part, name, (0, i), values[0, 0])
                 stored = Store(part).frame(time)
                 done[str(time)] = frames.digest(stored, CHANGING)
                 group.update_attributes({"sha256": done})
@@ -133,20 +135,18 @@ def _lay_out(part: Path, request: Request, archive: "Archive") -> None:
         "source": archive.place,
         "sha256": {"static": frames.digest(static, STATIC)},
     }
-    xr.Dataset(dict(static.data_vars), coords, attrs).to_zarr(part, mode="w", consolidated=False)
-    group = zarr.open_group(part, mode="r+")
-    grid = static["land_sea_mask"].shape
+    lat, lon = static["land_sea_mask"].shape
+    arrays = {}
     for name in CHANGING:
-        level = (len(request.levels),) if name in channels.ATMOSPHERIC else ()
-        group.create_array(
-            name,
-            shape=(1, len(times), *level, *grid),
-            chunks=(1, 1, *level, *grid),
+        level = {"level": len(request.levels)} if name in channels.ATMOSPHERIC else {}
+        arrays[name] = EmptyArray(
+            sizes={"batch": 1, "time": len(times), **level, "lat": lat, "lon": lon},
+            chunks={"time": 1},
             dtype="float32",
             fill_value=np.nan,
-            dimension_names=["batch", "time", *["level"] * len(level), "lat", "lon"],
             attributes={"units": channels.UNITS[name], "coordinates": "datetime"},
         )
+    zarr_layout.lay_out(part, xr.Dataset(dict(static.data_vars), coords, attrs), arrays)
 
 
 class Archive:
