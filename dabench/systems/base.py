@@ -20,7 +20,8 @@ class System:
         name: As in the scenario.
         model: What filters may use.
         truth: (seed, cycles) -> (cycles + 1, state): states at cycle 0, 1, .. cycles. Systems with
-            a fixed verification trajectory start it at `start` and ignore the seed.
+            one verification trajectory start it at `start` and ignore the seed; those with
+            several give each seed the next one, in turn.
         climate: (draws, state) states of the climate, none of them from the truth's period.
         perturb: (key, x (state,), amplitude) -> (state,): a balanced perturbation of one state;
             amplitude in units of the climatological standard deviation, or of the state for toys.
