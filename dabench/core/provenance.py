@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
+
+NAME_OF_PROCESSOR = {  # psutil does not tell it
+    "Linux": ["lscpu"],
+    "Darwin": ["sysctl", "-n", "machdep.cpu.brand_string"],
+}
 PACKAGES = ("dabench", "jax", "jaxlib", "numpy", "scipy", "xarray", "zarr")
 
 
@@ -25,10 +32,8 @@ def provenance() -> dict[str, Any]:
         "commit": commit(),
         "platform": platform.platform(),
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "memory_bytes": memory(),
+        "cores": cores(),
+        "memory_bytes": psutil.virtual_memory().total,
         "device": f"{len(jax.devices())} x {device.device_kind} ({device.platform})",
         "x64": config.jax_enable_x64,
         "matmul_precision": config.jax_default_matmul_precision or "default",
@@ -72,17 +77,22 @@ def _git(folder: Path, *args: str) -> str:
 
 
 def processor() -> str:
-    """The processor's name as the system tells it."""
+    """The processor's name where the system tells it, or else its kind."""
+    known = platform.processor() or platform.machine()
+    ask = NAME_OF_PROCESSOR.get(platform.system())
+    if ask is None:
+        return known
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(x.split(":", 1)[1].strip() for x in lines if x.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        english = os.environ | {"LC_ALL": "C"}
+        done = subprocess.run(ask, capture_output=True, text=True, check=True, env=english)
+    except (OSError, subprocess.SubprocessError):
+        return known
+    lines = re.findall(r"^(?:Model name:)? *([^:\n]+)$", done.stdout, re.MULTILINE)
+    return lines[0].strip() if lines else known
 
 
-def memory() -> int | None:
-    """Physical memory in bytes; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
+def cores() -> int:
+    """Number of cores that this process may use."""
+    process = psutil.Process()
+    allowed = process.cpu_affinity() if hasattr(process, "cpu_affinity") else []  # not on macOS
+    return len(allowed) or psutil.cpu_count() or 1

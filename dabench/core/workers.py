@@ -1,13 +1,11 @@
 """A `map` over processes, as many as there are cores."""
 
 import gc
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
 from typing import Any
+
+from joblib import Parallel, cpu_count, delayed, parallel_config
 
 Map = Callable[..., Iterable[Any]]
 """A function and a list for each of its arguments, as `map`."""
@@ -23,54 +21,22 @@ def here(many: int) -> Map:
 
 RARELY = (50_000, 20, 50)
 """How often garbage is sought in processes that live for seconds and draw thousands of artists."""
-
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Set for the processes: threads of their own would wait for each other."""
+IDLE_SECONDS = 10  # after which a process without work ends, and so those of a killed parent
 
 
 @contextmanager
 def processes() -> Iterator[Each]:
-    """Spawned, so JAX may be in use, and not before the first long list."""
-    count, spawn = _cores(), get_context("spawn")
-    with _one_thread(), ProcessPoolExecutor(count, spawn, _begin) as pool:
+    """Processes of one thread each, started by the first list that is long enough."""
+    settings = {"inner_max_num_threads": 1, "idle_worker_timeout": IDLE_SECONDS}
+    with parallel_config("loky", initializer=gc.set_threshold, initargs=RARELY, **settings):
 
         def each(many: int) -> Map:
             def spread(function: Callable[..., Any], *lists: Sequence[Any]) -> Iterable[Any]:
-                alone = count < 2 or len(lists[0]) < many
-                return map(function, *lists) if alone else pool.map(function, *lists)
+                if cpu_count() < 2 or len(lists[0]) < many:
+                    return map(function, *lists)
+                pool = Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)
+                return pool(delayed(function)(*row) for row in zip(*lists, strict=True))
 
             return spread
 
         yield each
-
-
-def _begin() -> None:
-    """What each process does first."""
-    gc.set_threshold(*RARELY)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """One that waits for work would outlive a parent that is killed."""
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    known = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ |= dict.fromkeys(ONE_THREAD, "1")
-    try:
-        yield
-    finally:
-        for name, value in known.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _cores() -> int:
-    known = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1

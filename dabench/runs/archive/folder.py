@@ -1,56 +1,45 @@
 """The folder of a run: who may write there, and whether what is there is what is asked for."""
 
-import errno
 import json
 import os
 import platform
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from dabench.core.errors import UserError
 from dabench.runs.archive.read import attributes
-
-NO_LOCKS = errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP
 
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Hold a run's folder alone. The system frees the lock when its process dies."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_name(f".{folder.name}.lock"), "a+") as f:
-        try:
-            _lock(f)
-        except OSError as e:
-            if e.errno in NO_LOCKS:
-                raise UserError(
-                    f"{folder}: its filesystem has no file locks ({e.strerror}). "
-                    "Mount it with locks, or choose a folder on another one with --out."
-                ) from None
-            f.seek(0)
-            raise UserError(
-                f"{folder}: in use by another dabench ({f.read().strip() or 'just started'}). "
-                "Wait for it to end, or choose another folder with --out."
-            ) from None
-        f.truncate(0)
-        f.write(f"process {os.getpid()} on {platform.node()}\n")
-        f.flush()
+    owner = folder.with_name(f".{folder.name}.owner")
+    lock_file = FileLock(folder.with_name(f".{folder.name}.lock"), fallback_to_soft=False)
+    try:
+        lock_file.acquire(timeout=0)
+    except Timeout:
+        name = owner.read_text().strip() if owner.exists() else "just started"
+        raise UserError(
+            f"{folder}: in use by another dabench ({name}). "
+            "Wait for it to end, or choose another folder with --out."
+        ) from None
+    except OSError as e:
+        raise UserError(
+            f"{folder}: its filesystem has no file locks ({e.strerror}). "
+            "Mount it with locks, or choose a folder on another one with --out."
+        ) from None
+    try:
+        owner.write_text(f"process {os.getpid()} on {platform.node()}\n")
         yield
-
-
-def _lock(f: IO[str]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        f.seek(0)
-        msvcrt.locking(f.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        owner.unlink(missing_ok=True)
+        lock_file.release()
 
 
 def set_aside(folder: Path) -> Path | None:
