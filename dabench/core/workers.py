@@ -27,14 +27,15 @@ IDLE_SECONDS = 10  # after which a process without work ends, and so those of a 
 @contextmanager
 def processes() -> Iterator[Each]:
     """Processes of one thread each, started by the first list that is long enough."""
+    cores = cpu_count()
     settings = {"inner_max_num_threads": 1, "idle_worker_timeout": IDLE_SECONDS}
     with parallel_config("loky", initializer=gc.set_threshold, initargs=RARELY, **settings):
 
         def each(many: int) -> Map:
             def spread(function: Callable[..., Any], *lists: Sequence[Any]) -> Iterable[Any]:
-                if cpu_count() < 2 or len(lists[0]) < many:
+                if cores < 2 or len(lists[0]) < many:
                     return map(function, *lists)
-                pool = Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)
+                pool = Parallel(n_jobs=cores, return_as="generator", max_nbytes=None)
                 return pool(delayed(function)(*row) for row in zip(*lists, strict=True))
 
             return spread

@@ -170,7 +170,7 @@ def test_boards_written_by_other_processes_are_the_same(tmp_path, monkeypatch):
     leaderboard.build([tmp_path / "results"], tmp_path / "here")
     monkeypatch.setattr(leaderboard, "MANY", 2)
     monkeypatch.setattr(results, "MANY", 2)
-    monkeypatch.setattr(workers, "_cores", lambda: 2)
+    monkeypatch.setattr(workers, "cpu_count", lambda: 2)
     leaderboard.build([tmp_path / "results"], tmp_path / "there")
     assert snapshot(tmp_path / "there") == snapshot(tmp_path / "here")
 
