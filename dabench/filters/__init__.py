@@ -9,6 +9,7 @@ FILTERS = {
     "guided": "dabench.filters.guided:guided",
     "kalman": "dabench.filters.kalman:kalman",
     "letkf": "dabench.filters.letkf:letkf",
+    "lpf": "dabench.filters.lpf:lpf",
     "oi": "dabench.filters.oi:oi",
     "persistence": "dabench.filters.persistence:persistence",
 }

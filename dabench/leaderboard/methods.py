@@ -78,6 +78,14 @@ METHODS = (
         "Burgers, van Leeuwen & Evensen (1998), Mon. Weather Rev. 126, 1719-1724",
     ),
     Method(
+        "lpf",
+        "Local PF",
+        Colour("#6a1fd0", "#8a45f5"),
+        "Local particle filter: at every point, forecast members are combined linearly to have the "
+        "mean and covariance of members weighted by the likelihood of the observations nearby.",
+        "Tödter & Ahrens (2015), Mon. Weather Rev. 143, 1347-1367",
+    ),
+    Method(
         "oi",
         "Optimal interpolation",
         Colour("#009e73", "#35c9a0"),
