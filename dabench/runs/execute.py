@@ -52,7 +52,7 @@ class Job:
     def identity(self) -> dict[str, Any]:
         """All that determines the numbers, as plain data."""
         scenario = self.experiment.scenario
-        content = scenario.model_dump(mode="json", exclude={"name", "title", "source"})
+        content = scenario.problem()
         system = self.experiment.system
         return {
             "scenario": content,

@@ -27,6 +27,13 @@ from dabench.scenario.yamlfile import Document
 
 Positive = Annotated[float, Field(gt=0)]
 
+
+class Described:
+    """Marks a key of a scenario that describes the problem and leaves it as it is."""
+
+
+Words = Annotated[str, Described()]
+
 FOR_SYSTEM = ("start", "offset")
 """Entries of `period` that the system's factory takes."""
 
@@ -149,8 +156,8 @@ class Scenario(Strict):
     """
 
     name: Annotated[str, Field(json_schema_extra={"readOnly": True})] = "unnamed"
-    title: str = ""
-    source: str = ""
+    title: Words = ""
+    source: Words = ""
     system: Choice
     observations: Annotated[tuple[Group, ...], Field(min_length=1)]
     period: Period
@@ -170,9 +177,19 @@ class Scenario(Strict):
 
     @property
     def digest(self) -> str:
-        """The sha256 of all but name, title, source and seed, with defaults written out."""
-        content = self.model_dump(mode="json", exclude={"name", "title", "source", "seed"})
+        """The sha256 of the problem: all but name, words and seed, with defaults written out."""
+        content = self.problem()
+        del content["seed"]
         return sha256(content)
+
+    def problem(self) -> dict[str, Any]:
+        """All that determines truth, observations and initial members, as JSON has it."""
+        words = {
+            name
+            for name, field in type(self).model_fields.items()
+            if any(isinstance(mark, Described) for mark in field.metadata)
+        }
+        return self.model_dump(mode="json", exclude={"name", *words})
 
     def plain(self) -> dict[str, Any]:
         """The scenario as JSON has it; `Scenario.model_validate` is the inverse."""

@@ -1,0 +1,115 @@
+"""The drills of CONTRIBUTING.md, done on a copy of the repository: they work as they stand there."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("dabench", "scenarios", "baselines")
+
+BLOCK = re.compile(
+    r"^(?P<head>(?:New file|In) `(?P<file>[^`]+)`"
+    r"(?:, after the line `(?P<line>[^`]+)`)?[^\n]*):\n\n"
+    r"```\w*\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def steps(drill: str) -> list[re.Match]:
+    """The blocks of a drill, in their order."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.split(f"### {drill}\n")[1].partition("\n### ")[0].partition("\n## ")[0]
+    return list(BLOCK.finditer(section))
+
+
+def do(step: re.Match, home: Path) -> str:
+    """Do one step of a drill; returns the file that it touches."""
+    file, line, text = home / step["file"], step["line"], step["text"]
+    if step["head"].startswith("New file"):
+        assert not file.exists()
+        file.write_text(text, encoding="utf-8")
+    elif line is None:
+        file.write_text(file.read_text(encoding="utf-8") + text, encoding="utf-8")
+    else:
+        lines = file.read_text(encoding="utf-8").split("\n")
+        (place,) = [i for i, other in enumerate(lines) if other == line]
+        file.write_text("\n".join([*lines[: place + 1], text + "\n".join(lines[place + 1 :])]))
+    return step["file"]
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the repository, as far as commands need it."""
+    for name in FOLDERS:
+        skip = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=skip)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+@pytest.fixture
+def dabench(copy):
+    """What the command line of the copy prints."""
+
+    def call(*words: str) -> str:
+        environment = os.environ | {"PYTHONPATH": str(copy)}
+        command = [sys.executable, "-m", "dabench", *words]
+        made = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+        return made.stdout
+
+    return call
+
+
+RUN = ("run", "linear_gaussian", "--cycles", "6", "--seed", "0", "-m")
+
+
+def test_a_method_is_a_file_a_line_and_a_baseline(copy, dabench):
+    files = [do(step, copy) for step in steps("Add a method")]
+    assert files == [
+        "dabench/filters/nudging.py",
+        "dabench/filters/__init__.py",
+        "baselines/nudging.yaml",
+    ]
+    assert "nudging" in dabench(*RUN, "nudging")
+
+
+def test_a_metric_is_a_function_and_a_row(copy, dabench):
+    files = [do(step, copy) for step in steps("Add a metric")]
+    assert files == [
+        "dabench/scores/metrics/deterministic.py",
+        "dabench/scores/metrics/registry.py",
+    ]
+    dabench(*RUN, "ensemble", "-m", "letkf")
+    (file,) = copy.glob("runs/linear_gaussian/*/letkf/seed0/scores.json")
+    values = [
+        r["value"] for r in json.loads(file.read_text())["scores"] if r["metric"] == "outside"
+    ]
+    assert values
+    assert all(0 <= value <= 1 for value in values)
+    assert "beyond 2 std" in dabench("compare", "letkf", "ensemble", "--metric", "outside")
+
+
+def test_a_key_of_scenarios_is_a_field(copy, dabench):
+    digest = dabench("check", "scenarios/linear_gaussian.yaml").rpartition(" ")[2]
+    files = [do(step, copy) for step in steps("Add a key to scenarios")]
+    assert files == ["dabench/scenario/scenario.py"]
+    scenario = copy / "scenarios/linear_gaussian.yaml"
+    scenario.write_text("contact: somebody\n" + scenario.read_text(encoding="utf-8"))
+    assert dabench("check", str(scenario)).rpartition(" ")[2] == digest
+    assert "contact" in json.loads(dabench("schema", "scenario"))["properties"]
+
+
+def test_a_section_of_a_page_is_a_block(copy, dabench):
+    files = [do(step, copy) for step in steps("Add a section to a page")]
+    assert files == ["dabench/leaderboard/templates/scenario.html"]
+    dabench(*RUN, "ensemble")
+    dabench("leaderboard", "build", "runs", "--out", "site")
+    (page,) = copy.glob("site/*linear_gaussian*/index.html")
+    assert "1 methods have been run." in page.read_text(encoding="utf-8")
