@@ -37,5 +37,6 @@ def test_every_folder_is_of_scenarios():
     assert folders <= {*scenarios, *(name.rpartition("/")[0] for name in scenarios)}
 
 
-def test_default_methods_have_the_profile_of_the_paper():
-    assert {(m, "paper") for m in DEFAULT_METHODS} <= set(PROFILES)
+def test_default_methods_have_the_profiles_of_the_papers():
+    named = {(m, f"paper-{year}") for m in DEFAULT_METHODS for year in (2025, 2026)}
+    assert named <= set(PROFILES)

@@ -10,12 +10,14 @@ import numpy as np
 from annotated_types import Ge, Gt
 from jaxtyping import Array, Bool, Float
 
+from dabench.core.errors import UserError
 from dabench.core.precision import wide
 from dabench.core.types import Members
-from dabench.diffusion import precondition
+from dabench.diffusion import precondition, units
 from dabench.diffusion.krylov import Operator, Solver, solve
 from dabench.diffusion.model import DiffusionModel
 from dabench.diffusion.precondition import Preconditioner
+from dabench.diffusion.units import Units
 
 DENSE_LIMIT = 2000  # observations up to which H V Hᵀ is made as a matrix
 
@@ -32,14 +34,27 @@ class GuidanceSettings:
         solver, iterations: See `krylov.solve`; the paper takes two BiCGStab iterations.
         product: How products with Cov[target | z] = sigma² J C are made: `vjp`, sigma² C (Jᵀ w), or
             `jvp`, sigma² J (C w). Equal for an exact denoiser.
+        covariance: C of these products: the `model`'s own, or the `identity`, as the authors'
+            program has it, which is wrong where noise is correlated, but spares products with C.
+        units: Units of the observations in the solve, which a few iterations feel: `errors`,
+            good where these are small against the spread left; `climate`, standard deviations of
+            the state's climate, as the authors' program has it, good at high noise levels; or
+            `innovations`, the root of R + H Cov[target | z] Hᵀ as it would be for a target of unit
+            variance, good at every level. Observations of one kind have the same solve in all.
+        guarded: Whether guards stop a solve before an asymmetric J does harm; off as the authors
+            have it, a solve may return anything, NaN too.
         sigma_guide: Noise level above which there is no guidance (and no work); None: always on.
         prior_variance: Variance of the target given x in units of the noise's, for a preconditioner
-            (see `precondition`) that makes few iterations enough; None: no preconditioner.
+            (see `precondition`) that makes few iterations enough, and takes the place of `units`;
+            None: no preconditioner.
     """
 
     solver: Solver = "bicgstab"
     iterations: Annotated[int, Ge(1)] = 2
     product: Literal["vjp", "jvp"] = "vjp"
+    covariance: Literal["model", "identity"] = "model"
+    units: Literal["innovations", "errors", "climate"] = "innovations"
+    guarded: bool = True
     sigma_guide: Annotated[float, Gt(0)] | None = None
     prior_variance: Annotated[float, Gt(0)] | None = None
 
@@ -57,13 +72,15 @@ class Condition(NamedTuple):
         error_std: (obs,) standard deviations of the errors; R = diag(error_std^2).
         y: (obs,) observed values, in their own units.
         settings: How to solve.
-        preconditioner: Preconditioner of the solve, as `prepare` makes it for these settings.
+        units: Units of the solve, as `prepare` makes them for these settings; None: of the errors.
+        preconditioner: Preconditioner of the solve, as `prepare` makes it; in units of the errors.
     """
 
     h: Observe
     error_std: np.ndarray
     y: Float[Array, "obs"]
     settings: GuidanceSettings = GuidanceSettings()
+    units: Units | None = None
     preconditioner: Preconditioner | None = None
 
 
@@ -79,19 +96,35 @@ def prepare(
     Arguments:
         model: Model to be conditioned.
         h, error_std, settings: As in `Condition`.
-        climate: States of the climate; a preconditioner linearises h at the first.
+        climate: States of the climate; an h that is not linear is linearised at the first.
     """
     condition = Condition(h, error_std, jnp.zeros(len(error_std), model.layout.dtype), settings)
-    if settings.prior_variance is None:
-        return condition
-    x = climate[0]
+    if settings.prior_variance is not None:
+        return condition._replace(preconditioner=_preconditioner(model, condition, climate[0]))
+    if settings.units == "innovations":
+        x = climate[0] if len(climate) else jnp.zeros(model.layout.size, model.layout.dtype)
+        return condition._replace(units=units.of_innovations(model, h, error_std, x))
+    if settings.units == "climate":
+        return condition._replace(units=units.of_climate(model, h, climate))
+    return condition
+
+
+def _preconditioner(
+    model: DiffusionModel, condition: Condition, x: Float[Array, "state"]
+) -> Preconditioner:
+    settings = condition.settings
+    assert settings.prior_variance is not None
+    if settings.units == "climate":
+        raise UserError(
+            "guidance: units: climate and prior_variance exclude each other, since the "
+            "preconditioner is one of observations in units of their errors; leave one of them out"
+        )
     rows = jnp.broadcast_to(x[None], (precondition.BATCH, len(x)))
     z = jnp.zeros((len(rows), model.target_size), x.dtype)
-    _, H = _observe(model, condition, z, rows)
-    preconditioner = precondition.build(
+    _, H = _observe(model, condition, z, rows, jnp.asarray(condition.error_std, x.dtype))
+    return precondition.build(
         model.noise_factor, H.observe, H.spread_back, settings.prior_variance, x.dtype
     )
-    return condition._replace(preconditioner=preconditioner)
 
 
 def posterior_mean(
@@ -104,11 +137,11 @@ def posterior_mean(
 ) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
     r"""E[target | z, y] and which solves were guarded.
 
-        D_y = D + V Hᵀ u,   (I + H V Hᵀ) u = R^-½ (y - h(D)),   V = Cov[target | z] = σ² J C
+        D_y = D + V Hᵀ u,   (R + H V Hᵀ) u = y - h(D),   V = Cov[target | z] = σ² J C
 
-    with H the Jacobian of R^-½ h at D: observations are in units of their errors, so that the
-    solver's guards have no scale. The solver carries V Hᵀ u along, so this costs one linearisation
-    of the denoiser and the solver's products, no more.
+    with H the Jacobian of h at D, and observations in the units that the settings say. The solver
+    carries V Hᵀ u along, so this costs one linearisation of the denoiser and the solver's products,
+    no more.
 
     Arguments:
         model: Model to be conditioned.
@@ -121,12 +154,19 @@ def posterior_mean(
     equations 14-16, here with C.
     """
     settings, M = condition.settings, condition.preconditioner
-    D, covariance = _tweedie(model, denoise, sigma, z, settings.product)
-    innovation, H = _observe(model, condition, D, x)
+    unit = condition.units(sigma) if condition.units else condition.error_std
+    update = kalman_update(model, condition, denoise, sigma, z, x, jnp.asarray(unit, z.dtype))
+    H = update.jacobian
     inverse = M.inverse(sigma, H.observe, H.spread_back) if M else lambda r: r
-    kalman = _kalman_operator(H, covariance)
-    solution = solve(kalman, innovation, settings.solver, settings.iterations, inverse)
-    return D + solution.image, solution.guarded
+    solution = solve(
+        update.apply,
+        update.innovation,
+        settings.solver,
+        settings.iterations,
+        inverse,
+        update.error_var if settings.guarded else None,
+    )
+    return update.mean + solution.image, solution.guarded
 
 
 def log_evidence(
@@ -142,54 +182,91 @@ def log_evidence(
     H V Hᵀ is made with one product an observation, symmetrised, and its negative eigenvalues (which
     an exact denoiser does not have) are set to zero. Arguments are those of `posterior_mean`.
     """
-    D, covariance = _tweedie(model, denoise, sigma, z, condition.settings.product)
-    innovation, H = _observe(model, condition, D, x)
-    apply = _kalman_operator(H, covariance)
+    errors = jnp.asarray(condition.error_std, z.dtype)
+    update = kalman_update(model, condition, denoise, sigma, z, x, errors)
+    innovation = update.innovation
     unit = jnp.eye(innovation.shape[1], dtype=z.dtype)
     columns = jax.lax.map(
-        lambda e: apply(jnp.broadcast_to(e[None], innovation.shape))[0], unit, batch_size=64
+        lambda e: update.apply(jnp.broadcast_to(e[None], innovation.shape))[0], unit, batch_size=64
     )
     S = jnp.moveaxis(columns, 0, -1).astype(wide())
     lam, U = jnp.linalg.eigh((S + S.mT) / 2)
     lam = jnp.maximum(lam, 1)
     along = (innovation[:, None].astype(wide()) @ U)[:, 0]
-    return -0.5 * (along**2 / lam + jnp.log(lam)).sum(-1), D
+    return -0.5 * (along**2 / lam + jnp.log(lam)).sum(-1), update.mean
 
 
 class Jacobian(NamedTuple):
-    """H and Hᵀ in units of the observations' errors, a row a member."""
+    """H and Hᵀ in some units of the observations, a row a member."""
 
     observe: Map
     spread_back: Map
 
 
-def _tweedie(
-    model: DiffusionModel, denoise: Map, sigma: Array, z: Array, product: str
-) -> tuple[Float[Array, "member target"], Map]:
-    """D and w -> V w, from one linearisation."""
-    if product == "jvp":
-        D, push = jax.linearize(denoise, z)
-        return D, lambda w: sigma**2 * push(model.noise_cov(w))
-    D, pull = jax.vjp(denoise, z)
-    return D, lambda w: sigma**2 * model.noise_cov(pull(w)[0])
+class KalmanUpdate(NamedTuple):
+    """The linear system of one Kalman update, in some units of the observations.
+
+    Arguments:
+        mean: D.
+        innovation: y - h(D).
+        error_var: The diagonal of R.
+        jacobian: H.
+        apply: u -> ((R + H V Hᵀ) u, V Hᵀ u), a row a member.
+    """
+
+    mean: Float[Array, "member target"]
+    innovation: Float[Array, "member obs"]
+    error_var: Float[Array, "obs"]
+    jacobian: Jacobian
+    apply: Operator
 
 
-def _observe(
-    model: DiffusionModel, condition: Condition, target: Float[Array, "member target"], x: Members
-) -> tuple[Float[Array, "member obs"], Jacobian]:
-    """The innovation (y - h(x')) / std of clean targets, and the Jacobian of h / std there."""
-    std = jnp.asarray(condition.error_std, x.dtype)[None]
-    hx, push = jax.linearize(lambda z: jax.vmap(condition.h)(model.next_state(z, x)), target)
-    pull = jax.linear_transpose(push, target)
-    innovation = (condition.y[None] - hx) / std
-    return innovation, Jacobian(lambda z: push(z) / std, lambda u: pull(u / std)[0])
+def kalman_update(
+    model: DiffusionModel,
+    condition: Condition,
+    denoise: Map,
+    sigma: Float[Array, ""],
+    z: Float[Array, "member target"],
+    x: Members,
+    unit: Float[Array, "obs"],
+) -> KalmanUpdate:
+    """The system that `posterior_mean` solves, linearised once at D.
 
-
-def _kalman_operator(H: Jacobian, covariance: Map) -> Operator:
-    """u -> ((I + H V Hᵀ) u, V Hᵀ u)."""
+    Arguments:
+        unit: Unit of every observation; other arguments are those of `posterior_mean`.
+    """
+    D, covariance = _tweedie(model, denoise, sigma, z, condition.settings)
+    innovation, H = _observe(model, condition, D, x, unit)
+    error_var = (jnp.asarray(condition.error_std, z.dtype) / unit) ** 2
 
     def apply(u: Float[Array, "member obs"]) -> tuple[Array, Array]:
         v = covariance(H.spread_back(u))
-        return u + H.observe(v), v
+        return error_var[None] * u + H.observe(v), v
 
-    return apply
+    return KalmanUpdate(D, innovation, error_var, H, apply)
+
+
+def _tweedie(
+    model: DiffusionModel, denoise: Map, sigma: Array, z: Array, settings: GuidanceSettings
+) -> tuple[Float[Array, "member target"], Map]:
+    """D and w -> V w, from one linearisation."""
+    noise_cov = model.noise_cov if settings.covariance == "model" else lambda w: w
+    if settings.product == "jvp":
+        D, push = jax.linearize(denoise, z)
+        return D, lambda w: sigma**2 * push(noise_cov(w))
+    D, pull = jax.vjp(denoise, z)
+    return D, lambda w: sigma**2 * noise_cov(pull(w)[0])
+
+
+def _observe(
+    model: DiffusionModel,
+    condition: Condition,
+    target: Float[Array, "member target"],
+    x: Members,
+    unit: Float[Array, "obs"],
+) -> tuple[Float[Array, "member obs"], Jacobian]:
+    """The innovation y - h(x') of clean targets and the Jacobian of h there, both in `unit`."""
+    hx, push = jax.linearize(lambda z: jax.vmap(condition.h)(model.next_state(z, x)), target)
+    pull = jax.linear_transpose(push, target)
+    innovation = (condition.y[None] - hx) / unit[None]
+    return innovation, Jacobian(lambda z: push(z) / unit[None], lambda u: pull(u / unit[None])[0])

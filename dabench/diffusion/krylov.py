@@ -10,8 +10,10 @@ from jaxtyping import Array, Bool, Float
 Solver = Literal["bicgstab", "cg"]
 Operator = Callable[[Float[Array, "member obs"]], tuple[Array, Array]]
 Precondition = Callable[[Float[Array, "member obs"]], Float[Array, "member obs"]]
+Floor = Float[Array, "obs"] | None
 
 FLOOR = 1e-3  # smallest Rayleigh quotient of A with which a step is taken
+EXACT = 1e-10  # residual over the first residual at which an unguarded solve has converged
 NEAR = 2  # largest residual of the iterate returned, over the smallest residual yet
 GROWTH = 100  # residual over the first residual at which a solve is given up
 
@@ -36,16 +38,17 @@ def solve(
     method: Solver,
     iterations: int,
     precondition: Precondition = lambda r: r,
+    floor: Float[Array, "obs"] | float | None = 1.0,
 ) -> Solution:
     """Solve A u = b for every member, and return B u rather than u.
 
-    A is meant to be I + (a covariance), so every Rayleigh quotient should be at least 1: a step is
-    taken only if its quotient exceeds `FLOOR`, and a refused step ends that member's solve. The
+    A is meant to be R + (a covariance) with R diagonal, so p.A p should be at least p.R p: a step
+    is taken only if it exceeds `FLOOR` of that, and a refused step ends that member's solve. The
     residual of conjugate gradients rises before it falls where A is badly conditioned (dense,
     accurate observations): the iterate returned is the last whose residual is within a factor
     `NEAR` of the smallest yet, and only one above `GROWTH` |b| ends a solve. Whatever A is, no
-    solve returns NaN. Members that have converged, to the root of the rounding error, stop without
-    being counted.
+    guarded solve returns NaN. Members that have converged, to the root of the rounding error, stop
+    without being counted; unguarded ones at a relative residual of `EXACT`.
 
     Arguments:
         apply: p -> (A p, B p), row by row; one product with the expensive matrix.
@@ -53,17 +56,20 @@ def solve(
         method: `cg` (one product a step) or `bicgstab` (two; van der Vorst 1992).
         iterations: Number of steps.
         precondition: r -> M⁻¹ r with M symmetric, positive definite and near A.
+        floor: The diagonal of R; None: no guards.
     """
     step = {"cg": _cg_step, "bicgstab": _bicgstab_step}[method]
+    if floor is not None:
+        floor = jnp.broadcast_to(jnp.asarray(floor, b.dtype), b.shape[1:])
     shape = jax.eval_shape(apply, b)[1]
     zero = jnp.zeros(shape.shape, shape.dtype)
     norm, p = _dot(b, b), precondition(b) if method == "cg" else b
     rho, guarded = _dot(b, p), jnp.zeros(len(b), bool)
     state = _State(zero, b, p, rho, norm, zero, norm, norm, norm > 0, guarded)
-    tolerance = jnp.finfo(b.dtype).eps * norm
+    tolerance = norm * (EXACT**2 if floor is None else jnp.finfo(b.dtype).eps)
 
     def body(_: Array, s: _State) -> _State:
-        s = step(apply, precondition, b, s)
+        s = step(apply, precondition, b, floor, s)
         return s._replace(active=s.active & (s.square > tolerance))
 
     s = jax.lax.fori_loop(0, iterations, body, state)
@@ -98,11 +104,16 @@ def _step_along(mask: Array, x: Array, *terms: tuple[Array, Array]) -> Array:
     return jnp.where(mask[:, None], moved, x)
 
 
-def _accept(s: _State, b: Array, image: Array, r: Array, moved: Array) -> _State:
+def _safe(active: Array, floor: Floor, p: Array, curvature: Array) -> Array:
+    """The members that may take a step along p, where p.A p is the curvature."""
+    return active if floor is None else active & (curvature > FLOOR * _dot(p, floor[None] * p))
+
+
+def _accept(s: _State, b: Array, floor: Floor, image: Array, r: Array, moved: Array) -> _State:
     """The state with a step taken where it left a tolerable residual, and stopped elsewhere."""
     square = _dot(r, r)
-    good = moved & (square <= GROWTH**2 * _dot(b, b))
-    better = good & (square <= NEAR**2 * s.least)
+    good = moved if floor is None else moved & (square <= GROWTH**2 * _dot(b, b))
+    better = good if floor is None else good & (square <= NEAR**2 * s.least)
     return s._replace(
         image=jnp.where(good[:, None], image, s.image),
         r=jnp.where(good[:, None], r, s.r),
@@ -115,29 +126,36 @@ def _accept(s: _State, b: Array, image: Array, r: Array, moved: Array) -> _State
     )
 
 
-def _cg_step(apply: Operator, precondition: Precondition, b: Array, s: _State) -> _State:
+def _cg_step(
+    apply: Operator, precondition: Precondition, b: Array, floor: Floor, s: _State
+) -> _State:
     Ap, Bp = apply(s.p)
     curvature = _dot(s.p, Ap)
-    safe = s.active & (curvature > FLOOR * _dot(s.p, s.p))
+    safe = _safe(s.active, floor, s.p, curvature)
     alpha = _ratio(s.rho, curvature, safe)
     image = _step_along(safe, s.image, (alpha, Bp))
     r = _step_along(safe, s.r, (-alpha, Ap))
     y = precondition(r)
     rho = _dot(r, y)
     p = y + _ratio(rho, s.rho, safe & (s.rho > 0)) * s.p
-    return _accept(s, b, image, r, safe)._replace(p=p, rho=rho)
+    return _accept(s, b, floor, image, r, safe)._replace(p=p, rho=rho)
 
 
-def _bicgstab_step(apply: Operator, precondition: Precondition, b: Array, s: _State) -> _State:
+def _bicgstab_step(
+    apply: Operator, precondition: Precondition, b: Array, floor: Floor, s: _State
+) -> _State:
     Ap, Bp = apply(precondition(s.p))
-    safe = s.active & (_dot(b, Ap) > FLOOR * s.rho) & (s.rho > 0)
-    alpha = _ratio(s.rho, _dot(b, Ap), safe)
+    along_b = _dot(b, Ap)
+    safe = s.active
+    if floor is not None:
+        safe = safe & (along_b > FLOOR * floor.min() * s.rho) & (s.rho > 0)
+    alpha = _ratio(s.rho, along_b, safe)
     half = _step_along(safe, s.r, (-alpha, Ap))
     half_image = _step_along(safe, s.image, (alpha, Bp))
 
     Ah, Bh = apply(precondition(half))
     curvature = _dot(half, Ah)
-    full = safe & (curvature > FLOOR * _dot(half, half))
+    full = _safe(safe, floor, half, curvature)
     omega = _ratio(curvature, _dot(Ah, Ah), full)
     image = _step_along(full, half_image, (omega, Bh))
     r = _step_along(full, half, (-omega, Ah))
@@ -145,6 +163,6 @@ def _bicgstab_step(apply: Operator, precondition: Precondition, b: Array, s: _St
     rho = _dot(b, r)
     beta = alpha * _ratio(rho, s.rho, full) / jnp.where(omega == 0, 1, omega)
     p = _step_along(full, r, (beta, s.p), (-beta * omega, Ap))
-    kept = _accept(s, b, image, r, safe)
+    after = _accept(s, b, floor, image, r, safe)
     stopped = s.active & safe & ~full & (_dot(half, half) > 0)
-    return kept._replace(p=p, rho=rho, active=kept.active & full, guarded=kept.guarded | stopped)
+    return after._replace(p=p, rho=rho, active=after.active & full, guarded=after.guarded | stopped)

@@ -21,9 +21,17 @@ class Sampler:
             churn).
         levels: Number of noise levels above zero.
         sigma_max, sigma_min, rho: The levels follow Karras et al. (2022), equation 5.
-        from_mean: Begin with D of pure noise and the noise around it, one evaluation more, so that
-            sigma_max need not be large against the target's mean.
-        correctors, tau: Langevin steps after each level, and their size.
+        from_mean: Whether the first step is made from D + sigma_max e rather than from sigma_max e.
+            Costs nothing, and keeps the 1 / sigma_max of the target's mean that draws lose else.
+        correctors, tau: Langevin steps at each level, and their size: they restore the variance
+            that a coarse integration loses, each for one more evaluation.
+        corrector_at: Whether the Langevin steps of a level are made `before` the step that leaves
+            it, at the first level too; or `after` the step that arrives there, not after the last,
+            as the authors' program has it, which saves those of one level.
+        corrector_shift: Added to the noise level of Langevin steps; the authors' program has 1e-4,
+            which keeps it above zero where sigma_min is tiny.
+        last: The end, z = D at sigma_min (`mean`), or one more step of the method from there to
+            zero (`step`), which differs for `ab3` alone and matters where sigma_min is large.
         churn, churn_min, inflation: Noise that `dpmpp_2s` adds before its steps: its strength, the
             level above which it is added, and a factor; GenCast has 2.5, 0.75, 1.05.
     """
@@ -36,6 +44,9 @@ class Sampler:
     from_mean: bool = False
     correctors: Annotated[int, Ge(0)] = 0
     tau: Positive = 0.3
+    corrector_at: Literal["before", "after"] = "before"
+    corrector_shift: Annotated[float, Ge(0)] = 0.0
+    last: Literal["mean", "step"] = "mean"
     churn: Annotated[float, Ge(0)] = 0.0
     churn_min: Annotated[float, Ge(0)] = 0.75
     inflation: Positive = 1.05

@@ -38,18 +38,19 @@ def noise_levels(sampler: Sampler) -> Float[np.ndarray, "level"]:
 
 
 def steps(sampler: Sampler) -> Steps:
-    """The table of a sampler; the last evaluation ends it with z = D."""
+    """The table of a sampler."""
     levels = noise_levels(sampler)
     if sampler.method == "dpmpp_2s":
         rows = _dpmpp_2s(sampler, levels)
     else:
         method = {"ab3": _ab3, "dpmpp_2m": _dpmpp_2m, "dpmpp_3m": _dpmpp_3m}[sampler.method]
         rows = _with_correctors(method(levels), sampler)
-    if sampler.from_mean:
-        rows = [_to_mean(levels[0], slots=len(rows[0][2])), *rows]
     sigma, noise, mix = (np.array(a) for a in zip(*rows, strict=True))
-    mix[-1] = 0
-    mix[-1, 0, -1] = 1
+    if sampler.from_mean:
+        mix[0, :, -1] += mix[0, :, 0]  # the first step is made from D + sigma e
+    if sampler.last == "mean":
+        mix[-1] = 0
+        mix[-1, 0, -1] = 1
     return Steps(levels[0], sigma, noise, mix)
 
 
@@ -138,23 +139,25 @@ def _dpmpp_2s(sampler: Sampler, sigma: np.ndarray) -> list[Row]:
     return rows
 
 
-def _to_mean(sigma: float, slots: int) -> Row:
-    """The row that goes from sigma e to D + sigma e: z begins around the target's mean."""
-    mix = np.zeros((slots, slots + 1))
-    mix[0, [0, -1]] = 1
-    return sigma, 0.0, mix
-
-
 def _with_correctors(rows: list[Row], sampler: Sampler) -> list[Row]:
-    """Rows with Langevin steps z + τ (D - z) + sqrt(2 τ) σ e before every deterministic step.
+    """The rows with Langevin steps z + τ (D - z) + sqrt(2 τ) σ e before or after each of them.
 
-    The noise of a Langevin step is added by the row after it, which is on the same level.
+    A step that follows its predictor is made at the level that the predictor leads to, and the last
+    predictor has none. The noise of a Langevin step is added by the row after it.
     """
     slots = rows[0][2].shape[0]
     langevin = np.eye(slots, slots + 1)
     langevin[0, 0], langevin[0, -1] = 1 - sampler.tau, sampler.tau
-    corrected, strength = [], np.sqrt(2 * sampler.tau)
-    for sigma, _, mix in rows:
-        level = [(sigma, strength * sigma * (c > 0), langevin) for c in range(sampler.correctors)]
-        corrected += [*level, (sigma, strength * sigma * (sampler.correctors > 0), mix)]
-    return corrected
+
+    def at(sigma: float) -> list[Row]:
+        level = sigma + sampler.corrector_shift
+        return [(level, np.sqrt(2 * sampler.tau) * level, langevin)] * sampler.correctors
+
+    corrected: list[Row] = []  # with the noise that each row leaves to the next
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        if sampler.corrector_at == "before":
+            corrected += [*at(row[0]), row]
+        else:
+            corrected += [row, *(at(following[0]) if following else [])]
+    left = [0.0, *(noise for _, noise, _ in corrected)]
+    return [(sigma, noise, mix) for noise, (sigma, _, mix) in zip(left, corrected, strict=False)]

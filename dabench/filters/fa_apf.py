@@ -6,12 +6,12 @@ from typing import Annotated, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from annotated_types import Gt
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from dabench.core import devices
 from dabench.core.errors import UserError
 from dabench.core.precision import wide
-from dabench.core.types import Time
+from dabench.core.types import Members, Time
 from dabench.diffusion import draw
 from dabench.diffusion.batches import batch_by_batch
 from dabench.diffusion.guidance import (
@@ -25,8 +25,8 @@ from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import diffusion_model
 from dabench.filters.particles.resample import Scheme, resample
+from dabench.filters.particles.weights import SEARCH, AlphaSearch, log_likelihood, normalise, temper
 from dabench.filters.particles.weights import ess as effective_sample_size
-from dabench.filters.particles.weights import log_likelihood, normalise, temper
 from dabench.observe.network import Network, Observation
 
 Size = Annotated[float, Gt(0)]
@@ -38,6 +38,8 @@ def fa_apf(
     *,
     ess: tuple[Size, Size] | None = (0.5, 0.9),
     weight: Literal["dirac", "gaussian"] = "dirac",
+    alpha: AlphaSearch = SEARCH,
+    first_weights: bool = True,
     resampling: Scheme = "systematic",
     guidance: GuidanceSettings = DEFAULT,
     sampler: Sampler | None = None,
@@ -47,6 +49,10 @@ def fa_apf(
     Arguments:
         ess: Window of the effective sample size that alpha is chosen for, as numbers of members or,
             up to 1, as fractions of them; null: alpha = 1. The paper has 60 to 70 of 256.
+        alpha: How alpha is searched for.
+        first_weights: Whether there are weights where all members are one state, as in the first
+            cycle from copies of the truth: they tell apart the noise of the look-ahead alone. False
+            saves the members that this costs, as the authors do.
         weight: How p(y | x) is had from the denoised mean mu of x': `dirac`, N(y; h(mu), R), as in
             the paper; or `gaussian`, N(y; h(mu), R + H Cov[x' | x] Hᵀ), exact where the model is
             Gaussian, for up to 2000 observations.
@@ -70,8 +76,10 @@ def fa_apf(
         start = draw.Start(look_keys, ens.x, context)
         log_p, hx = devices.share(lambda start: look_ahead(start, obs.time, condition), start)
         log_p = devices.gather(log_p)
-        alpha = temper(log_p, *window(n)) if window else jnp.ones((), wide())
-        log_w = normalise(alpha * log_p)
+        if not first_weights:
+            log_p = jnp.where(_all_alike(ens.x), 0, log_p)
+        exponent = temper(log_p, *window(n), alpha) if window else jnp.ones((), wide())
+        log_w = normalise(exponent * log_p)
 
         # a_i ~ w
         ancestor = resample(resampling, resample_key, jnp.exp(log_w))
@@ -84,11 +92,15 @@ def fa_apf(
         info = Info(**counts)
         info["evaluations"] = counts["evaluations"] + 1
         info["products"] = counts["products"] + (network.size if weight == "gaussian" else 0)
-        info |= {"ess": effective_sample_size(log_w), "alpha": alpha, "log_weights": log_w}
+        info |= {"ess": effective_sample_size(log_w), "alpha": exponent, "log_weights": log_w}
         info |= {"ancestor": ancestor, "background_obs": hx.mean(0, dtype=wide())}
         return Ensemble(x_next), info
 
     return Filter(Ensemble, step, least_members(ess))
+
+
+def _all_alike(x: Members) -> Bool[Array, ""]:
+    return (x == x[:1]).all()
 
 
 class StepKeys(NamedTuple):

@@ -39,6 +39,7 @@ def kalman(problem: Problem) -> Filter:
         jax.jacobian(model.step)(zero).astype(wide()),
         jax.jacobian(network.h)(zero).astype(wide()),
     )
+    b = jnp.zeros_like(zero) if model.intercept is None else jnp.asarray(model.intercept, wide())
     offset = network.h(zero).astype(wide())
     Q, R = jnp.asarray(model.model_cov, wide()), jnp.diag(jnp.asarray(network.var, wide()))
 
@@ -49,7 +50,7 @@ def kalman(problem: Problem) -> Filter:
         return Gaussian(x, mean, cov, jnp.zeros((), wide()))
 
     def step(key: Key[Array, ""], carry: Gaussian, obs: Observation) -> tuple[Gaussian, Info]:
-        mean, cov = A @ carry.mean, A @ carry.cov @ A.T + Q
+        mean, cov = A @ carry.mean + b, A @ carry.cov @ A.T + Q
         innovation = obs.y.astype(wide()) - H @ mean - offset
         S = H @ cov @ H.T + R
         K = jnp.linalg.solve(S, H @ cov).T

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from dabench.core.layout import Layout
-from dabench.scenario.locations import Every, Grid, Land, Misfit, Points, Random
+from dabench.scenario.locations import Blocks, Every, Grid, Land, Misfit, Points, Random
 from dabench.scenario.scenario import Group
 
 SNAP = 1e-6  # distance in grid spacings within which a station is on a grid line
@@ -35,6 +35,8 @@ class Stations(NamedTuple):
 
 def place(group: Group, layout: Layout) -> Stations:
     """The stations of a group on a grid; Misfit where the system has no such places."""
+    if layout.on_sphere and isinstance(group.locations, Blocks):
+        return block_means(group.locations.blocks, layout)
     if layout.on_sphere:
         return bilinear(*_on_sphere(group.locations, layout), layout)
     site = _sites(group.locations, layout.points)
@@ -104,6 +106,7 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     raise Misfit(
         ("locations",),
         "sites are for toy systems; this one is on the sphere, where {grid: 4}, {every: 2}, "
+        "{blocks: 4}, "
         "{random: 100, seed: 0}, {points: [[lat, lon], ...]} and {file: stations.csv} would work",
     )
 
@@ -154,6 +157,33 @@ def bilinear(lat: np.ndarray, lon: np.ndarray, layout: Layout) -> Stations:
             across.append(beyond)
     stacked = (np.stack(part, -1) for part in (index, weight, across))
     return _tidy(Stations({"latitude": lat, "longitude": lon}, *stacked))
+
+
+def block_means(size: int, layout: Layout) -> Stations:
+    """Stations in the middle of blocks of the grid, whose values are means over their points."""
+    lat, lon = (np.asarray(layout.coords[c], float) for c in ("latitude", "longitude"))
+    rows, in_row = _blocks(len(lat), size)
+    columns, in_column = _blocks(len(lon), size)
+    index = rows[:, None, :, None] * len(lon) + columns[None, :, None, :]
+    inside = in_row[:, None, :, None] & in_column[None, :, None, :]
+    index, inside = (a.reshape(len(rows) * len(columns), -1) for a in (index, inside))
+    middle = _mesh(*(_means(c, size) for c in (lat, lon)))
+    weight = inside / inside.sum(-1, keepdims=True)
+    coords = dict(zip(("latitude", "longitude"), middle, strict=True))
+    return _tidy(Stations(coords, index, weight, np.zeros(index.shape, bool)))
+
+
+def _blocks(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(block, place) numbers of the points in blocks of n points, and whether there is a point."""
+    count = -(-n // size)
+    before = (count * size - n) // 2
+    point = np.arange(count * size).reshape(count, size) - before
+    return np.clip(point, 0, n - 1), (point >= 0) & (point < n)
+
+
+def _means(values: np.ndarray, size: int) -> np.ndarray:
+    point, inside = _blocks(len(values), size)
+    return (values[point] * inside).sum(-1) / inside.sum(-1)
 
 
 def _rows(lat: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

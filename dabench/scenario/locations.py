@@ -55,6 +55,19 @@ class Every(Strict):
     every: Count
 
 
+class Blocks(Strict):
+    """Means over blocks of the system's own grid, as a coarser instrument sees it.
+
+    Blocks begin in the south and at the first longitude. Where they do not divide the grid, the
+    first and the last are smaller, the first not less so; a mean is over the points that exist.
+
+    Arguments:
+        blocks: Points of a block in latitude and in longitude.
+    """
+
+    blocks: Count
+
+
 class Random(Strict):
     """Stations spread uniformly over the sphere, or different sites of a toy system.
 
@@ -115,13 +128,19 @@ class Withhold(Strict):
 def _kind(value: Any) -> str | None:
     keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
     return next(
-        (f"<{k}>" for k in ("grid", "every", "random", "land", "points", "file") if k in keys), None
+        (
+            f"<{k}>"
+            for k in ("grid", "every", "blocks", "random", "land", "points", "file")
+            if k in keys
+        ),
+        None,
     )
 
 
 Locations = Annotated[
     Annotated[Grid, Tag("<grid>")]
     | Annotated[Every, Tag("<every>")]
+    | Annotated[Blocks, Tag("<blocks>")]
     | Annotated[Random, Tag("<random>")]
     | Annotated[Land, Tag("<land>")]
     | Annotated[Points, Tag("<points>")]

@@ -54,8 +54,18 @@ WRONG = {
     "a setting of another filter": ("baseline", "letkf", ("filter", "jitter"), 1.1),
     "a nested setting": ("baseline", "temp_4deg/fa_apf", ("filter", "guidance", "steps"), 2),
     "no members": ("baseline", "letkf", ("members",), 0),
-    "a profile's setting": ("baseline", "letkf", ("profiles", "paper", "filter", "jitter"), 1.0),
-    "a profile's filter": ("baseline", "letkf", ("profiles", "paper", "filter", "name"), "enkf"),
+    "a profile's setting": (
+        "baseline",
+        "temp_4deg/fa_apf",
+        ("profiles", "paper-2026", "filter", "jitter"),
+        1.0,
+    ),
+    "a profile's filter": (
+        "baseline",
+        "temp_4deg/fa_apf",
+        ("profiles", "paper-2026", "filter", "name"),
+        "enkf",
+    ),
 }
 
 

@@ -1,8 +1,12 @@
 """Importance weights in logarithms and float64, and their tempering."""
 
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from annotated_types import Ge, Gt, Le, Lt
+from jaxtyping import Array, Float, Int
 
 from dabench.core.precision import wide
 from dabench.observe.network import Network
@@ -33,30 +37,65 @@ def ess(log_w: LogWeights) -> Float[Array, ""]:
     return jnp.exp(-jax.nn.logsumexp(2 * log_w))
 
 
-def temper(log_w: LogWeights, low: float, high: float, halvings: int = 200) -> Float[Array, ""]:
-    """Exponent alpha <= 1 for which w^alpha has an effective sample size in [low, high].
+@dataclass(frozen=True)
+class AlphaSearch:
+    """How alpha is found by bisection: the first that leaves an effective sample size in a window.
 
-    It is 1 if that gives at least `low`; else bisection ends at the first exponent inside the
-    window (or after `halvings`). The ESS falls as alpha rises from 0, where it is n.
+    Arguments:
+        start: First alpha that is tried; null: the middle of the bracket.
+        low: Lower end of the bracket, whose upper end is 1.
+        halvings: Most halvings of the bracket.
+        one_first: Whether alpha is 1 wherever that leaves the window's lower end, so that nothing
+            is tempered without need; the authors' program never asks, and tempers a little there.
+    """
 
+    start: Annotated[float, Gt(0), Le(1)] | None = None
+    low: Annotated[float, Ge(0), Lt(1)] = 0.0
+    halvings: Annotated[int, Ge(1)] = 200
+    one_first: bool = True
+
+
+SEARCH = AlphaSearch()
+
+
+def temper(
+    log_w: LogWeights, low: float, high: float, search: AlphaSearch = SEARCH
+) -> Float[Array, ""]:
+    """An exponent alpha <= 1 whose w^alpha has an effective sample size in [low, high].
+
+    1 if that leaves at least `low`; else found by bisection. The effective sample size falls as
+    alpha rises from 0, where it is the number of members.
+
+    Arguments:
+        log_w: Log-weights at alpha = 1, up to a constant.
+        low, high: Window of the effective sample size.
+        search: Where the search starts and ends.
     Source: Savary, Rozet & Louppe (2025), arXiv:2509.18811.
     """
 
     def size(alpha: Array) -> Array:
         return ess(normalise(jnp.where(log_w == -jnp.inf, log_w, alpha * log_w)))
 
-    def searching(state: tuple[Array, Array, Array]) -> Array:
-        below, above, count = state
-        n = size((below + above) / 2)
-        return (count < halvings) & ((n < low) | (n > high))
+    def searching(state: _Bracket) -> Array:
+        n = size(state.alpha)
+        return (state.count < search.halvings) & ((n < low) | (n > high))
 
-    def halve(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        below, above, count = state
-        middle = (below + above) / 2
-        enough = size(middle) > high
-        return jnp.where(enough, middle, below), jnp.where(enough, above, middle), count + 1
+    def halve(state: _Bracket) -> _Bracket:
+        enough = size(state.alpha) > high
+        below = jnp.where(enough, state.alpha, state.below)
+        above = jnp.where(enough, state.above, state.alpha)
+        return _Bracket((below + above) / 2, below, above, state.count + 1)
 
     log_w = normalise(log_w)
-    zero, one = jnp.zeros((), wide()), jnp.ones((), wide())
-    below, above, _ = jax.lax.while_loop(searching, halve, (zero, one, jnp.zeros((), jnp.int32)))
-    return jnp.where(size(one) >= low, one, (below + above) / 2)
+    below, one = jnp.full((), search.low, wide()), jnp.ones((), wide())
+    start = (below + one) / 2 if search.start is None else jnp.full((), search.start, wide())
+    bracket = _Bracket(start, below, one, jnp.zeros((), jnp.int32))
+    alpha = jax.lax.while_loop(searching, halve, bracket).alpha
+    return jnp.where(size(one) >= low, one, alpha) if search.one_first else alpha
+
+
+class _Bracket(NamedTuple):
+    alpha: Float[Array, ""]
+    below: Float[Array, ""]
+    above: Float[Array, ""]
+    count: Int[Array, ""]

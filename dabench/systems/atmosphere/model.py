@@ -87,6 +87,7 @@ def normaliser(
         std=known(statistics.std[:, None], 1.0),
         offset=np.zeros_like(scale),
         scale=scale,
+        target_std=np.asarray(statistics.std, np.float32)[:, None],
         residual=np.ones(scale.shape, bool),
         fill=0.0,
     )

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -42,6 +43,8 @@ class GenCast:
         sampler: Sampler of the model's own draws; the checkpoint's by default.
         noise: Noise of the diffusion; GenCast's own on this grid by default.
         project: Whether to project D on the range of the noise's covariance.
+        land_free: Whether undefined fields are forecast like any other, and may be observed; what
+            the network reads is the constant all the same.
         precision: Precision of matrix products, as `Network` takes it.
     """
 
@@ -55,6 +58,7 @@ class GenCast:
         sampler: Sampler | None = None,
         noise: SphereNoise | None = None,
         project: bool = False,
+        land_free: bool = False,
         precision: str = "highest",
     ):
         latitude, longitude = layout.coords["latitude"], layout.coords["longitude"]
@@ -64,7 +68,8 @@ class GenCast:
         self.params = jax.tree.map(jnp.asarray, checkpoint.params)
         self.sampler = sampler or own_sampler(checkpoint.config.sampler_config)
         self.sphere = SphereNoise(latitude, longitude) if noise is None else noise
-        self.normaliser, self.layout = normaliser, layout
+        self.normaliser, self.undefined, self.land_free = normaliser, layout.undefined, land_free
+        self.layout = replace(layout, undefined=None) if land_free else layout
         self.static, self.project = dict(static), project
         self.fields = layout.shape[1:]
         self.target_size = int(np.prod(self.fields))
@@ -124,7 +129,8 @@ class GenCast:
         """The frames of x but the first, and the frame that the target z makes of the last."""
         frames = self.fill(self.layout.unflatten(x))
         base, scale = self._base(frames[:, -1]), self.normaliser.scale[None]
-        new = self.fill(base + scale * z.reshape(-1, *self.fields))
+        new = base + scale * z.reshape(-1, *self.fields)
+        new = new if self.land_free else self.fill(new)
         return jnp.concatenate([frames[:, 1:], new[:, None]], axis=1).reshape(x.shape)
 
     def target(self, x: Members, x_next: Members) -> Targets:
@@ -132,11 +138,16 @@ class GenCast:
         now, new = (self.fill(self.layout.now(state)) for state in (x, x_next))
         return ((new - self._base(now)) / self.normaliser.scale[None]).reshape(len(x), -1)
 
+    @property
+    def climate_std(self) -> Float[np.ndarray, "state"]:
+        """Standard deviation of every variable in the climate, in physical units."""
+        return np.broadcast_to(self.normaliser.target_std, self.layout.shape).ravel()
+
     def fill(self, frames: Float[Array, "*axes channel point"]) -> Array:
         """The frames with the normaliser's constant wherever the layout has no value."""
-        if self.layout.undefined is None:
+        if self.undefined is None:
             return frames
-        undefined = self.layout.undefined.reshape((1,) * (frames.ndim - 2) + self.fields)
+        undefined = self.undefined.reshape((1,) * (frames.ndim - 2) + self.fields)
         return jnp.where(undefined, jnp.asarray(self.normaliser.fill, frames.dtype), frames)
 
     def _base(self, now: Float[Array, "member channel point"]) -> Array:

@@ -66,6 +66,7 @@ class Normaliser:
     Arguments:
         mean, std: Of the known channels, inputs then forcings.
         offset, scale: x' = (x if residual else 0) + offset + scale · target.
+        target_std: Standard deviation of the targets' variables in the climate.
         residual: Whether a target is a difference from the last input.
         fill: What stands for sea-surface temperature where there is no sea, in K.
     """
@@ -74,6 +75,7 @@ class Normaliser:
     std: Float[np.ndarray, "known 1"]
     offset: Float[np.ndarray, "channel 1"]
     scale: Float[np.ndarray, "channel 1"]
+    target_std: Float[np.ndarray, "channel 1"]
     residual: Bool[np.ndarray, "channel 1"]
     fill: float
 
@@ -88,6 +90,7 @@ class Normaliser:
             std=values(statistics.stddev, known, 1.0),
             offset=np.where(residual, np.float32(0), values(statistics.mean, target, 0.0)),
             scale=np.where(residual, differences, values(statistics.stddev, target, 1.0)),
+            target_std=values(statistics.stddev, target, 1.0),
             residual=residual,
             fill=_value(statistics.min, Field(SST), 0.0),
         )

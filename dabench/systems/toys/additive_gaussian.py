@@ -31,6 +31,8 @@ class AdditiveGaussian:
         step: M, one member (state,) -> (state,), differentiable where a filter needs it to be.
         model_cov: Q (state, state), in squared state units, with a positive diagonal.
         noise_cov_matrix: C (state, state), positive definite; None means the identity.
+        intercept: b (state,) of x' = M(x) + b + q, in state units. The target keeps it, as that of
+            a learned denoiser does, and has the mean S⁻¹ b; None: no such constant.
         linear: Whether M is linear (without a constant), so that the Kalman filter is exact.
         sampler: The default one for guided draws; `forecast` itself is exact and needs none.
     """
@@ -39,6 +41,7 @@ class AdditiveGaussian:
     step: Callable[[Float[Array, "state"]], Float[Array, "state"]]
     model_cov: np.ndarray
     noise_cov_matrix: np.ndarray | None = None
+    intercept: np.ndarray | None = None
     linear: bool = False
     sampler: Sampler = Sampler()  # noqa: RUF009 (frozen itself)
 
@@ -50,6 +53,11 @@ class AdditiveGaussian:
     def scale(self) -> np.ndarray:
         """S, the standard deviation of q for every variable."""
         return np.sqrt(np.diag(self.model_cov))
+
+    def _mean(self, dtype: jnp.dtype) -> Float[Array, "#member target"]:
+        """The target's mean S⁻¹ b, for every member."""
+        b = np.zeros(self.layout.size) if self.intercept is None else self.intercept
+        return jnp.asarray(b / self.scale, dtype)[None]
 
     @cached_property
     def _noise_root(self) -> np.ndarray:
@@ -72,7 +80,10 @@ class AdditiveGaussian:
         """Exact draws of x'."""
         lam, F, _ = self._modes
         white = jax.vmap(lambda k: jax.random.normal(k, x.shape[1:], x.dtype))(keys)
-        return self.next_state(white @ jnp.asarray((F * np.sqrt(lam)).T, x.dtype), x)
+        target = white @ jnp.asarray((F * np.sqrt(lam)).T, x.dtype)
+        if self.intercept is not None:
+            target = self._mean(x.dtype) + target
+        return self.next_state(target, x)
 
     def condition(self, x: Members, time: Time) -> tuple[()]:
         """Nothing: the residual does not depend on x."""
@@ -83,9 +94,13 @@ class AdditiveGaussian:
 
         def denoise(z: Float[Array, "member target"], _: tuple[()]) -> Array:
             level = jnp.asarray(sigma, z.dtype)
+            to_modes, from_modes = jnp.asarray(inverse.T, z.dtype), jnp.asarray(F.T, z.dtype)
             shrink = jnp.asarray(lam, z.dtype)
             shrink = shrink / (shrink + level**2)
-            return (z @ jnp.asarray(inverse.T, z.dtype) * shrink[None]) @ jnp.asarray(F.T, z.dtype)
+            if self.intercept is None:
+                return (z @ to_modes * shrink[None]) @ from_modes
+            mean = self._mean(z.dtype)
+            return mean + ((z - mean) @ to_modes * shrink[None]) @ from_modes
 
         return denoise
 

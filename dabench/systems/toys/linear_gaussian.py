@@ -52,8 +52,9 @@ def linear_gaussian(
     noise_cov: NoiseCov = "identity",
     noise_cov_scale: Annotated[float, Gt(0)] = 1.0,
     noise_cov_length: Annotated[float, Ge(0)] = 1.0,
+    intercept: float | None = None,
 ) -> System:
-    """x' = A x + q, q ~ N(0, Q), on a ring; the truth starts from the stationary distribution.
+    """x' = A x + b + q, q ~ N(0, Q), on a ring; the truth starts from the stationary distribution.
 
     Arguments:
         size: Number of sites.
@@ -61,6 +62,8 @@ def linear_gaussian(
         noise_std, noise_length: Standard deviation of q in state units, and its length in sites.
         noise_cov: Covariance C of the diffusion noise: the identity, or correlated along the ring.
         noise_cov_scale, noise_cov_length: Standard deviation and length (sites) of a correlated C.
+        intercept: b, the same at every site, in state units: what a denoiser has to find as the
+            mean of its target. None: no such constant.
     """
     settings = {
         "size": size,
@@ -73,6 +76,8 @@ def linear_gaussian(
         "noise_cov_scale": noise_cov_scale,
         "noise_cov_length": noise_cov_length,
     }
+    if intercept is not None:
+        settings["intercept"] = intercept
     layout = Layout((Channel("state"),), {"site": np.arange(size)}, periodic=True, dtype="float64")
     A = transition(size, damping, speed, diffusion)
     Q = noise_std**2 * ring_correlation(size, noise_length)
@@ -82,16 +87,18 @@ def linear_gaussian(
         lambda x: jnp.asarray(A, x.dtype) @ x,
         Q,
         C if noise_cov == "correlated" else None,
+        None if intercept is None else np.full(size, intercept),
         linear=True,
     )
+    mean = (intercept or 0.0) / (1 - damping)
     dtype = jax.dtypes.canonicalize_dtype(layout.dtype)
     root = jnp.asarray(np.linalg.cholesky(stationary_cov(A, Q)), dtype)
     draws = np.random.default_rng(0).standard_normal((CLIMATE_DRAWS, size))
     return System(
         name="linear_gaussian",
         model=model,
-        truth=lambda seed, cycles: simulate(stream(seed, "truth"), root, model, cycles),
-        climate=jnp.asarray(draws, dtype) @ root.T,
+        truth=lambda seed, cycles: simulate(stream(seed, "truth"), mean, root, model, cycles),
+        climate=mean + jnp.asarray(draws, dtype) @ root.T,
         perturb=perturbations.white,
         cycle_seconds=1.0,
         digest=sha256(settings),
@@ -101,13 +108,15 @@ def linear_gaussian(
 @partial(jax.jit, static_argnames=("model", "cycles"))
 def simulate(
     key: Key[Array, ""],
+    start_mean: float,
     start_root: Float[Array, "state state"],
     model: AdditiveGaussian,
     cycles: int,
 ) -> Float[Array, "time state"]:
-    """States at the cycles 0 to `cycles`, the first from N(0, start_root start_rootᵀ)."""
+    """States at the cycles 0 to `cycles`, the first from N(start_mean, start_root start_rootᵀ)."""
     keys = jax.random.split(key, cycles + 1)
-    start = start_root @ jax.random.normal(keys[0], start_root.shape[:1], start_root.dtype)
+    white = jax.random.normal(keys[0], start_root.shape[:1], start_root.dtype)
+    start = start_mean + start_root @ white
 
     def advance(x, key):
         x = model.forecast(key[None], x[None], jnp.zeros((), x.dtype))[0]
