@@ -92,15 +92,37 @@ class Shifted:
 
 @pytest.mark.parametrize("from_mean", [False, True])
 def test_the_mean_of_draws_from_a_small_sigma_max_is_what_the_flow_makes_of_their_start(from_mean):
-    """Deviations from the mean shrink by sqrt(1 / (1 + sigma_max²)) along the exact flow."""
+    """Deviations from the mean shrink by sqrt(1 / (1 + sigma²)) along the exact flow from sigma.
+
+    Without noise z begins at 0, or after the first step at D(0), which lacks a share of the mean.
+    """
     layout, mean, sigma_max = replace(LAYOUT, coords={"site": np.arange(1)}), 3.0, 2.0
     m = Shifted(AdditiveGaussian(layout, lambda x: x, np.eye(1)), mean)
     sampler = Sampler("dpmpp_3m", 400, sigma_max, from_mean=from_mean)
     count = len(steps(sampler).sigma)
     z = replay(m, (), sampler, jnp.zeros((1, 1)), jnp.zeros((count, 1, 1)))[-1, 0, 0]
-    share = 1 / (1 + sigma_max**2)  # share of a deviation that D keeps of pure noise
-    missing = mean * share if from_mean else mean
-    np.testing.assert_allclose(z, mean - missing * np.sqrt(share), rtol=1e-5)
+    missing = mean / (1 + sigma_max**2) if from_mean else mean
+    start = noise_levels(sampler)[int(from_mean)]
+    np.testing.assert_allclose(z, mean - missing / np.sqrt(1 + start**2), rtol=1e-5)
+
+
+def test_keeping_the_mean_costs_no_evaluation():
+    for method in ORDERS:
+        plain, from_mean = (
+            steps(Sampler(method, 12, correctors=1, from_mean=kept)) for kept in (False, True)
+        )
+        np.testing.assert_array_equal(from_mean.sigma, plain.sigma)
+        np.testing.assert_array_equal(from_mean.mix[1:], plain.mix[1:])
+
+
+def test_langevin_steps_after_their_predictor_are_at_the_level_that_it_leads_to():
+    sampler = Sampler(
+        "ab3", 3, 4.0, 1.0, rho=1.0, correctors=2, corrector_at="after", corrector_shift=0.1
+    )
+    table = steps(sampler)
+    np.testing.assert_allclose(table.sigma, [4, 2.6, 2.6, 2.5, 1.1, 1.1, 1])
+    strength = np.sqrt(2 * sampler.tau)
+    np.testing.assert_allclose(table.noise / strength, [0, 0, 2.6, 2.6, 0, 1.1, 1.1])
 
 
 def test_table_of_gencast_is_its_algorithm_step_by_step(key):
