@@ -81,18 +81,18 @@ def draws():
 
 def moved():
     """Members of two shapes, chosen by number; most of them from one device."""
-    found = []
+    rows = []
     for n, ancestor in ANCESTORS.items():
         members = np.arange(n * 5.0).reshape(n, 5), np.arange(n * 24.0).reshape(n, 3, 8)
-        found += jax.jit(devices.take)(members, np.array(ancestor))
-    return [np.asarray(a) for a in found]
+        rows += jax.jit(devices.take)(members, np.array(ancestor))
+    return [np.asarray(a) for a in rows]
 
 
 def go(method, folder, **options):
     """A run of linear_gaussian: what crosses devices in a step, and members held at its end."""
     members, steps = RUNS[method], []
-    given: dict = {"members": members, "cycles": CYCLES, "changes": CHANGES.get(method, ())}
-    (job,) = execute.plan("linear_gaussian", methods=[method.split("/")[0]], **given)
+    settings: dict = {"members": members, "cycles": CYCLES, "changes": CHANGES.get(method, ())}
+    (job,) = execute.plan("linear_gaussian", methods=[method.split("/")[0]], **settings)
     folder.mkdir(exist_ok=True, parents=True)
 
     def compiled(*args, make=compile_step, **options):
@@ -103,17 +103,17 @@ def go(method, folder, **options):
         twin, attrs = job.experiment.twin, {"status": "running", "completed": -1}
         cycle.run(job.filter(), twin, members, folder, attrs, store_members=True, **options)
     step = steps[-1][0].compiled
-    held = step.output_shardings[0].x.shard_shape((members, STATE))
-    return {"crossing": crossing(step.as_text()), "held": held}
+    shape = step.output_shardings[0].x.shard_shape((members, STATE))
+    return {"crossing": crossing(step.as_text()), "held": shape}
 
 
 def crossing(text):
     """[kind, numbers that a device gets] for every collective of a compiled program."""
-    found = []
+    exchanges = []
     for shapes, kind in COLLECTIVE.findall(text):
         sizes = [s.split(",") if s else [] for s in re.findall(r"\[([\d,]*)\]", shapes)]
-        found.append([kind, sum(math.prod(map(int, size)) for size in sizes)])
-    return sorted(found)
+        exchanges.append([kind, sum(math.prod(map(int, size)) for size in sizes)])
+    return sorted(exchanges)
 
 
 def stop_at_2(k, *_):
@@ -125,8 +125,8 @@ def everything(folder):
     """All of this file, on the devices that there are."""
     np.savez(folder / "draws.npz", *draws())
     np.savez(folder / "moved.npz", *moved())
-    found = {method: go(method, folder / method) for method in RUNS}
-    (folder / "found.json").write_text(json.dumps(found))
+    runs = {method: go(method, folder / method) for method in RUNS}
+    (folder / "found.json").write_text(json.dumps(runs))
     cycle.FLUSH_SECONDS = 0.0
     with pytest.raises(InterruptedError):
         go("fa_apf", folder / "parts", report=stop_at_2)
@@ -155,9 +155,9 @@ def draws_of_one():
 
 def check_draws(folder, draws_of_one):
     """Seven members in batches of two, here and on each device; 16 roundings of each field."""
-    with np.load(folder / "draws.npz") as found:
+    with np.load(folder / "draws.npz") as draws:
         for i, expected in enumerate(draws_of_one):
-            rows, fields = (a.reshape(-1, FIELD[i]) for a in (found[f"arr_{i}"], expected))
+            rows, fields = (a.reshape(-1, FIELD[i]) for a in (draws[f"arr_{i}"], expected))
             error = np.abs(rows - fields).max(-1)
             assert (error <= 16 * np.finfo(fields.dtype).eps * np.abs(fields).max(-1)).all()
 
@@ -185,8 +185,8 @@ def test_the_archive_of_four_devices_is_that_of_one(method, four, tmp_path):
 @pytest.mark.parametrize("method", RUNS)
 def test_between_cycles_a_device_holds_its_members_alone(method, four):
     """Six members make two parts, each of them on two devices."""
-    held = json.loads((four / "found.json").read_text())[method]["held"]
-    assert held == [RUNS[method] // math.gcd(RUNS[method], 4), STATE]
+    shape = json.loads((four / "found.json").read_text())[method]["held"]
+    assert shape == [RUNS[method] // math.gcd(RUNS[method], 4), STATE]
 
 
 @pytest.mark.parametrize("method", [m for m in RUNS if m not in ("bootstrap", "oi")])
@@ -195,22 +195,22 @@ def test_states_cross_only_where_members_are_chosen_or_combined(method, four):
 
     All else is smaller than a state, or is h of all members and the inflation at each point.
     """
-    n, found = RUNS[method], json.loads((four / "found.json").read_text())[method]["crossing"]
+    n, crossing = RUNS[method], json.loads((four / "found.json").read_text())[method]["crossing"]
     kalman = method.startswith(("letkf", "enkf"))
     moved = {"fa_apf": n // 4 * STATE, "enkf": n * STATE}.get(method, n // 4 * STATE * kalman)
     exchanges = [["all-to-all", moved]] * 2 if moved else []
-    assert found
-    known = [["all-gather", size] for size in (n * OBSERVED, STATE) if kalman]
-    assert [each for each in found if each[1] >= STATE and each not in known] == exchanges
+    assert crossing
+    expected = [["all-gather", size] for size in (n * OBSERVED, STATE) if kalman]
+    assert [each for each in crossing if each[1] >= STATE and each not in expected] == exchanges
 
 
 def test_members_move_to_the_slots_of_their_offspring(four):
-    with np.load(four / "moved.npz") as found:
+    with np.load(four / "moved.npz") as moved:
         for i, (n, ancestor) in enumerate(ANCESTORS.items()):
             chosen = np.arange(n * 5.0).reshape(n, 5)[ancestor]
-            np.testing.assert_array_equal(found[f"arr_{2 * i}"], chosen)
+            np.testing.assert_array_equal(moved[f"arr_{2 * i}"], chosen)
             chosen = np.arange(n * 24.0).reshape(n, 3, 8)[ancestor]
-            np.testing.assert_array_equal(found[f"arr_{2 * i + 1}"], chosen)
+            np.testing.assert_array_equal(moved[f"arr_{2 * i + 1}"], chosen)
 
 
 def test_four_devices_go_on_to_the_same_bits(four):

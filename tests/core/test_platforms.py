@@ -23,9 +23,9 @@ def test_a_step_is_lowered_for_accelerators(scenario, method, monkeypatch):
     filter_ = job.filter()
     carry = cycle.initial_carry(filter_, twin, MEMBERS)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    given = key, carry, twin.observation(1)
-    explicit, constants = constants_as_arguments(filter_.step, *given)
-    traced = jax.jit(explicit).trace(constants, *given)
+    arguments = key, carry, twin.observation(1)
+    explicit, constants = constants_as_arguments(filter_.step, *arguments)
+    traced = jax.jit(explicit).trace(constants, *arguments)
     for platform in ("cuda", "rocm", "tpu"):
         text = traced.lower(lowering_platforms=(platform,)).as_text()
         assert "func.func public @main" in text

@@ -12,10 +12,10 @@ from dabench.core import provenance
 
 
 def test_provenance_is_plain_data_about_this_process():
-    found = json.loads(json.dumps(provenance.provenance()))
-    assert found["packages"]["jax"] == jax.__version__
-    assert found["x64"] is True
-    assert "cpu" in found["device"] or "gpu" in found["device"]
+    record = json.loads(json.dumps(provenance.provenance()))
+    assert record["packages"]["jax"] == jax.__version__
+    assert record["x64"] is True
+    assert "cpu" in record["device"] or "gpu" in record["device"]
 
 
 @pytest.mark.parametrize("started", ["/venv/bin/dabench", "/site-packages/dabench/__main__.py"])

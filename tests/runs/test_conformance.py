@@ -52,7 +52,7 @@ def test_what_a_filter_raises_is_a_clause_that_fails(monkeypatch):
     monkeypatch.setattr(kit, "CLAUSES", {"shape": kit._keeps_shapes})
     (check,) = kit.conformance(broken)
     assert not check.holds
-    assert "a step must keep" in check.found
+    assert "a step must keep" in check.finding
 
 
 def test_filters_are_found_by_module_and_checked_settings(monkeypatch, tmp_path):

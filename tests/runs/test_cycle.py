@@ -97,13 +97,13 @@ def test_a_step_that_changes_its_carry_is_a_bug_that_is_named(tmp_path):
 
 def test_diagnostics_of_any_shape_are_archived_with_named_dimensions(tmp_path):
     go(tmp_path)
-    found = read.open_run(tmp_path)["diagnostics"]
-    assert found["ancestor"].dims == ("cycle", "member")
-    assert found["odd"].dims == ("cycle", "odd_0", "odd_1")
-    assert found["ess"].dims == ("cycle",)
-    assert np.isnan(found["ess"][0])
-    assert (found["ancestor"][0] == -1).all()
-    assert (found["seconds"][1:] > 0).all()
+    diagnostics = read.open_run(tmp_path)["diagnostics"]
+    assert diagnostics["ancestor"].dims == ("cycle", "member")
+    assert diagnostics["odd"].dims == ("cycle", "odd_0", "odd_1")
+    assert diagnostics["ess"].dims == ("cycle",)
+    assert np.isnan(diagnostics["ess"][0])
+    assert (diagnostics["ancestor"][0] == -1).all()
+    assert (diagnostics["seconds"][1:] > 0).all()
 
 
 def test_an_ensemble_that_turns_infinite_stops_and_is_archived(tmp_path):
@@ -136,14 +136,14 @@ def test_a_diverged_run_that_was_killed_before_it_ended_has_diverged(tmp_path, m
 
 
 def test_a_step_finds_one_ensemble_on_the_device(tmp_path, monkeypatch):
-    compiled, found = compile_step, []
+    compiled, ensembles = compile_step, []
 
     def watched(*args, **kw):
         step, info = compiled(*args, **kw)
 
-        def call(*given):
-            found.append(sum(a.shape[:1] == (37,) for a in jax.live_arrays()))
-            return step(*given)
+        def call(*arguments):
+            ensembles.append(sum(a.shape[:1] == (37,) for a in jax.live_arrays()))
+            return step(*arguments)
 
         call.memory_analysis = step.memory_analysis
         return call, info
@@ -151,7 +151,7 @@ def test_a_step_finds_one_ensemble_on_the_device(tmp_path, monkeypatch):
     monkeypatch.setattr(cycle, "compile_step", watched)
     method = Filter(Ensemble, lambda key, ens, obs: (Ensemble(ens.x * 0.5), {}))
     go(tmp_path, method, members=37, store_members=False)
-    assert found == [1] * 5
+    assert ensembles == [1] * 5
 
 
 def test_one_member_has_no_spread(tmp_path):
@@ -211,8 +211,8 @@ def test_members_are_kept_by_default_while_they_are_small(tmp_path, monkeypatch)
     monkeypatch.setattr(cycle, "STORE_BELOW", 6 * 3 * 4 * 8)
     go(tmp_path / "large")
     go(tmp_path / "asked", store_members=True)
-    kept = [f for f in ("small", "large", "asked") if "members" in read.open_run(tmp_path / f)]
-    assert kept == ["small", "asked"]
+    folders = [f for f in ("small", "large", "asked") if "members" in read.open_run(tmp_path / f)]
+    assert folders == ["small", "asked"]
 
 
 def test_a_run_goes_on_with_or_without_members_as_it_began(tmp_path):

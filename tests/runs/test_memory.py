@@ -17,10 +17,10 @@ from dabench.scores import diagnostics
 def test_a_compiled_step_takes_its_arguments_outputs_and_temporaries():
     x = jnp.ones((300, 500), jnp.float32)
     step = jax.jit(lambda x: jnp.linalg.eigh(x @ x.T)[1] @ x).lower(x).compile()
-    found = memory.used_by(step, None, None)["compiled_step_bytes"]
+    size = memory.used_by(step, None, None)["compiled_step_bytes"]
     product, vectors = 300 * 300 * 4, 300 * 300 * 4
-    assert found >= 2 * x.nbytes + product  # in, out, and x xT, which the vectors may overwrite
-    assert found <= 2 * x.nbytes + 3 * (product + vectors)
+    assert size >= 2 * x.nbytes + product  # in, out, and x xT, which the vectors may overwrite
+    assert size <= 2 * x.nbytes + 3 * (product + vectors)
 
 
 def test_a_device_that_tells_is_believed_where_the_run_raised_its_peak():
@@ -48,8 +48,8 @@ def test_running_out_of_memory_says_how_many_members_fit(monkeypatch):
         system=SimpleNamespace(memory_advice="system.batch"),
     )
     error = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
-    found = memory.explained(error, experiment, 256)
-    assert isinstance(found, UserError)
-    assert "about 32 members fit: use --members 32 or less, or a smaller system.batch" in str(found)
+    text = memory.explained(error, experiment, 256)
+    assert isinstance(text, UserError)
+    assert "about 32 members fit: use --members 32 or less, or a smaller system.batch" in str(text)
     other = ValueError("no")
     assert memory.explained(other, experiment, 256) is other

@@ -25,10 +25,10 @@ def test_values_that_the_truth_lacks_do_not_count_as_divergence():
 def test_means_are_formed_in_double_precision():
     layout = Layout((Channel("z", "m"),), {"site": np.arange(1)})
     x = (5e4 + jax.random.normal(jax.random.key(0), (1000, 1))).astype(jnp.float32)
-    found = summary.summarise(x, x[0], layout, jnp.ones((1, 1)))
+    cycle_summary = summary.summarise(x, x[0], layout, jnp.ones((1, 1)))
     exact = np.asarray(x, np.float64)
-    np.testing.assert_allclose(found.mean[0], exact.mean(0), rtol=1e-14)
-    np.testing.assert_allclose(found.spread[0], exact.std(0, ddof=1), rtol=1e-12)
+    np.testing.assert_allclose(cycle_summary.mean[0], exact.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(cycle_summary.spread[0], exact.std(0, ddof=1), rtol=1e-12)
 
 
 def test_the_shown_rmse_is_the_area_mean_at_500_hpa():
@@ -47,21 +47,21 @@ def test_what_scores_need_of_members_is_what_they_make_of_them(members):
     x = rng.integers(0, 4, (members, 3, 400)).astype(np.float32)  # many ties
     y = rng.integers(0, 4, (3, 400)).astype(np.float32)
     y[0, :50], x[0, 0, :100] = np.nan, np.nan
-    found = summary.ranked(jnp.asarray(x), jnp.asarray(y))
+    ranked = summary.ranked(jnp.asarray(x), jnp.asarray(y))
     ens, truth = xr.DataArray(x, dims=("member", "c", "p")), xr.DataArray(y, dims=("c", "p"))
-    np.testing.assert_allclose(found.skill, ensemble.crps_skill(ens, truth), rtol=1e-6)
+    np.testing.assert_allclose(ranked.skill, ensemble.crps_skill(ens, truth), rtol=1e-6)
     apart = ensemble.crps_spread(ens).values
-    known = np.isfinite(x).all(0) if members == 1 else np.full(y.shape, True)
+    comparable = np.isfinite(x).all(0) if members == 1 else np.full(y.shape, True)
     np.testing.assert_allclose(
-        np.asarray(found.distance)[known], apart[known], rtol=1e-6, atol=1e-7
+        np.asarray(ranked.distance)[comparable], apart[comparable], rtol=1e-6, atol=1e-7
     )
-    np.testing.assert_array_equal(found.below, rank.rank(ens, truth))
+    np.testing.assert_array_equal(ranked.below, rank.rank(ens, truth))
     same = (x == y) | (np.isnan(x) & np.isnan(y))
-    np.testing.assert_array_equal(found.ties, same.sum(0))
+    np.testing.assert_array_equal(ranked.ties, same.sum(0))
 
 
 def test_a_run_is_scored_alike_with_and_without_its_members(tmp_path):
-    found = {}
+    by_storage = {}
     for keep in (True, False):
         (job,) = execute.plan("lorenz96-model-error", methods=["fa_apf"], members=64, cycles=12)
         folder, attrs = tmp_path / str(keep), {"status": "running", "completed": -1}
@@ -70,6 +70,6 @@ def test_a_run_is_scored_alike_with_and_without_its_members(tmp_path):
         cycle.run(job.filter(), job.experiment.twin, 64, folder, attrs, store_members=keep)
         tree = read.open_run(folder)
         assert ("members" in tree, "below" in tree) == (keep, not keep)
-        found[keep] = cycles.fields(tree, cycles.weights_of(tree["truth"].to_dataset()))
-    for name, scores in found[True].items():
-        xr.testing.assert_allclose(scores, found[False][name], rtol=1e-9)
+        by_storage[keep] = cycles.fields(tree, cycles.weights_of(tree["truth"].to_dataset()))
+    for name, scores in by_storage[True].items():
+        xr.testing.assert_allclose(scores, by_storage[False][name], rtol=1e-9)

@@ -46,8 +46,8 @@ def twin(group: Group, cycles: int = 5) -> Twin:
 def go(folder, t: Twin, name: str = "kalman", members: int = 12, **options) -> xr.DataTree:
     problem = Problem(t.system.model, t.network, jnp.asarray(t.system.climate))
     make = plugins.factory("filters", name)
-    given = settings.schema(make).model_validate(METHODS[name])
-    method = make(problem, **settings.arguments(given))
+    checked = settings.schema(make).model_validate(METHODS[name])
+    method = make(problem, **settings.arguments(checked))
     cycle.run(method, t, members, folder, ATTRS | {"members": members}, **options)
     return read.open_run(folder)
 
@@ -67,30 +67,30 @@ def half() -> Group:
 def test_a_method_gives_the_same_bits_as_if_the_stations_had_never_been(name, half, tmp_path):
     sites = tuple(int(s) for s in build([half], SYSTEM.layout).table.site)
     never = Group.model_validate({"error_std": STD, "locations": {"points": sites}})
-    kept = go(tmp_path / "kept", twin(half), name)
+    without_half = go(tmp_path / "kept", twin(half), name)
     bare = go(tmp_path / "bare", twin(never), name)
-    assert set(kept.children) - set(bare.children) == {"withheld"}
-    assert same(without(kept), bare)
-    found: Any = diagnostics.withheld(kept, slice(1, None))
+    assert set(without_half.children) - set(bare.children) == {"withheld"}
+    assert same(without(without_half), bare)
+    fit: Any = diagnostics.withheld(without_half, slice(1, None))
     stages = ["analysis"] if name == "guided" else ["background", "analysis"]
-    assert [row["stage"] for row in found.groups] == stages
+    assert [row["stage"] for row in fit.groups] == stages
 
 
 def test_what_a_run_says_of_them_is_what_its_members_say(half, tmp_path):
     t = twin(half)
     run = go(tmp_path, t, "enkf")
-    kept, site = run["withheld"], run["withheld"]["site"].values
+    group, site = run["withheld"], run["withheld"]["site"].values
     members = run["members/state"].values[:, :, site]
-    np.testing.assert_allclose(kept["analysis_obs"], members.mean(1), rtol=1e-13)
-    np.testing.assert_allclose(kept["analysis_var"], members.var(1, ddof=1), rtol=1e-12)
+    np.testing.assert_allclose(group["analysis_obs"], members.mean(1), rtol=1e-13)
+    np.testing.assert_allclose(group["analysis_var"], members.var(1, ddof=1), rtol=1e-12)
     whole = twin(Group(error_std=STD))
     for k in range(1, 6):
-        np.testing.assert_array_equal(kept["y"][k], whole.observation(k).y[site])
-    assert np.isnan([kept["y"][0], kept["background_obs"][0]]).all()
+        np.testing.assert_array_equal(group["y"][k], whole.observation(k).y[site])
+    assert np.isnan([group["y"][0], group["background_obs"][0]]).all()
 
-    d = kept["y"].values[2:] - members.mean(1)[2:]
-    found: Any = diagnostics.withheld(run, slice(2, None))
-    (row,) = [r for r in found.groups if r["stage"] == "analysis"]
+    d = group["y"].values[2:] - members.mean(1)[2:]
+    fit: Any = diagnostics.withheld(run, slice(2, None))
+    (row,) = [r for r in fit.groups if r["stage"] == "analysis"]
     variance = members.var(1, ddof=1)[2:] + STD**2
     assert row["count"] == 4
     assert row["bias"] == pytest.approx(d.mean())
@@ -98,7 +98,7 @@ def test_what_a_run_says_of_them_is_what_its_members_say(half, tmp_path):
     assert row["expected_rms"] == pytest.approx(np.sqrt(variance.mean()))
     assert row["error"] == pytest.approx(np.sqrt(max((d**2).mean() - STD**2, 0)))
     assert row["chi2"] == pytest.approx((d**2 / variance).mean())
-    np.testing.assert_allclose(found.chi2["analysis"][2:], (d**2 / variance).mean(1))
+    np.testing.assert_allclose(fit.chi2["analysis"][2:], (d**2 / variance).mean(1))
 
 
 def test_they_fit_the_exact_filter_as_well_as_it_says(half, tmp_path):
@@ -107,21 +107,21 @@ def test_they_fit_the_exact_filter_as_well_as_it_says(half, tmp_path):
     t = twin(half, cycles)
     run = go(tmp_path, t, members=200)
     scored = slice(spinup + 1, None)
-    found: Any = diagnostics.withheld(run, scored)
+    fit: Any = diagnostics.withheld(run, scored)
 
     A, Q, _ = matrices(SYSTEM)
-    given, kept = (np.eye(SIZE)[np.asarray(n.table.site)] for n in (t.network, t.withheld))
-    R = STD**2 * np.eye(len(given))
-    P = solve_discrete_are(A.T, given.T, Q, R)
-    after = P - P @ given.T @ np.linalg.solve(given @ P @ given.T + R, given @ P)
-    for row, cov in zip(found.groups, (P, after), strict=True):
-        series = np.array(found.chi2[row["stage"]])[scored].reshape(batches, -1).mean(1)
+    H_given, H_withheld = (np.eye(SIZE)[np.asarray(n.table.site)] for n in (t.network, t.withheld))
+    R = STD**2 * np.eye(len(H_given))
+    P = solve_discrete_are(A.T, H_given.T, Q, R)
+    after = P - P @ H_given.T @ np.linalg.solve(H_given @ P @ H_given.T + R, H_given @ P)
+    for row, cov in zip(fit.groups, (P, after), strict=True):
+        series = np.array(fit.chi2[row["stage"]])[scored].reshape(batches, -1).mean(1)
         error = series.std(ddof=1) / np.sqrt(batches)
         assert error < 0.05
         assert abs(row["chi2"] - 1) < 4 * error + 1 / 200  # the mean of 200 draws is not exact
-        wanted = np.sqrt(np.diag(kept @ cov @ kept.T).mean() + STD**2)
+        expected = np.sqrt(np.diag(H_withheld @ cov @ H_withheld.T).mean() + STD**2)
         draws = np.sqrt(2 / 199 / (cycles - spinup))  # of a variance, were its draws one station's
-        assert row["expected_rms"] == pytest.approx(wanted, rel=4 * draws)
+        assert row["expected_rms"] == pytest.approx(expected, rel=4 * draws)
 
 
 def test_without_them_nothing_is_said_of_them(tmp_path):

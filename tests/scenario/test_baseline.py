@@ -122,9 +122,9 @@ def test_a_mistake_of_the_command_line_is_told_as_such(home, how, message):
 
 
 def test_an_unknown_method_is_told_of_the_known_ones(home):
-    told = refusal("letfk", "other")
-    assert "unknown method 'letfk'; did you mean 'letkf'? Known: " in told
-    assert f"baselines{'/'}letfk.yaml" in told
+    message = refusal("letfk", "other")
+    assert "unknown method 'letfk'; did you mean 'letkf'? Known: " in message
+    assert f"baselines{'/'}letfk.yaml" in message
 
 
 def test_an_installed_package_has_its_own_files(tmp_path, monkeypatch):

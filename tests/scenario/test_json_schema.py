@@ -94,9 +94,9 @@ def settings_of(node):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_key_says_what_it_is(kind):
     for key, node in settings_of(VALIDATORS[kind].schema):
-        told = [node.get("description", ""), *node.get("enumDescriptions", ())]
-        assert any(told), (key, node)
-        assert "None" not in " ".join(told), key  # YAML has null
+        texts = [node.get("description", ""), *node.get("enumDescriptions", ())]
+        assert any(texts), (key, node)
+        assert "None" not in " ".join(texts), key  # YAML has null
 
 
 @pytest.mark.parametrize(("kind", "key"), [("scenario", "system"), ("baseline", "filter")])

@@ -31,24 +31,25 @@ FREE = {"title", "source", "reference"}
 OPTIONAL = {"sampler", "tuned"}
 """Mappings that may be null."""
 RECORDS = {"period", "settings"}
-"""Of `tuned`: what a search tried, refused settings among them; nothing is made of it."""
+"""Mappings of `tuned` that a search has written, with refused settings; nothing reads them."""
 
 
 class Damaged(NamedTuple):
     """One damaged file.
 
     Arguments:
-        name: Of the file it was.
-        how: What was done to it.
-        content: Its bytes now.
-        told: A path that the message has to name, if any.
+        kind: Kind of the file, `scenarios` or `baselines`.
+        name: Name of the file that was damaged.
+        how: Description of the damage.
+        content: Bytes of the damaged file.
+        path: Path that the message has to name, if any.
     """
 
     kind: str
     name: str
     how: str
     content: bytes
-    told: str = ""
+    path: str = ""
 
 
 def places(data: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
@@ -122,8 +123,8 @@ def by_content(kind: str, document: Document, name: str) -> Iterator[Damaged]:
         recorded = path[:1] == ("tuned",) and RECORDS & {*path[:-1]}
         for how, edit in edits(path, value) if path and not recorded else ():
             text = yaml.safe_dump(changed(document.data, path, edit), sort_keys=False)
-            told = str(path[-1]) if isinstance(path[-1], str) else ""
-            yield Damaged(kind, name, f"{how} at {path}", text.encode(), told)
+            word = str(path[-1]) if isinstance(path[-1], str) else ""
+            yield Damaged(kind, name, f"{how} at {path}", text.encode(), word)
 
 
 def by_bytes(kind: str, text: str, name: str) -> Iterator[Damaged]:
@@ -169,9 +170,9 @@ def all_damage() -> list[Damaged]:
     for kind in ("scenarios", "baselines"):
         for name, path in catalogue.names(kind).items():
             text = path.read_text()
-            found = [*by_content(kind, read(path), name), *by_bytes(kind, text, name)]
+            mutations = [*by_content(kind, read(path), name), *by_bytes(kind, text, name)]
             chosen = name in ("temp_4deg", "letkf")
-            (first if chosen else rest).extend(found)
+            (first if chosen else rest).extend(mutations)
     return [*first, *random.Random(0).sample(rest, 150)]
 
 
@@ -186,9 +187,9 @@ def message(damaged: Damaged, folder: Path) -> str:
     load = load_scenario if damaged.kind == "scenarios" else partial(load_baseline, scenario="none")
     with pytest.raises(UserError) as e:
         load(str(path))
-    told = str(e.value)
-    assert str(path) in told
-    return told
+    text = str(e.value)
+    assert str(path) in text
+    return text
 
 
 def test_there_are_at_least_two_hundred():
@@ -198,22 +199,22 @@ def test_there_are_at_least_two_hundred():
 
 @pytest.mark.parametrize("damaged", DAMAGE, ids=lambda d: f"{d.name}: {d.how}")
 def test_a_damaged_file_gives_one_readable_message(damaged, tmp_path):
-    told = message(damaged, tmp_path)
-    assert "line " in told or damaged.how in ("binary", "latin-1", "utf-16", "huge")
-    assert damaged.told in told
-    assert told.isprintable() or "\n" in told
-    assert all(len(line) < 600 for line in told.splitlines())
-    assert not any(word in told for word in ("Traceback", "pydantic", "ValidationError", "<class"))
+    text = message(damaged, tmp_path)
+    assert "line " in text or damaged.how in ("binary", "latin-1", "utf-16", "huge")
+    assert damaged.path in text
+    assert text.isprintable() or "\n" in text
+    assert all(len(line) < 600 for line in text.splitlines())
+    assert not any(word in text for word in ("Traceback", "pydantic", "ValidationError", "<class"))
 
 
 @pytest.mark.parametrize("damaged", DAMAGE[::75], ids=lambda d: f"{d.name}: {d.how}")
 def test_the_command_line_prints_it_and_exits_with_2(damaged, tmp_path, monkeypatch, capsys):
-    told, file = message(damaged, tmp_path), next(tmp_path.rglob("*.yaml"))
+    text, file = message(damaged, tmp_path), next(tmp_path.rglob("*.yaml"))
     arguments = [str(file)] if damaged.kind == "scenarios" else ["temp_4deg", "--method", str(file)]
     monkeypatch.setattr("sys.argv", ["dabench", "run", "--dry-run", *arguments])
     with pytest.raises(SystemExit) as e:
         main()
     assert e.value.code == 2
     printed = capsys.readouterr()
-    assert told in printed.err
+    assert text in printed.err
     assert "Traceback" not in printed.err + printed.out

@@ -123,9 +123,9 @@ def test_another_problem_has_another_digest(write, old, new):
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_path(write, old, new, message):
     path = write(TEXT.replace(old, new))
-    told = refusal(path)
-    assert told.startswith(f"{path}: 1 problem ")
-    assert message in told
+    text = refusal(path)
+    assert text.startswith(f"{path}: 1 problem ")
+    assert message in text
 
 
 def test_mistakes_in_the_system_and_elsewhere_are_told_together(write):
@@ -134,8 +134,8 @@ def test_mistakes_in_the_system_and_elsewhere_are_told_together(write):
 
 
 def test_a_start_is_an_iso_time(write):
-    told = refusal(write(TEXT.replace("spinup: 2", "start: soon")))
-    assert "period.start 'soon' is not an ISO time such as 2019-01-01T00:00" in told
+    text = refusal(write(TEXT.replace("spinup: 2", "start: soon")))
+    assert "period.start 'soon' is not an ISO time such as 2019-01-01T00:00" in text
 
 
 def test_groups_need_names_of_their_own(write):
@@ -167,7 +167,7 @@ def test_changes_are_checked_like_files(write):
     assert changed.system.settings["size"] == 12
     assert change(scenario, system="lorenz63").system.name == "lorenz63"
     assert change(scenario).digest == scenario.digest
-    for values, told in [
+    for values, text in [
         ({"cycles": 0}, "--cycles period.cycles 0 is not"),
         ({"seed": -1}, "--seed seed -1 is not"),
         ({"system": "lorenz"}, "--system system.name unknown system 'lorenz'"),
@@ -177,7 +177,7 @@ def test_changes_are_checked_like_files(write):
     ]:
         with pytest.raises(UserError) as e:
             change(scenario, **values)
-        assert told in " ".join(str(e.value).split())
+        assert text in " ".join(str(e.value).split())
 
 
 def test_a_network_that_does_not_fit_its_system_is_told_with_its_line(write):

@@ -11,7 +11,7 @@ from dabench.scenario.yamlfile import parse
 
 
 class Inner(Strict):
-    """Of a thing.
+    """A thing.
 
     Arguments:
         width, height: In metres. More is not said.
@@ -78,9 +78,9 @@ def test_a_problem_names_line_path_finding_and_remedy(text, message):
 
 
 def test_all_problems_are_told_at_once():
-    found = messages("iner: 1\nmany: [{width: 0}, {height: 9}]\nstd: {x: 1}")
+    lines = messages("iner: 1\nmany: [{width: 0}, {height: 9}]\nstd: {x: 1}")
     paths = "iner inner many.0.width many.1.height std.x"
-    assert [m.split()[2] for m in found] == paths.split()
+    assert [m.split()[2] for m in lines] == paths.split()
 
 
 def test_whole_numbers_may_stand_for_floats_and_lists_for_tuples():

@@ -24,9 +24,9 @@ def test_another_run_in_the_folder_is_named_with_what_differs(tmp_path):
     write(tmp_path)
     folder.check(tmp_path, IDENTITY)
     folder.check(tmp_path / "nothing", IDENTITY)
-    asked = {"scenario": {"digest": "a", "period": {"cycles": 8}}, "members": 64}
+    identity = {"scenario": {"digest": "a", "period": {"cycles": 8}}, "members": 64}
     with pytest.raises(UserError) as e:
-        folder.check(tmp_path, asked)
+        folder.check(tmp_path, identity)
     text = str(e.value)
     assert "scenario.period.cycles: 4 there, 8 asked" in text
     assert "members: 3 there, 64 asked" in text
@@ -55,18 +55,18 @@ def test_setting_aside_keeps_every_run(tmp_path):
     assert [(tmp_path / f"seed0.{n}/mark").read_text() for n in (1, 2)] == ["1", "2"]
 
 
-def hold(path, held, release):
+def hold(path, is_locked, release):
     with folder.lock(path):
-        held.set()
+        is_locked.set()
         release.wait(600)
 
 
 def test_two_processes_cannot_write_one_run_and_a_dead_one_holds_nothing(tmp_path):
     context = toy.processes()
-    held, release = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path / "seed0", held, release))
+    is_locked, release = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path / "seed0", is_locked, release))
     other.start()
-    assert held.wait(600)
+    assert is_locked.wait(600)
     with (
         pytest.raises(UserError, match=f"in use by another dabench .*process {other.pid}"),
         folder.lock(tmp_path / "seed0"),

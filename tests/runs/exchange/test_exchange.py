@@ -34,16 +34,16 @@ def test_a_store_has_the_layout_that_weatherbench2_reads(run):
     folder, rec = run
     store = weatherbench2.export(folder, folder / "wb2")
     assert (store / ".zmetadata").exists()
-    with xr.open_zarr(store, consolidated=True, decode_timedelta=True) as found:
-        assert found.sizes["time"] == 10
-        assert found["time"].values[0] == np.datetime64("1970-01-01", "ns")
-        assert found["time"].values[1] - found["time"].values[0] == np.timedelta64(12, "h")
-        assert found["prediction_timedelta"].dtype.kind == "m"
-        assert found["prediction_timedelta"].values == np.timedelta64(0, "h")
-        assert list(found["number"]) == [0, 1, 2, 3]
-        assert found["level"].dtype.kind == "i"
-        assert (np.diff(found["latitude"]) > 0).all()
-        t = found["temperature"]
+    with xr.open_zarr(store, consolidated=True, decode_timedelta=True) as data:
+        assert data.sizes["time"] == 10
+        assert data["time"].values[0] == np.datetime64("1970-01-01", "ns")
+        assert data["time"].values[1] - data["time"].values[0] == np.timedelta64(12, "h")
+        assert data["prediction_timedelta"].dtype.kind == "m"
+        assert data["prediction_timedelta"].values == np.timedelta64(0, "h")
+        assert list(data["number"]) == [0, 1, 2, 3]
+        assert data["level"].dtype.kind == "i"
+        assert (np.diff(data["latitude"]) > 0).all()
+        t = data["temperature"]
         assert t.dims == (
             "time",
             "number",
@@ -65,10 +65,10 @@ def test_a_store_has_the_layout_that_weatherbench2_reads(run):
 def test_where_the_truth_has_no_value_members_have_none(run):
     folder, rec = run
     store = weatherbench2.export(folder, folder / "wb2")
-    with xr.open_zarr(store) as found, xr.open_zarr(store.with_name("truth.zarr")) as truth:
+    with xr.open_zarr(store) as data, xr.open_zarr(store.with_name("truth.zarr")) as truth:
         assert truth["2m_temperature"].dims == ("time", "latitude", "longitude")
         np.testing.assert_array_equal(truth["2m_temperature"], rec.truth[:, 0].reshape(10, 7, 8))
-        missing = np.isnan(found["2m_temperature"].values).reshape(10, 4, 56)
+        missing = np.isnan(data["2m_temperature"].values).reshape(10, 4, 56)
         np.testing.assert_array_equal(np.flatnonzero(missing.all((0, 1))), [5])
         assert missing.sum() == 40
 
@@ -93,10 +93,10 @@ def test_the_second_lead_is_the_models_forecast_of_the_whole_state(run, monkeypa
     monkeypatch.setattr(background, "experiment", lambda attrs: whole)
     export(folder, background=True)
     store = folder / "weatherbench2"
-    with xr.open_zarr(store, decode_timedelta=True) as found:
-        leads = found["prediction_timedelta"].values
+    with xr.open_zarr(store, decode_timedelta=True) as data:
+        leads = data["prediction_timedelta"].values
         np.testing.assert_array_equal(leads, np.array([0, 12], "m8[h]"))
-        t500 = found["temperature"].sel(level=500).isel(prediction_timedelta=1).values
+        t500 = data["temperature"].sel(level=500).isel(prediction_timedelta=1).values
     np.testing.assert_array_equal(t500[0], np.ones((4, 7, 8)))
     for k in (1, 9):
         older = rec.members[k - 1][rec.info["ancestor"][k], 2]
@@ -137,13 +137,13 @@ def store(members=3, **changes):
 
 def test_any_order_of_dimensions_and_any_name_of_members_is_read():
     data = store()
-    found = import_.analyses(data, "x")
-    layout = import_.shared_layout(mock_run.SPHERE, found, "x")
+    renamed = import_.analyses(data, "x")
+    layout = import_.shared_layout(mock_run.SPHERE, renamed, "x")
     assert [(c.name, c.level) for c in layout.channels] == [
         ("temperature", 250.0),
         ("temperature", 500.0),
     ]
-    fields = layout.from_dataset(found.isel(time=1), ("member",))
+    fields = layout.from_dataset(renamed.isel(time=1), ("member",))
     expected = data["temperature"].values[0, 1].transpose(0, 3, 2, 1)[..., ::-1, :]
     np.testing.assert_array_equal(fields, expected.reshape(3, 2, 56))
     alone = import_.analyses(data.isel(realization=0), "x")
@@ -193,8 +193,8 @@ def test_installed_weatherbench2_scores_an_export_as_we_do(run):
         "mse": metrics.EnsembleMeanMSE(ensemble_dim="number"),
         "variance": metrics.EnsembleVariance(ensemble_dim="number"),
     }
-    asked = {"all": config.Eval(scores)}
-    evaluation.evaluate_in_memory(config.Data(everything, paths, by_init=True), asked)
+    evals = {"all": config.Eval(scores)}
+    evaluation.evaluate_in_memory(config.Data(everything, paths, by_init=True), evals)
     theirs = xr.load_dataset(folder / "scores" / "all.nc")["2m_temperature"].isel(lead_time=0)
 
     members, true = (open_run(folder)[g]["2m_temperature"] for g in ("members", "truth"))
