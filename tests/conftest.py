@@ -35,7 +35,6 @@ def bucket(tmp_path, monkeypatch):
     from dabench.systems.gencast.fetch import download
 
     monkeypatch.setattr(download, "PAUSE", 0.0)
-    monkeypatch.setattr(download, "TIMEOUT", 0.3)
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     root = tmp_path / "bucket"

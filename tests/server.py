@@ -92,7 +92,7 @@ class Bucket:
                 self.wfile.write(content if whole else content[: fault[1]])
                 self.wfile.flush()
                 if fault[0] == "stall":
-                    bucket.stalled.wait(20)
+                    bucket.stalled.wait(600)
                 self.close_connection = self.close_connection or not whole
 
         return Handler

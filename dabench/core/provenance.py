@@ -72,7 +72,7 @@ def commit() -> str | None:
 def _git(folder: Path, *args: str) -> str:
     call = ["git", "-C", str(folder), *args]
     return subprocess.run(
-        call, capture_output=True, text=True, check=True, timeout=10
+        call, capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
 
 

@@ -137,7 +137,7 @@ def on_devices(count, what, folder):
     """This file as a program that has some devices."""
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(count)}
     command = [sys.executable, __file__, what, str(folder)]
-    subprocess.run(command, check=True, env=environment, timeout=600)
+    subprocess.run(command, check=True, env=environment, timeout=3000)
     return folder
 
 

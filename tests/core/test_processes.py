@@ -16,6 +16,7 @@ from dabench.runs.archive.read import attributes, open_run
 from dabench.runs.archive.store import Archive
 
 RUN = Path("runs/linear_gaussian/linear_gaussian/fa_apf/seed0")
+PATIENCE = 1800  # seconds; unless something hangs, a tenth of a minute on an idle machine
 COMMAND = ("-m", "dabench", "run", "linear_gaussian", "-m", "fa_apf", "--members", "24")
 
 
@@ -34,7 +35,7 @@ def address():
 
 def said(*started):
     """What processes print to their good end."""
-    texts = [p.communicate(timeout=300)[0] for p in started]
+    texts = [p.communicate(timeout=PATIENCE)[0] for p in started]
     assert [p.returncode for p in started] == [0] * len(started), texts
     return texts
 
@@ -136,7 +137,7 @@ def test_the_first_process_leads_on_when_the_others_are_gone(tmp_path):
 @pytest.mark.slow
 def test_a_full_disk_of_one_process_ends_all(tmp_path):
     both = pair(tmp_path, "full")
-    texts = [p.communicate(timeout=300)[0] for p in both]
+    texts = [p.communicate(timeout=PATIENCE)[0] for p in both]
     assert all(p.returncode for p in both), texts
     assert "No space left on device" in texts[0]
 
@@ -154,7 +155,7 @@ def test_a_mistake_of_one_process_ends_all(tmp_path, right, wrong, says):
     command = ("-m", "dabench", "run", "linear_gaussian", "-m", "letkf")
     meet = ("--coordinator", address(), "--processes", "2", "--process")
     both = [start(tmp_path, *command, *own, *meet, str(i)) for i, own in enumerate((right, wrong))]
-    leader, follower = (p.communicate(timeout=120)[0] for p in both)
+    leader, follower = (p.communicate(timeout=PATIENCE)[0] for p in both)
     assert [p.returncode for p in both] == [2, 2]
     assert "another process could not go on; it says why" in leader
     assert says in follower
