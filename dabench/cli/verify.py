@@ -21,8 +21,6 @@ CLOSE = 2e-6
 OUTSIDE = 0.05
 """Share of the values of another run that may lie outside of intervals of 95 %."""
 
-Row = Mapping[str, Any]
-
 
 class Verdict(NamedTuple):
     """Of one seed: what it was held to, how many numbers were compared, which do not hold."""
@@ -89,7 +87,7 @@ def _rerun(runs: list[dict[str, Any]], home: Path) -> Iterator[tuple[int, Path]]
     yield from zip((run["seed"] for run in runs), outcome.folders, strict=True)
 
 
-def _job(run: Row, home: Path) -> "Job":
+def _job(run: Mapping[str, Any], home: Path) -> "Job":
     """What was run, from the result alone; UserError if it cannot be made again.
 
     Settings that methods have got since are at their defaults, and are not part of what was run.
@@ -127,7 +125,7 @@ def _those_of(old: Any, new: Any) -> Any:
     return new
 
 
-def _held(run: Row, folder: Path, rerun: bool) -> Verdict:
+def _held(run: Mapping[str, Any], folder: Path, rerun: bool) -> Verdict:
     new = results.of_scores(score(folder), folder)
     old_rows, new_rows = _rows(run), _rows(new)
     wrong = [f"{k}: {run[k]}, {new[k]} is right" for k in _FACTS if not _close(run[k], new[k])]
@@ -162,7 +160,7 @@ _MADE = ("cost", "provenance")
 """.. and what is another if a run is repeated."""
 
 
-def _rows(run: Row) -> dict[tuple, Row]:
+def _rows(run: Mapping[str, Any]) -> dict[tuple, Mapping[str, Any]]:
     return {(r["variable"], r["level"], r["region"], r["metric"]): r for r in run["scores"]}
 
 
@@ -170,7 +168,9 @@ def _name(key: tuple) -> str:
     return " ".join(str(part) for part in key if part is not None)
 
 
-def _numbers_differ(old: Mapping[tuple, Row], new: Mapping[tuple, Row]) -> list[str]:
+def _numbers_differ(
+    old: Mapping[tuple, Mapping[str, Any]], new: Mapping[tuple, Mapping[str, Any]]
+) -> list[str]:
     return [
         f"{_name(key)}, {end}: {row[end]}, {new[key][end]} is right"
         for key, row in old.items()
@@ -179,7 +179,7 @@ def _numbers_differ(old: Mapping[tuple, Row], new: Mapping[tuple, Row]) -> list[
     ]
 
 
-def _within(old: Row, new: Row) -> bool:
+def _within(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether one value lies in the other's interval."""
     if None in (old["value"], old["low"], new["value"], new["low"]):
         return old["value"] == new["value"]

@@ -1,4 +1,4 @@
-"""Scores of every cycle of a run: fields against the truth, per variable, level and region."""
+"""Every metric in every cycle of a run, per variable, level and region, before its root."""
 
 import zlib
 from collections.abc import Iterator, Mapping
@@ -9,19 +9,21 @@ import xarray as xr
 from dabench.runs.archive.layout import RANKED
 from dabench.scores.metrics import area_weights, ensemble, rank, spatial_mean
 from dabench.scores.metrics.registry import METRICS, Sample
+from dabench.scores.record import GLOBAL
 
-REGIONS = ("global", "tropics", "northern-hemisphere", "southern-hemisphere")
-"""As in WeatherBench 2: the hemispheres start at 20 degrees. Toy systems have the first alone."""
+REGIONS = (GLOBAL, "tropics", "northern-hemisphere", "southern-hemisphere")
+"""Regions that runs are scored in, as in WeatherBench 2: the hemispheres start at 20 degrees. Toy
+systems have the first alone."""
 
-BINS = 16  # of the histogram of the PIT
-BLOCK_BYTES = 2**28  # of one variable's members that are in memory at once
+BINS = 16  # bins of the histogram of the PIT
+BLOCK_BYTES = 2**28  # largest part of one variable's members that is in memory at once
 
 Block = Mapping[str, xr.DataArray]
 """Some cycles of one variable, by group of the archive."""
 
 
 def weights_of(truth: xr.Dataset) -> xr.DataArray:
-    """(region, *space) weights for a run's fields."""
+    """Weights (region, *space) of the points of a run's fields in `REGIONS`."""
     return area_weights(truth, REGIONS)
 
 
@@ -43,7 +45,10 @@ def fields(tree: xr.DataTree, weights: xr.DataArray) -> dict[str, xr.Dataset]:
 
 
 def field(tree: xr.DataTree, group: str, name: str) -> xr.DataArray:
-    """One variable of a group, at the levels that it has (others of the group may have more)."""
+    """A variable of a group of the archive, at the levels that it has.
+
+    Arrays of a group share one axis of levels, where some variables have fewer than others.
+    """
     array = tree[group].to_dataset()[name]
     if "level" not in array.dims:
         return array
@@ -53,13 +58,14 @@ def field(tree: xr.DataTree, group: str, name: str) -> xr.DataArray:
 
 
 def _variable(tree: xr.DataTree, name: str, weights: xr.DataArray) -> xr.Dataset:
+    """Scores of one variable in all cycles; ties and the PIT are drawn from a seed of its name."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     size = tree["members"].sizes["member"] if "members" in tree else tree.attrs.get("members", 1)
     return xr.concat([_means(b, size, weights, rng) for b in blocks(tree, name)], "cycle")
 
 
 def blocks(tree: xr.DataTree, name: str) -> Iterator[Block]:
-    """A few cycles of one variable at a time, in memory; only what was archived."""
+    """Read one variable a few cycles at a time, in the groups that were archived."""
     parts = ("truth", "mean", "spread", "members", *RANKED)
     groups = {group: field(tree, group, name) for group in parts if group in tree}
     largest = groups.get("members", groups["truth"])
@@ -95,17 +101,17 @@ def _means(block: Block, size: int, weights: xr.DataArray, rng: np.random.Genera
     Points where the truth is missing do not count; elsewhere NaN means divergence, and shows.
     """
     parts, truth = sample(block, size), block["truth"]
-    known = truth.notnull()
-    whole = bool(known.all())
+    has_truth = truth.notnull()
+    whole = bool(has_truth.all())
     ranks = _ranks(block, rng)
     scores = {}
     for metric in METRICS:
         if metric.pointwise and metric.is_of(parts):
             values = metric.pointwise(parts)
-            sound = xr.DataArray(np.isfinite(values) | ~known).all(weights.dims[1:])
-            values = values if whole else values.where(known)
+            sound = xr.DataArray(np.isfinite(values) | ~has_truth).all(weights.dims[1:])
+            values = values if whole else values.where(has_truth)
             scores[metric.name] = spatial_mean(values, weights, skipna=True).where(sound)
-    scores["valid_fraction"] = spatial_mean(known, weights)
+    scores["valid_fraction"] = spatial_mean(has_truth, weights)
     if ranks is not None:
         scores["pit"] = pit(ranks, size, truth, weights[0].drop_vars("region"), rng)
     return xr.Dataset({k: v.drop_vars("time", errors="ignore") for k, v in scores.items()})
@@ -127,7 +133,14 @@ def pit(
     weights: xr.DataArray,
     rng: np.random.Generator,
 ) -> xr.DataArray:
-    """Area-weighted histogram of the randomised PIT of every cycle: (cycle[, level], bins)."""
+    """Area-weighted histogram of the randomised PIT in every cycle: (cycle[, level], bins).
+
+    Arguments:
+        ranks: Rank of the truth among the members at every point, 0 to their number.
+        members: Number of members.
+        truth: Truth (cycle[, level], *space); points where it is missing do not count.
+        weights: Weights (*space) of one region.
+    """
     index = (rank.pit(ranks, members, rng) * BINS).astype(int)
     space = weights.dims
     index, weight = xr.broadcast(index, weights * truth.notnull())
@@ -144,7 +157,11 @@ def pit(
 
 
 def seconds(time: np.ndarray) -> np.ndarray:
-    """Valid times as an archive is read, dates or numbers, in seconds."""
+    """Valid times in seconds.
+
+    Arguments:
+        time: Times as an archive is read: dates, or numbers of seconds.
+    """
     if time.dtype.kind == "M":
         return time.astype("datetime64[ns]").astype(np.int64) / 1e9
     return time.astype(np.float64)

@@ -37,23 +37,23 @@ def further(
     """
     if unknown := [name for name in names if name not in FURTHER]:
         raise UserError(f"unknown score {unknown[0]!r}; known: {', '.join(FURTHER)}")
-    tree, asked = read.open_run(path), [FURTHER[name] for name in names]
+    tree, rows = read.open_run(path), [FURTHER[name] for name in names]
     climate_run = None
-    if any(CLIMATE in score.needs for score in asked):
+    if any(CLIMATE in row.needs for row in rows):
         climate_run = _climate_run(Path(path), climatology, tree.attrs["system"])
     diverged = Status.parse(tree.attrs["status"]).diverged
-    rows = {}
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # of what has no score
-        for name, values in _series(tree, asked, climate_run, str(path)):
+    scores = {}
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # scores that are none
+        for name, values in _series(tree, rows, climate_run, str(path)):
             for metric, series in values.items():
                 for region, level, numbers in cells(over_cycles(series)):
                     score = Score(None) if diverged else Score(*plain(numbers))
-                    rows[Key(name, level, region, metric)] = score
-    return rows
+                    scores[Key(name, level, region, metric)] = score
+    return scores
 
 
 def _series(
-    tree: xr.DataTree, asked: Sequence[FurtherScore], climate_run: xr.DataTree | None, path: str
+    tree: xr.DataTree, rows: Sequence[FurtherScore], climate_run: xr.DataTree | None, path: str
 ) -> Iterator[tuple[str, dict[str, xr.DataArray]]]:
     """Per variable, each score in every cycle after the spin-up (region[, level], cycle)."""
     weights, size = weights_of(tree["truth"].to_dataset()), int(tree.attrs["members"])
@@ -63,7 +63,7 @@ def _series(
     for name in sorted(map(str, tree["truth"].data_vars)):
         climate = {} if climate_run is None else _climate(climate_run, name)
         parts = [
-            _of_block(Sample(size, {**sample(block, size).parts, **climate}), asked, weights, path)
+            _of_block(Sample(size, {**sample(block, size).parts, **climate}), rows, weights, path)
             for block in blocks(tree, name)
         ]
         whole = xr.concat(parts, "cycle").isel(cycle=cycles).transpose(..., "cycle")
@@ -71,14 +71,15 @@ def _series(
 
 
 def _of_block(
-    part: Sample, asked: Sequence[FurtherScore], weights: xr.DataArray, path: str
+    part: Sample, rows: Sequence[FurtherScore], weights: xr.DataArray, path: str
 ) -> xr.Dataset:
-    for score in asked:
-        if part.size < score.least:
-            raise UserError(f"{path}: {score.name} needs {score.least} members, it has {part.size}")
-        if missing := [name for name in score.needs if name not in part.parts]:
-            raise UserError(f"{path}: {score.name} needs {missing[0]}, which were not archived")
-    scores = {score.name: score.by_region(part, weights) for score in asked}
+    """Scores of some cycles of one variable; UserError where they lack what they are made of."""
+    for row in rows:
+        if part.size < row.least:
+            raise UserError(f"{path}: {row.name} needs {row.least} members, it has {part.size}")
+        if missing := [name for name in row.needs if name not in part.parts]:
+            raise UserError(f"{path}: {row.name} needs {missing[0]}, which were not archived")
+    scores = {row.name: row.by_region(part, weights) for row in rows}
     return xr.Dataset({k: v.drop_vars("time", errors="ignore") for k, v in scores.items()})
 
 

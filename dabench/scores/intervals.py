@@ -14,11 +14,10 @@ from scipy import stats
 
 Series = Float[np.ndarray, "*cells time"]
 Cells = Float[np.ndarray, "*cells"]
-ROUNDING = 1e-9
-"""Powers of whole numbers may fall short of a whole number by less."""
+ROUNDING = 1e-9  # more than powers of whole numbers fall short of a whole number
 
 
-class Estimate(NamedTuple):
+class MeanEstimate(NamedTuple):
     """A mean with its standard error and the degrees of freedom of the t distribution for it."""
 
     mean: Cells
@@ -37,14 +36,14 @@ class Estimate(NamedTuple):
         return 2 * stats.t.sf(t, self.freedom)
 
 
-def naive(series: Series) -> Estimate:
-    """The plain t-test, as if the cycles were independent; only to show what that costs."""
+def naive(series: Series) -> MeanEstimate:
+    """The plain t-test for independent values: right for seeds, far too narrow for cycles."""
     n = series.shape[-1]
     error = series.std(-1, ddof=1) / np.sqrt(n)
-    return Estimate(series.mean(-1), error, np.full_like(error, n - 1))
+    return MeanEstimate(series.mean(-1), error, np.full_like(error, n - 1))
 
 
-def ewc(series: Series) -> Estimate:
+def ewc(series: Series) -> MeanEstimate:
     """Equal-weighted cosine estimate of the long-run variance, on floor(0.4 T^(2/3)) cosines.
 
     Source: Lazarus, Lewis, Stock & Watson (2018), J. Bus. Econ. Stat. 36, 541.
@@ -53,14 +52,14 @@ def ewc(series: Series) -> Estimate:
     cosines = int(0.4 * n ** (2 / 3) + ROUNDING)
     mean = series.mean(-1)
     if cosines < 1:
-        return Estimate(mean, np.full_like(mean, np.nan), np.ones_like(mean))
+        return MeanEstimate(mean, np.full_like(mean, np.nan), np.ones_like(mean))
     j, t = np.arange(1, cosines + 1), np.arange(n) + 0.5
     basis = np.sqrt(2 / n) * np.cos(np.pi * t[:, None] * j / n)
     long_run = (((series - mean[..., None]) @ basis) ** 2).mean(-1)
-    return Estimate(mean, np.sqrt(long_run / n), np.full_like(mean, cosines))
+    return MeanEstimate(mean, np.sqrt(long_run / n), np.full_like(mean, cosines))
 
 
-def geer(series: Series) -> Estimate:
+def geer(series: Series) -> MeanEstimate:
     """t-test whose standard error is inflated for an AR(2) process, as in ECMWF's scorecards.
 
     Source: Geer (2016), Tellus A 68, 30229.
@@ -94,7 +93,7 @@ def autocorrelation(series: Series, lag: int) -> Cells:
         return np.where(norm > 0, (a * b).sum(-1) / norm, 0.0)
 
 
-def diebold_mariano(series: Series) -> Estimate:
+def diebold_mariano(series: Series) -> MeanEstimate:
     """HAC test with Bartlett weights over h - 1 lags, h = 1 + floor(T^(1/3)), small-sample factor.
 
     The original cuts the autocovariances off after h - 1 lags, where their sum may be negative;
@@ -112,15 +111,15 @@ def diebold_mariano(series: Series) -> Estimate:
         covariance = (d[..., lag:] * d[..., :-lag]).sum(-1) / n
         variance = variance + 2 * (1 - lag / h) * covariance
     small = (n + 1 - 2 * h + h * (h - 1) / n) / n
-    return Estimate(mean, np.sqrt(variance / n / small), np.full_like(mean, n - 1))
+    return MeanEstimate(mean, np.sqrt(variance / n / small), np.full_like(mean, n - 1))
 
 
-TESTS: dict[str, Callable[[Series], Estimate]] = {
+TESTS: dict[str, Callable[[Series], MeanEstimate]] = {
     "ewc": ewc,
     "geer": geer,
     "diebold_mariano": diebold_mariano,
 }
-"""Tests of a mean by name; `stationary_bootstrap` is the one that needs no mean."""
+"""Tests of a mean by name; `stationary_bootstrap` tests other statistics, too."""
 
 
 def block_length(series: Series) -> float:
@@ -162,10 +161,14 @@ def stationary_bootstrap(
     autocorrelation of 0.6 it rejects 0.25 of true hypotheses at 30 cycles and 0.10 at 365.
 
     Arguments:
-        statistic: Indices of cycles (replicate, time) to the statistic (replicate, *cells).
-        series: What the block length is chosen from.
+        statistic: Function from indices of cycles (replicate, time) to the statistic
+            (replicate, *cells).
+        series: Series that the block length is chosen from.
+        level: Level of the interval.
+        replicates: Number of times that cycles are drawn.
+        seed: Seed of the draws.
     Returns:
-        lower, upper, p.
+        Lower and upper end, and the p-value.
     """
     rng = np.random.default_rng(seed)
     time = series.shape[-1]

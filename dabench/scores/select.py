@@ -44,10 +44,10 @@ def choose(names: Sequence[str], home: Path) -> tuple[list[Scores], str]:
 
 def _one_each(paths: Sequence[Path], methods: Mapping[Path, str]) -> list[str]:
     """The methods of folders that hold one each; none where one holds several."""
-    held = [{m for f, m in methods.items() if path in (f, *f.parents)} for path in paths]
-    if any(len(names) != 1 for names in held):
+    methods_of = [{m for f, m in methods.items() if path in (f, *f.parents)} for path in paths]
+    if any(len(names) != 1 for names in methods_of):
         return []
-    return list(dict.fromkeys(name for names in held for name in names))
+    return list(dict.fromkeys(name for names in methods_of for name in names))
 
 
 def _named(words: Sequence[str], home: Path) -> list[Path]:

@@ -14,7 +14,8 @@ from dabench.scores.metrics import categorical, deterministic, ensemble, rank
 from dabench.scores.metrics.regions import area_weights, spatial_mean
 
 VERSION = "1"
-"""Changes whenever a number could: scores of different versions never share a table."""
+"""Version of the definitions, which changes whenever a number could: scores of different versions
+never share a table."""
 
 __all__ = [
     "VERSION",

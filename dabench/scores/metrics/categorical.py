@@ -31,12 +31,12 @@ def brier(
         fair: Whether to subtract the sampling variance of the forecast probability (Ferro 2007,
             Weather Forecast. 22, 1076), which makes the score of a single member NaN.
     """
-    known = ensemble.notnull().all(dim) & truth.notnull()
+    complete = ensemble.notnull().all(dim) & truth.notnull()
     with np.errstate(invalid="ignore"):
         score: Any = xskillscore.brier_score(
             truth > threshold, ensemble > threshold, member_dim=dim, fair=fair, dim=[]
         )
-    return score.where(known)
+    return score.where(complete)
 
 
 def ignorance(

@@ -16,10 +16,10 @@ def rank(
     dim: str = "member",
     rng: np.random.Generator | None = None,
 ) -> xr.DataArray:
-    """How many members lie below the truth, 0..M; NaN counts as larger than any number.
+    """Number of members below the truth, 0 to M; NaN counts as larger than any number.
 
     Arguments:
-        rng: Breaks ties between the truth and members at random; without it the truth comes first.
+        rng: Generator that breaks ties of the truth with members; without it the truth comes first.
     """
     x, y = xr.broadcast(ensemble.transpose(dim, ...), truth, exclude=[dim])
     missing, y_missing = np.isnan(x), np.isnan(y)
@@ -37,6 +37,7 @@ def pit(ranks: xr.DataArray, members: int, rng: np.random.Generator) -> xr.DataA
     Uniform on [0, 1) for a reliable ensemble of any size, so that bins need not divide M + 1.
 
     Arguments:
-        ranks: 0..members, from `rank`.
+        ranks: Ranks from 0 to the number of members, see `rank`.
+        members: Number of members M.
     """
     return (ranks + rng.random(ranks.shape)) / (members + 1)

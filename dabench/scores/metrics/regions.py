@@ -1,4 +1,4 @@
-"""Where a score is averaged: exact cell areas, boxes and land, all as weights.
+"""Regions that scores are averaged over: exact cell areas, boxes and land, all as weights.
 
 Source: WeatherBench 2 (Rasp et al. 2024, arXiv 2308.15560); its evaluation code at 021c0b3.
 """
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from dabench.core.layout import cell_area
 
 Box = tuple[list[tuple[float, float]], list[tuple[float, float]]]
+"""Intervals of latitude and of longitude, degrees."""
 
 _ALL_LATITUDES, _ALL_LONGITUDES = [(-90.0, 90.0)], [(-360.0, 360.0)]
 
@@ -69,7 +70,7 @@ def area_weights(
 def _share(
     name: str, latitude: np.ndarray, longitude: np.ndarray, land: xr.DataArray | None
 ) -> Float[np.ndarray, "latitude longitude"]:
-    """Which share of each cell's weight belongs to a region: 0 or 1, or its fraction of land."""
+    """Share of each cell's weight that belongs to a region: 0 or 1, or its fraction of land."""
     if name not in BOXES and name not in LAND:
         raise ValueError(f"unknown region {name!r}; known: {', '.join([*BOXES, *LAND])}")
     latitudes, longitudes = BOXES[LAND.get(name, name)]
@@ -82,6 +83,7 @@ def _share(
 
 
 def _within(x: np.ndarray, intervals: list[tuple[float, float]]) -> np.ndarray:
+    """Whether each x lies in one of the intervals, ends included."""
     return np.any([(x >= low) & (x <= high) for low, high in intervals], axis=0)
 
 
@@ -108,6 +110,7 @@ def spatial_mean(field: xr.DataArray, weights: xr.DataArray, skipna: bool = Fals
 def _means(
     x: Float[np.ndarray, "... point"], weights: Float[np.ndarray, "region point"], skipna: bool
 ) -> Float[np.ndarray, "region ..."]:
+    """Weighted means of each region: one matrix product where all numbers are finite."""
     with np.errstate(invalid="ignore", divide="ignore"):
         if np.isfinite(x).all():
             return np.moveaxis(x @ weights.T / weights.sum(1), -1, 0)
