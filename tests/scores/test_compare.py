@@ -33,10 +33,10 @@ def noise():
 def test_differences_are_of_roots_of_means(noise):
     a, b = 2 + 0.1 * noise[0], 3 + 0.1 * noise[1]
     row = compare(scores("a", a), scores("b", b)).iloc[0]
-    wanted = np.sqrt((a**2).mean()), np.sqrt((b**2).mean())
-    assert (row["a"], row["b"]) == pytest.approx(wanted)
-    assert row["difference"] == pytest.approx(wanted[0] - wanted[1])
-    assert row["ratio"] == pytest.approx(wanted[0] / wanted[1])
+    roots = np.sqrt((a**2).mean()), np.sqrt((b**2).mean())
+    assert (row["a"], row["b"]) == pytest.approx(roots)
+    assert row["difference"] == pytest.approx(roots[0] - roots[1])
+    assert row["ratio"] == pytest.approx(roots[0] / roots[1])
     assert (row["cycles"], row["verdict"]) == (200, "better")
 
 
@@ -95,10 +95,10 @@ def test_seeds_are_clusters_whose_mean_difference_has_students_t(noise):
     a = [with_crps("a", 1 + shift[s] + abs(noise[0]), s) for s in range(4)]
     b = [with_crps("b", 1 + abs(noise[0]), s) for s in range(4)]
     row = compare(a, b, metrics=["crps"]).iloc[0]
-    wanted = stats.ttest_1samp(shift, 0)
-    assert row["p"] == pytest.approx(wanted.pvalue)
-    assert (row["low"], row["high"]) == pytest.approx(tuple(wanted.confidence_interval()))
-    assert (row["seeds"], row["verdict"]) == (4, "worse" if wanted.pvalue < 0.05 else "same")
+    student = stats.ttest_1samp(shift, 0)
+    assert row["p"] == pytest.approx(student.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(student.confidence_interval()))
+    assert (row["seeds"], row["verdict"]) == (4, "worse" if student.pvalue < 0.05 else "same")
     assert compare(a[:2], b[:2], metrics=["crps"]).iloc[0]["verdict"] == "insufficient data"
     assert compare(a, b[2:], metrics=["crps"]).iloc[0]["seeds"] == 2
 
@@ -120,11 +120,11 @@ def test_a_run_that_diverged_early_does_not_make_others_more_significant(noise):
     without = scores("without", 1 + noise[0]).replace(every_cycle={})
     alone = compare_all([a, b]).query("method == 'a'")
     for test in paired.TESTS:
-        found = compare_all([a, b, early, soon, without], test=test)
-        assert found.query("method == 'early'")["verdict"].tolist() == ["diverged at cycle 2"]
+        table = compare_all([a, b, early, soon, without], test=test)
+        assert table.query("method == 'early'")["verdict"].tolist() == ["diverged at cycle 2"]
         if test == "ewc":
-            found = found.query("method == 'a'").reset_index(drop=True)
-            assert found["p_sidak"].tolist() == alone["p_sidak"].tolist()
+            table = table.query("method == 'a'").reset_index(drop=True)
+            assert table["p_sidak"].tolist() == alone["p_sidak"].tolist()
 
 
 def test_drifting_apart_is_no_evidence(noise):
@@ -153,17 +153,17 @@ def test_sizes_of_paired_comparisons_are_the_measured_ones(rho, time, naive, gee
     shared = np.random.default_rng(7).normal(size=time)
     tolerance = 0.01 + 2 * np.sqrt(ewc * (1 - ewc) / 5000)
     for test, expected in (("ewc", ewc), ("geer", geer)):
-        asked = paired.Question(test=test)
+        question = paired.Question(test=test)
         x, y = (5 + d + shared)[None], np.broadcast_to(5 + shared, d.shape)[None]
-        found, _ = paired._differences(x, y, np.zeros(5000, bool), asked)
-        assert (found["p"] < 0.05).mean() == pytest.approx(expected, abs=tolerance), test
+        table, _ = paired._differences(x, y, np.zeros(5000, bool), question)
+        assert (table["p"] < 0.05).mean() == pytest.approx(expected, abs=tolerance), test
 
 
 @pytest.mark.parametrize("test", paired.TESTS)
 def test_size_of_the_test_over_seeds_is_nominal_however_long_the_memory(test):
     d = autoregressive(np.random.default_rng(3), 5 * 4000, 30, 0.9).reshape(5, 4000, 30)
-    found, _ = paired._differences(d, 0 * d, np.zeros(4000, bool), paired.Question(test=test))
-    assert (found["p"] < 0.05).mean() == pytest.approx(0.05, abs=0.014)  # 4 standard errors
+    table, _ = paired._differences(d, 0 * d, np.zeros(4000, bool), paired.Question(test=test))
+    assert (table["p"] < 0.05).mean() == pytest.approx(0.05, abs=0.014)  # 4 standard errors
 
 
 def test_verdicts_allow_for_how_many_rows_are_looked_at():
@@ -187,9 +187,9 @@ def test_other_settings_of_a_method_have_a_row_of_their_own(noise):
     runs.append(scores("a", 2 + 0.1 * noise[1], settings={"gain": 9}, digest="feedbeef"))
     runs.append(runs[-1].replace(seed=1, digest="deadbeef"))
     runs.append(runs[0].replace(seed=1))
-    found = compare_all(runs)
-    assert found["method"].str.fullmatch("a(-[0-9a-f]{6})?").all()
-    assert found["seeds"].tolist() == [1, 2]
+    table = compare_all(runs)
+    assert table["method"].str.fullmatch("a(-[0-9a-f]{6})?").all()
+    assert table["seeds"].tolist() == [1, 2]
 
 
 def test_other_problems_seeds_tests_and_metrics_are_refused(noise):
@@ -218,13 +218,13 @@ def test_every_method_is_compared_with_the_unconditional_ensemble(noise):
         scores("guess", 1 + 0.1 * noise[1], crps=1 + 0.1 * noise[0]),
         scores("bad", 1 + 0.1 * noise[1], status="diverged at cycle 9"),
     ]
-    found = compare_all(runs)
-    assert found.groupby("method")["verdict"].agg(list).to_dict() == {
+    table = compare_all(runs)
+    assert table.groupby("method")["verdict"].agg(list).to_dict() == {
         "guess": ["better", "same"],
         "bad": ["diverged at cycle 9"],
     }
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(terminal.comparison(found))
+    console.print(terminal.comparison(table))
     assert "better" in console.export_text()
     with pytest.raises(UserError, match="runs of 'ensemble'"):
         compare_all(runs[1:])
@@ -234,10 +234,10 @@ def test_runs_are_compared_from_their_folders(tmp_path):
     for name, error in (("free", 2.0), ("guess", 0.5)):
         rec = mock_run.record(mock_run.SPHERE, error=error, cycles=40, seed=int(error))
         mock_run.write(tmp_path / name, rec=rec, method=name)
-    found = compare(tmp_path / "guess", tmp_path / "free", regions=["global", "tropics"])
-    assert set(found["verdict"]) == {"better"}
-    assert len(found) == 4 * 2 * 2
+    table = compare(tmp_path / "guess", tmp_path / "free", regions=["global", "tropics"])
+    assert set(table["verdict"]) == {"better"}
+    assert len(table) == 4 * 2 * 2
     score_run(tmp_path / "guess")
     rmse = load_scores(tmp_path / "guess").value(("temperature", 500.0), "rmse")
-    rows = found.query("variable == 'temperature' and level == 500 and region == 'global'")
+    rows = table.query("variable == 'temperature' and level == 500 and region == 'global'")
     assert rows.query("metric == 'rmse'").iloc[0]["a"] == pytest.approx(rmse)

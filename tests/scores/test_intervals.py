@@ -51,7 +51,7 @@ def test_sizes_of_the_tests_are_the_measured_ones(rho, time, naive, geer, ewc):
 
 @pytest.fixture(scope="module")
 def sizes_of_the_bootstrap():
-    """Of 8000 trials a row, a standard error of 0.005; the table has 400, one of 0.02."""
+    """Sizes from 8000 trials a row (standard error 0.005); the table is from 400 (0.02)."""
     return {(rho, time): bootstrap_size(rho, time, 8000) for rho, time, _ in BOOTSTRAP}
 
 
@@ -103,7 +103,7 @@ def test_sizes_of_the_stationary_bootstrap_are_the_measured_ones_to_their_sampli
 
 @pytest.mark.parametrize("time", [20, 60, 365])
 def test_diebold_mariano_is_statsmodels_hac_with_bartlett_weights(time):
-    """With the small-sample factor of Harvey, Leybourne & Newbold taken off."""
+    """The small-sample factor of Harvey, Leybourne & Newbold is taken off."""
     series = 0.3 + autoregressive(np.random.default_rng(time), 3, time, 0.6)
     h = 1 + int(time ** (1 / 3) + 1e-9)
     small = (time + 1 - 2 * h + h * (h - 1) / time) / time

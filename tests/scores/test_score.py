@@ -53,8 +53,8 @@ def test_scores_are_their_formulas(run, region, north_of):
         "rmse_root_first": np.sqrt((x.mean(1) - y) ** 2 @ w).mean(),
     }
     for metric, number in expected.items():
-        found = scores.value(T500, metric, region)
-        assert found == pytest.approx(number, rel=1e-5), metric  # members are float32
+        value = scores.value(T500, metric, region)
+        assert value == pytest.approx(number, rel=1e-5), metric  # members are float32
 
 
 def test_series_begin_with_the_initial_state_and_average_to_the_headline(run):
@@ -159,11 +159,11 @@ def test_innovations_are_compared_with_what_spread_and_error_predict(run):
     assert row["rms"] == pytest.approx(np.sqrt((d**2).mean()))
     assert row["expected_rms"] == pytest.approx(np.sqrt(total.mean()))
     assert row["chi2"] == pytest.approx((d**2 / total).mean())
-    wanted = np.sqrt((d**2).mean() - mock_run.ERROR_STD**2)
-    assert row["background_error"] == pytest.approx(wanted)
+    expected = np.sqrt((d**2).mean() - mock_run.ERROR_STD**2)
+    assert row["background_error"] == pytest.approx(expected)
     left = rec.y - mock_run.observed(rec.mean)
-    wanted = (d * left[SCORED]).mean() / mock_run.ERROR_STD**2
-    assert row["desroziers"] == pytest.approx(wanted)
+    expected = (d * left[SCORED]).mean() / mock_run.ERROR_STD**2
+    assert row["desroziers"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("members", [4, 1])

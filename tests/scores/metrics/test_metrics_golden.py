@@ -32,11 +32,10 @@ ELSEWHERE = ("central_reliability", "seeps")
 
 
 def golden_sets() -> list[Path]:
-    given = os.environ.get("DABENCH_WB2_GOLDEN", "").split(os.pathsep)
-    found = []
-    for root in [HERE, *map(Path, filter(None, given))]:
-        found += [d for d in (root, *sorted(root.iterdir())) if (d / "forecast.nc").exists()]
-    return found
+    others = os.environ.get("DABENCH_WB2_GOLDEN", "").split(os.pathsep)
+    roots = [HERE, *map(Path, filter(None, others))]
+    folders = [folder for root in roots for folder in (root, *sorted(root.iterdir()))]
+    return [folder for folder in folders if (folder / "forecast.nc").exists()]
 
 
 def outputs() -> list:
@@ -285,9 +284,9 @@ def test_metrics_equal_the_official_script_on_a_forecast_store(directory, file):
 def test_metrics_weights_equal_weatherbench2():
     for directory in golden_sets():
         summary = directory.parent / "summary.json"
-        known = json.loads(summary.read_text()) if summary.exists() else {}
-        if directory.name in known:
+        table = json.loads(summary.read_text()) if summary.exists() else {}
+        if directory.name in table:
             weights = cell_area(load(directory, "float64")[1]["latitude"].values)
-            expected = known[directory.name]["lat_weights"]
-            single = known[directory.name]["lat_weights_dtype"] == "float32"
+            expected = table[directory.name]["lat_weights"]
+            single = table[directory.name]["lat_weights_dtype"] == "float32"
             np.testing.assert_allclose(weights, expected, rtol=5e-6 if single else 1e-13)

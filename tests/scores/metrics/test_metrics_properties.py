@@ -65,11 +65,14 @@ def test_metrics_of_events_are_the_formulas_and_missing_points_stay_missing(rng)
     x, y, (low, high) = fields(rng, member=6), fields(rng), (fields(rng) - 0.5, fields(rng) + 0.5)
     x[2, 1, 3], y[4, 4] = np.nan, np.nan
     p, event = (x > high).mean("member"), y > high
-    known = x.notnull().all("member") & y.notnull()
-    plain, fair = ((p - event) ** 2).where(known), p * (1 - p) / 5
+    complete = x.notnull().all("member") & y.notnull()
+    plain, fair = ((p - event) ** 2).where(complete), p * (1 - p) / 5
     np.testing.assert_allclose(categorical.brier(x, y, high), plain, rtol=1e-12)
     np.testing.assert_allclose(
-        categorical.brier(x, y, high, fair=True), plain - fair.where(known), rtol=1e-12, atol=1e-15
+        categorical.brier(x, y, high, fair=True),
+        plain - fair.where(complete),
+        rtol=1e-12,
+        atol=1e-15,
     )
     surprise = categorical.ignorance(x, y, high)
     np.testing.assert_allclose(np.exp(-surprise), xr.where(event, p, 1 - p), rtol=1e-12)
