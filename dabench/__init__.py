@@ -128,7 +128,7 @@ def run(
         >>> methods = ["letkf", "ensemble"]
         >>> letkf, ensemble = dabench.run("linear_gaussian", methods=methods, cycles=40)
         >>> letkf
-        <Run: letkf on linear_gaussian, seed 0, complete, state: RMSE 0..., CRPS 0..., spread 0...>
+        <Run: letkf on linear_gaussian, seed 0, complete, state: RMSE 0..., spread 0..., CRPS 0...>
         >>> cell = "state", None  # a variable, and its level if it has one
         >>> letkf.scores.value(cell, "rmse") < ensemble.scores.value(cell, "rmse")
         True

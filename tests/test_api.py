@@ -107,7 +107,7 @@ def letkf(reader) -> Run:
 def test_a_run_says_what_it_is(letkf):
     rmse = letkf.scores.value(("state", None), "rmse")
     assert repr(letkf).startswith(
-        f"<Run: letkf on linear_gaussian, seed 5, complete, state: RMSE {rmse:.3g}, CRPS "
+        f"<Run: letkf on linear_gaussian, seed 5, complete, state: RMSE {rmse:.3g}, spread "
     )
     page = letkf._repr_html_()
     for text in ("linear_gaussian", "letkf", "complete", f"{rmse:.3g}", "CRPS"):

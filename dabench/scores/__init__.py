@@ -8,5 +8,5 @@ headlines    cells that stand for a state     further         scores made on dem
 identity     runs of one problem              seeds           several seeds together
 intervals    intervals of means in time       multiple_tests  many comparisons at once
 paired       differences of two runs          compare         who is better, how surely
-select       the runs that words mean
+select       the runs that words mean         run             a run as notebooks see it
 """

@@ -16,10 +16,11 @@ from dabench.runs.archive.status import Status
 from dabench.scenario.scenario import Scenario
 from dabench.scores.files import current_scores, scores_on_disk
 from dabench.scores.headlines import headlines
+from dabench.scores.metrics.registry import METRICS
 from dabench.scores.record import Cell, Scores
 
-METRICS = {"rmse": "RMSE", "crps": "CRPS", "spread": "spread"}
-"""Metrics at a glance, and their names."""
+GLANCE = {metric.name: metric.title for metric in METRICS if metric.curve}
+"""Titles of the metrics that are shown at a glance."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,7 +100,7 @@ class Run:
             "status": self.status,
             "folder": self.folder,
         }
-        names = list(METRICS.values())
+        names = list(GLANCE.values())
         scores = [
             [_name(cell), *(f"{values[name]:.3g}" if name in values else "" for name in names)]
             for cell, values in self._at_a_glance()
@@ -112,7 +113,7 @@ class Run:
         if scores is None:
             return []
         cells = headlines(scores.variables)
-        values = [{name: scores.value(cell, m) for m, name in METRICS.items()} for cell in cells]
+        values = [{name: scores.value(cell, m) for m, name in GLANCE.items()} for cell in cells]
         return [
             (cell, {name: value for name, value in row.items() if value is not None})
             for cell, row in zip(cells, values, strict=True)
