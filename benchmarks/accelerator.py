@@ -26,7 +26,7 @@ from dabench.systems.gencast import official
 from dabench.systems.gencast.checkpoint import Checkpoint, Config, DenoiserConfig, TransformerConfig
 from dabench.systems.gencast.model import GenCast, on_grid
 from dabench.systems.gencast.network import parameters
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 from dabench.systems.gencast.normalise import Statistics
 
 SIDE, MOST = 8192, 64
@@ -176,7 +176,7 @@ def functions(model: GenCast, network: Observations) -> dict[str, Function]:
     return {"forward": forward, "VJP": vjp, "JVP": jvp, "guided": guided}
 
 
-def product(network: Network, rounds: int) -> float:
+def product(network: DenoiserNetwork, rounds: int) -> float:
     """FLOP/s of a large matrix product of a network's operands, in its precision."""
     square = jnp.ones((SIDE, SIDE), jnp.bfloat16 if network.half else jnp.float32)
     with jax.default_matmul_precision(network.precision):

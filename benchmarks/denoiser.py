@@ -13,7 +13,7 @@ from dabench.core.memory import free_bytes
 from dabench.systems.gencast import channels, official
 from dabench.systems.gencast.checkpoint import Config, DenoiserConfig, TransformerConfig
 from dabench.systems.gencast.network import parameters
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 FULL_LATENT, NARROW_LATENT = 512, 128
 SIGMA = 1.0
@@ -24,7 +24,7 @@ SHARE = 0.8
 class Case(NamedTuple):
     """A network with random parameters and random fields of some members."""
 
-    network: Network
+    network: DenoiserNetwork
     literal: Literal
     params: Any
     known: jax.Array
@@ -41,7 +41,7 @@ def mini(latent: int) -> Config:
 
 def case(config: Config, latitude: np.ndarray, longitude: np.ndarray, members: int) -> Case:
     """Parameters all of which have an effect, and fields of unit variance."""
-    network, rng = Network(config, latitude, longitude), np.random.default_rng(0)
+    network, rng = DenoiserNetwork(config, latitude, longitude), np.random.default_rng(0)
     params = {
         path: {k: jnp.asarray(_draw(rng, shape)) for k, shape in arrays.items()}
         for path, arrays in parameters.shapes(config).items()

@@ -17,7 +17,7 @@ from benchmarks.race import Row, race
 from dabench.diffusion import draw
 from dabench.runs.experiment import Experiment
 from dabench.scenario.load import change, load_scenario
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 MEMBERS = 4
 SIGMAS = (0.05, 0.5, 2.0, 11.0)
@@ -70,7 +70,7 @@ def in_precision(model: Any, f: Function, arguments: tuple, precision: str) -> F
     usual = model.network
     lat, lon = model.layout.coords.values()
     imitated = precision == "tensorfloat32" and jax.default_backend() == "cpu"
-    model.network = Network(usual.config, lat, lon, precision=precision)
+    model.network = DenoiserNetwork(usual.config, lat, lon, precision=precision)
     model.network.sum_scale = usual.sum_scale
     with rounded_products() if imitated else nullcontext():
         compiled = jax.jit(lambda *a: f(*a)).lower(*arguments).compile()

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.literal import Literal
 from dabench.systems.gencast import checkpoint
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 GOLDEN = Path(__file__).parents[1] / "data" / "gencast"
 TOLERANCE = 3e-5  # absolute, six times what independent float32 implementations differ by
@@ -28,7 +28,7 @@ def case():
     known = jnp.asarray(np.concatenate(fields, -1).reshape(19 * 36, -1))
     rows = len(names["input_channels"]) + np.flatnonzero(noisy)
     grid = np.linspace(-90, 90, 19).astype(np.float32), np.arange(36, dtype=np.float32) * 10
-    network = Literal(loaded.config, Network(loaded.config, *grid).graph, rows)
+    network = Literal(loaded.config, DenoiserNetwork(loaded.config, *grid).graph, rows)
     params, sigma = jax.tree.map(jnp.asarray, loaded.params), jnp.asarray(arrays["sigma"])
 
     def denoise(z):

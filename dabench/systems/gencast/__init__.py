@@ -1,7 +1,10 @@
 """GenCast: a diffusion forecast model of the atmosphere, written from its published definition.
 
-checkpoint  the files: configuration and parameters      channels    what is stacked where
-mesh, graph the geometry                                 normalise   physical units to targets
-network     the denoiser D(z, sigma)                     noise       its spherical noise
-attention   on the mesh, within a number of hops         model       all of it as one forecast
+official    the published models                   channels    what is stacked where
+checkpoint  the files: configuration, parameters   normalise   physical units to targets and back
+network     the denoiser D(z, sigma)               clock       time of year and of day as inputs
+model       all of it as one diffusion model       batches     official batches as states
+frames      ERA5 on the local disk                 request     the frames of it that a run needs
+sources     where the files are                    fetch       how they get there
+system      model, truth and climate
 """

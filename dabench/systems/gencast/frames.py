@@ -23,11 +23,9 @@ from dabench.systems.gencast.checkpoint import TaskConfig
 SCHEMA = 1
 STEP = np.timedelta64(channels.FRAME_HOURS, "h")
 PRECIPITATION = "total_precipitation_12hr"
-CHANGING = tuple(sorted(channels.UNITS))
-"""Variables of a frame."""
+CHANGING = tuple(sorted(channels.UNITS))  # variables of a frame
 STATIC = tuple(sorted(channels.STATIC))
-MAY_BE_MISSING = (channels.SST, PRECIPITATION)
-"""Variables that may hold NaN: over land, and at the start of the archive."""
+MAY_BE_MISSING = (channels.SST, PRECIPITATION)  # over land, and at the start of the archive
 
 Time = np.datetime64
 
@@ -63,12 +61,14 @@ class Store:
 
     @cached_property
     def data(self) -> xr.Dataset:
+        """The file, opened without reading its values."""
         if self.path.suffix == ".zarr":
             return xr.open_zarr(self.path, consolidated=False, chunks=None)
         return xr.open_dataset(self.path)
 
     @cached_property
     def times(self) -> list[Time]:
+        """Valid times of the frames."""
         return [Time(t, "h") for t in self.data["datetime"].values.ravel()]
 
     @property
@@ -79,27 +79,27 @@ class Store:
     def fits(self, resolution: float, levels: Iterable[int]) -> bool:
         """Whether it holds a grid and at least these levels."""
         lat = self.data["lat"].values
-        held = self.data["level"].values if "level" in self.data else ()
-        return len(lat) == round(180 / resolution) + 1 and set(levels) <= set(held)
+        own_levels = self.data["level"].values if "level" in self.data else ()
+        return len(lat) == round(180 / resolution) + 1 and set(levels) <= set(own_levels)
 
     def frame(self, time: Time) -> xr.Dataset:
         """One time of all variables, and the statics, in memory; UserError if it is damaged."""
         where = f"{self.path}: frame {time}"
         try:
-            found = self.data.isel(time=[self.times.index(time)]).load()
+            frame = self.data.isel(time=[self.times.index(time)]).load()
         except (OSError, ValueError, RuntimeError) as e:
             raise UserError(f"{where} cannot be read ({e}); fetch it again") from None
         for key, names in ((str(time), CHANGING), ("static", STATIC)):
-            if key in self.digests and digest(found, names) != self.digests[key]:
+            if key in self.digests and digest(frame, names) != self.digests[key]:
                 what = where if key != "static" else f"{self.path}: statics"
                 raise UserError(f"{what}: does not have the checksum it was stored with; "
                                 f"remove {self.path} and fetch it again")  # fmt: skip
-        _complete(found, where)
-        return found
+        require_complete(frame, where)
+        return frame
 
 
-def _complete(frame: xr.Dataset, where: str) -> None:
-    """UserError where a value is missing that cannot be."""
+def require_complete(frame: xr.Dataset, where: str) -> None:
+    """UserError where a variable other than `MAY_BE_MISSING` lacks a value."""
     for name, values in frame.data_vars.items():
         if name not in MAY_BE_MISSING and (n := int(np.isnan(values.values).sum())):
             raise UserError(f"{where}: {name} has {n} missing values; fetch it again")
@@ -116,12 +116,12 @@ def digest(frame: xr.Dataset, names: Sequence[str]) -> str:
 
 
 class Frames:
-    """All frames on a grid that a place holds.
+    """All frames on one grid in a store or a folder of stores.
 
     Arguments:
         place: A store, or a folder of stores.
-        resolution: In degrees.
-        levels: In hPa; stores may have more.
+        resolution: Grid spacing in degrees.
+        levels: Pressure levels in hPa; stores may have more.
     """
 
     def __init__(self, place: Path, resolution: float, levels: Sequence[int]):
@@ -133,6 +133,7 @@ class Frames:
         self.of_time = {time: store for store in self.stores[::-1] for time in store.times}
 
     def missing(self, times: Iterable[Time]) -> list[Time]:
+        """The times of which there is no frame."""
         return [time for time in times if time not in self.of_time]
 
     def require(self, times: Sequence[Time], advice: str) -> None:
@@ -144,19 +145,20 @@ class Frames:
             )
 
     def frame(self, time: Time) -> xr.Dataset:
+        """All variables at one time, as `Store.frame` reads them."""
         return self.of_time[time].frame(time)
 
     def digest(self, times: Iterable[Time]) -> str:
-        """Of the content of frames and statics."""
-        found = hashlib.sha256()
+        """Digest of the content of frames and statics."""
+        content = hashlib.sha256()
         for time in times:
             store = self.of_time[time]
-            known = [store.digests.get(key) for key in (str(time), "static")]
-            if None in known:
+            digests = [store.digests.get(key) for key in (str(time), "static")]
+            if None in digests:
                 frame = store.frame(time)
-                known = [digest(frame, names) for names in (CHANGING, STATIC)]
-            found.update("".join(map(str, known)).encode())
-        return found.hexdigest()
+                digests = [digest(frame, names) for names in (CHANGING, STATIC)]
+            content.update("".join(map(str, digests)).encode())
+        return content.hexdigest()
 
     def values(
         self, times: Sequence[Time], task: TaskConfig

@@ -20,7 +20,7 @@ from dabench.core.types import Members, Time
 from dabench.diffusion.model import NoiseFactor, Sampler
 from dabench.systems.gencast import channels, clock
 from dabench.systems.gencast.checkpoint import Checkpoint, SamplerConfig
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 from dabench.systems.gencast.normalise import Normaliser, Statistics
 from dabench.systems.sphere.noise import SphereNoise
 
@@ -45,7 +45,7 @@ class GenCast:
         project: Whether to project D on the range of the noise's covariance.
         land_free: Whether undefined fields are forecast like any other, and may be observed; what
             the network reads is the constant all the same.
-        precision: Precision of matrix products, as `Network` takes it.
+        precision: Precision of matrix products, as `DenoiserNetwork` takes it.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class GenCast:
         latitude, longitude = layout.coords["latitude"], layout.coords["longitude"]
         grid_size = checkpoint.metadata.get("training_grid_size")
         self.task = checkpoint.config.task_config
-        self.network = Network(checkpoint.config, latitude, longitude, grid_size, precision)
+        self.network = DenoiserNetwork(checkpoint.config, latitude, longitude, grid_size, precision)
         self.params = jax.tree.map(jnp.asarray, checkpoint.params)
         self.sampler = sampler or own_sampler(checkpoint.config.sampler_config)
         self.sphere = SphereNoise(latitude, longitude) if noise is None else noise
@@ -95,9 +95,9 @@ class GenCast:
 
         stacked = (*channels.inputs(self.task), *channels.forcings(self.task))
         shape = (len(x), self.layout.points)
-        known = jnp.stack([jnp.broadcast_to(values(f), shape) for f in stacked], axis=-1)
+        stack = jnp.stack([jnp.broadcast_to(values(f), shape) for f in stacked], axis=-1)
         mean, std = self.normaliser.mean.T, self.normaliser.std.T
-        return (known - mean[None]) / std[None]
+        return (stack - mean[None]) / std[None]
 
     def denoiser(self, sigma: Float[Array, ""]) -> Callable[[Targets, Array], Targets]:
         """D at one noise level."""

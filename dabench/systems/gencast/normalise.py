@@ -44,11 +44,12 @@ def values(
     table: xr.Dataset, stacked: Sequence[Field], default: float
 ) -> Float[np.ndarray, "channel 1"]:
     """The statistic of every channel, by level value, in float32."""
-    found = [_value(table, field, default) for field in stacked]
-    return np.array(found, np.float32)[:, None]
+    column = [_value(table, field, default) for field in stacked]
+    return np.array(column, np.float32)[:, None]
 
 
 def _value(table: xr.Dataset, field: Field, default: float) -> float:
+    """The statistic of one channel; UserError where the table lacks its level."""
     if field.name not in table:
         return default
     value = table[field.name]
@@ -64,11 +65,11 @@ class Normaliser:
     """The constants of one task, a value a channel.
 
     Arguments:
-        mean, std: Of the known channels, inputs then forcings.
+        mean, std: Mean and standard deviation of the known channels: inputs, then forcings.
         offset, scale: x' = (x if residual else 0) + offset + scale · target.
         target_std: Standard deviation of the targets' variables in the climate.
         residual: Whether a target is a difference from the last input.
-        fill: What stands for sea-surface temperature where there is no sea, in K.
+        fill: Constant that stands for sea-surface temperature where there is no sea, in K.
     """
 
     mean: Float[np.ndarray, "known 1"]
@@ -81,13 +82,17 @@ class Normaliser:
 
     @classmethod
     def of(cls, task: TaskConfig, statistics: Statistics) -> "Normaliser":
-        known = (*channels.inputs(task), *channels.forcings(task))
+        """The constants of a task from tables of statistics.
+
+        UserError where a table lacks a level.
+        """
+        stacked = (*channels.inputs(task), *channels.forcings(task))
         target = channels.targets(task)
         residual = np.array([[field.name in task.input_variables] for field in target])
         differences = values(statistics.diffs_stddev, target, 1.0)
         return cls(
-            mean=values(statistics.mean, known, 0.0),
-            std=values(statistics.stddev, known, 1.0),
+            mean=values(statistics.mean, stacked, 0.0),
+            std=values(statistics.stddev, stacked, 1.0),
             offset=np.where(residual, np.float32(0), values(statistics.mean, target, 0.0)),
             scale=np.where(residual, differences, values(statistics.stddev, target, 1.0)),
             target_std=values(statistics.stddev, target, 1.0),

@@ -27,14 +27,14 @@ class AdditiveGaussian:
         E[target | z] = P (P + σ² C)⁻¹ z = F diag(λ / (λ + σ²)) F⁻¹ z,   C = F Fᵀ,  P = F diag(λ) Fᵀ
 
     Arguments:
-        layout: Of the state.
+        layout: Layout of the state.
         step: M, one member (state,) -> (state,), differentiable where a filter needs it to be.
         model_cov: Q (state, state), in squared state units, with a positive diagonal.
         noise_cov_matrix: C (state, state), positive definite; None means the identity.
         intercept: b (state,) of x' = M(x) + b + q, in state units. The target keeps it, as that of
             a learned denoiser does, and has the mean S⁻¹ b; None: no such constant.
         linear: Whether M is linear (without a constant), so that the Kalman filter is exact.
-        sampler: The default one for guided draws; `forecast` itself is exact and needs none.
+        sampler: Default sampler of guided draws; `forecast` is exact and needs none.
     """
 
     layout: Layout
@@ -47,6 +47,7 @@ class AdditiveGaussian:
 
     @property
     def target_size(self) -> int:
+        """Number of variables of the residual."""
         return self.layout.size
 
     @cached_property
@@ -90,6 +91,7 @@ class AdditiveGaussian:
         return ()
 
     def denoiser(self, sigma: Float[Array, ""]) -> Callable[[Array, tuple[()]], Array]:
+        """D at one noise level, exact."""
         lam, F, inverse = self._modes
 
         def denoise(z: Float[Array, "member target"], _: tuple[()]) -> Array:
@@ -105,12 +107,14 @@ class AdditiveGaussian:
         return denoise
 
     def noise(self, key: Key[Array, ""]) -> Float[Array, "target"]:
+        """One draw of e ~ N(0, C)."""
         dtype = jax.dtypes.canonicalize_dtype(self.layout.dtype)
         white = jax.random.normal(key, (self.target_size,), dtype)
         C = self.noise_cov_matrix
         return white if C is None else jnp.asarray(self._noise_root, dtype) @ white
 
     def noise_cov(self, w: Float[Array, "member target"]) -> Float[Array, "member target"]:
+        """C w, row by row."""
         C = self.noise_cov_matrix
         return w if C is None else w @ jnp.asarray(C, w.dtype)
 
@@ -125,6 +129,7 @@ class AdditiveGaussian:
         )
 
     def next_state(self, z: Float[Array, "member target"], x: Members) -> Members:
+        """M(x) + S z."""
         return self._advance(x) + jnp.asarray(self.scale, z.dtype)[None] * z
 
 

@@ -18,7 +18,7 @@ from official_batch import open_model
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.checkpoint import Checkpoint, Params, load
 from dabench.systems.gencast.model import GenCast
-from dabench.systems.gencast.network.denoiser import Level, Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork, Level
 
 HERE = Path(__file__).parents[2] / "data" / "gencast"
 
@@ -70,8 +70,8 @@ class Case:
         return grid(*self.denoiser["noisy_targets"].shape[1:3])
 
     @cached_property
-    def network(self) -> Network:
-        return Network(self.checkpoint.config, *self.grid)
+    def network(self) -> DenoiserNetwork:
+        return DenoiserNetwork(self.checkpoint.config, *self.grid)
 
     @cached_property
     def level(self) -> Level:

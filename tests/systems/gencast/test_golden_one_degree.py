@@ -11,7 +11,7 @@ from gencast_golden import POSITION_TOLERANCE, close, directories, grid, name, n
 
 from dabench.systems.gencast import checkpoint
 from dabench.systems.gencast.network import graph, mesh
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 pytestmark = pytest.mark.golden
 
@@ -74,7 +74,7 @@ def test_gencast_one_degree_denoiser(directory: Path, key: str):
     loaded = checkpoint.load(directory / WEIGHTS)
     size = replace(loaded.config.denoiser_architecture_config, mesh_size=number(key))
     config = replace(loaded.config, denoiser_architecture_config=size)
-    network = Network(config, *grid(*noisy.shape[:2]))
+    network = DenoiserNetwork(config, *grid(*noisy.shape[:2]))
     known = nodes(np.concatenate([inputs, forcings], axis=-1))[None]
 
     @jax.jit

@@ -35,7 +35,7 @@ from dabench.systems.atmosphere.training.state import (
 )
 from dabench.systems.gencast import channels as gencast
 from dabench.systems.gencast import checkpoint
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Trainer:
     ) -> None:
         lat, lon = grid(resolution)
         self.settings, self.config, self.means = settings, config, means
-        self.network = Network(config, lat, lon)
+        self.network = DenoiserNetwork(config, lat, lon)
         self.sphere = sphere_noise(resolution)
         self.static = {
             name: self.sphere.synthesise(jnp.asarray(normalised(field), jnp.float32))

@@ -1,6 +1,6 @@
 """Getting what is not shipped: GenCast's weights, its statistics, frames of ERA5.
 
-cache      where it is kept                  download   one file, resumable and verified
+cache      where files are kept              download   one file, resumable and verified
 weights    the official files                era5       frames of an archive, one at a time
-show       what a terminal sees of it
+progress   what a terminal shows of it
 """

@@ -26,20 +26,16 @@ from pathlib import Path
 from dabench.core.errors import UserError
 from dabench.systems.gencast.fetch.progress import Advance
 
-CHUNK = 2**20
-ATTEMPTS = 5
-"""In a row without a byte."""
-TIMEOUT = 30.0
-"""Seconds without a byte until a connection counts as stalled."""
-PAUSE = 1.0
-"""Seconds before the second attempt; doubled for each further one."""
-PASSING = (408, 425, 429, 500, 502, 503, 504)
-"""HTTP statuses that may be gone at the next attempt."""
+CHUNK = 2**20  # bytes read at once
+ATTEMPTS = 5  # in a row without a byte
+TIMEOUT = 30.0  # seconds without a byte until a connection counts as stalled
+PAUSE = 1.0  # seconds before the second attempt; doubled for each further one
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses that may be gone the next time
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the source says of a file: bytes, MD5 as hexadecimal digits, version."""
+    """What a source says of a file: size in bytes, MD5 as hexadecimal digits, version."""
 
     size: int | None = None
     md5: str | None = None
@@ -66,7 +62,7 @@ def is_url(place: str) -> bool:
 
 
 def https(place: str) -> str:
-    """The same, with gs:// as the address under which Google serves public buckets."""
+    """The same place, gs:// being the address under which Google serves public buckets."""
     if place.startswith("gs://"):
         return "https://storage.googleapis.com/" + urllib.parse.quote(place[5:], safe="/%")
     return place
@@ -82,6 +78,7 @@ def facts(place: str) -> Facts:
 
 
 def _head(place: str) -> Facts:
+    """The facts that a server tells without sending the file."""
     with _open(urllib.request.Request(https(place), method="HEAD")) as response:
         return _facts(response.headers, response.status)
 
@@ -102,9 +99,9 @@ def download(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".part.{target.name}")
-    told = _copy(place, part, advance) if not is_url(place) else _receive(place, part, advance)
+    source = _receive(place, part, advance) if is_url(place) else _copy(place, part, advance)
     try:
-        _verify(part, told)
+        _verify(part, source)
         check(part)
     except UserError as e:
         part.unlink()
@@ -114,18 +111,21 @@ def download(
         os.fsync(f.fileno())
     os.replace(part, target)
     _note(part).unlink(missing_ok=True)
-    return told
+    return source
 
 
 def _copy(place: str, part: Path, advance: Advance) -> Facts:
-    found = facts(place)
-    with open(place, "rb") as source, open(part, "wb") as f:
-        shutil.copyfileobj(source, f, CHUNK)
-    advance(found.size or 0, found.size)
-    return found
+    """A file of this machine as the part."""
+    source = facts(place)
+    with open(place, "rb") as original, open(part, "wb") as copy:
+        shutil.copyfileobj(original, copy, CHUNK)
+    advance(source.size or 0, source.size)
+    return source
 
 
 def _receive(place: str, part: Path, advance: Advance) -> Facts:
+    """A file of a server as the part, in as many attempts as it takes."""
+
     def attempt() -> Facts:
         try:
             return _attempt(place, part, advance)
@@ -146,42 +146,42 @@ def _persist(place: str, attempt: Callable[[], Facts], arrived: Callable[[], int
             idle = 0 if arrived() > before else idle + 1
             before = arrived()
             if idle >= ATTEMPTS:
-                kept = f"; {before} bytes are kept, and the same command goes on there"
+                rest = f"; {before} bytes are kept, and the same command goes on there"
                 raise UserError(
-                    f"{place}: {_why(e)}, {ATTEMPTS} times in a row{kept if before else ''}"
+                    f"{place}: {_why(e)}, {ATTEMPTS} times in a row{rest if before else ''}"
                 ) from None
             time.sleep(PAUSE * 2 ** (idle - 1) if idle else 0)
 
 
 def _attempt(place: str, part: Path, advance: Advance) -> Facts:
     """One connection, to the end of the file; Stalled where it ends before."""
-    known, start = _known(part), _length(part)
-    if known.size is not None and start == known.size:
-        return known
+    noted, start = _noted(part), _length(part)
+    if noted.size is not None and start == noted.size:
+        return noted
     headers = {"Accept-Encoding": "identity"}
-    if start and known.version:
-        headers |= {"Range": f"bytes={start}-", "If-Range": known.version}
+    if start and noted.version:
+        headers |= {"Range": f"bytes={start}-", "If-Range": noted.version}
     with _open(urllib.request.Request(https(place), headers=headers)) as response:
-        told = _facts(response.headers, response.status)
+        source = _facts(response.headers, response.status)
         resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
         start = start if resumed and _begins(response.headers, start) else 0
-        _note(part).write_text(json.dumps(asdict(told)))
+        _note(part).write_text(json.dumps(asdict(source)))
         with open(part, "r+b" if start else "wb") as f:
             f.seek(start)
             f.truncate()
             while block := response.read1(CHUNK):
                 f.write(block)
-                advance(f.tell(), told.size)
+                advance(f.tell(), source.size)
             end = f.tell()
-    if told.size is not None and end < told.size:
-        raise Stalled(f"truncated at {end} of {told.size} bytes")
-    return told
+    if source.size is not None and end < source.size:
+        raise Stalled(f"truncated at {end} of {source.size} bytes")
+    return source
 
 
 def _begins(headers: Message, start: int) -> bool:
     """Whether the answer to a range is the range that was asked for."""
-    found = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
-    return found is not None and int(found[1]) == start
+    first = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
+    return first is not None and int(first[1]) == start
 
 
 def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
@@ -225,7 +225,7 @@ def _why(e: object) -> str:
 
 
 def _facts(headers: Message, status: int) -> Facts:
-    """From the headers of an answer; those of a range tell the size of the whole."""
+    """The facts in the headers of an answer; those of a range tell the size of the whole."""
     length = headers.get("Content-Length")
     if status == http.HTTPStatus.PARTIAL_CONTENT:
         length = headers.get("Content-Range", "").rpartition("/")[2]
@@ -237,17 +237,17 @@ def _facts(headers: Message, status: int) -> Facts:
     )
 
 
-def _verify(part: Path, told: Facts) -> None:
+def _verify(part: Path, source: Facts) -> None:
     """UserError unless size and checksum are what the source says."""
     size = part.stat().st_size
-    if told.size is not None and size != told.size:
-        raise UserError(f"{size} bytes arrived, but the file has {told.size}")
-    if told.md5 is not None and (md5 := digest(part, "md5")) != told.md5:
-        raise UserError(f"the checksum is {md5}, but the server gives {told.md5} (MD5)")
+    if source.size is not None and size != source.size:
+        raise UserError(f"{size} bytes arrived, but the file has {source.size}")
+    if source.md5 is not None and (md5 := digest(part, "md5")) != source.md5:
+        raise UserError(f"the checksum is {md5}, but the server gives {source.md5} (MD5)")
 
 
 def digest(file: Path, kind: str = "sha256") -> str:
-    """Of a file's bytes, as hexadecimal digits."""
+    """Digest of a file's bytes, as hexadecimal digits."""
     with open(file, "rb") as f:
         return hashlib.file_digest(f, kind).hexdigest()
 
@@ -256,8 +256,8 @@ def _note(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _known(part: Path) -> Facts:
-    """What was said of the file when the part was begun."""
+def _noted(part: Path) -> Facts:
+    """What the source said of the file when the part was begun."""
     try:
         return Facts(**json.loads(_note(part).read_text()))
     except (OSError, ValueError, TypeError):

@@ -27,12 +27,11 @@ from dabench.systems.gencast.frames import CHANGING, PRECIPITATION, STATIC, Fram
 ARCHIVE = (
     "gs://weatherbench2/datasets/era5/1959-2023_01_10-wb13-6h-1440x721_with_derived_variables.zarr"
 )
-ATTEMPTS = 4
-PAUSE = 2.0
-READERS = 4
-TIMEOUT = 60
-PARTS = {"total_precipitation_6hr": 6, "total_precipitation": 1}
-"""Variables that 12-hour precipitation may be summed from, and the hours of each."""
+ATTEMPTS = 4  # to read a frame
+PAUSE = 2.0  # seconds before the second attempt; doubled for each further one
+READERS = 4  # variables of a frame that are read at once
+TIMEOUT = 60  # seconds without a byte until a connection counts as stalled
+PARTS = {"total_precipitation_6hr": 6, "total_precipitation": 1}  # hours that each sums up
 
 
 class Request(NamedTuple):
@@ -44,6 +43,7 @@ class Request(NamedTuple):
 
     @property
     def name(self) -> str:
+        """Name of the store that the frames go to."""
         import hashlib
 
         content = repr((list(map(str, self.times)), self.levels)).encode()
@@ -52,7 +52,7 @@ class Request(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """Of all frames as they are stored, before compression."""
+        """Bytes of all frames as they are stored, before compression."""
         points = (round(180 / self.resolution) + 1) * round(360 / self.resolution)
         fields = 6 * len(self.levels) + len(CHANGING) - 6
         return 4 * points * fields * len(self.times)
@@ -72,8 +72,8 @@ def fetch(
 
     Arguments:
         source: URL or path of a zarr in place of WeatherBench 2's.
-        dest: In place of the cache folder.
-        dry_run: Only say what would be fetched, and how much.
+        dest: Folder in place of the cache.
+        dry_run: Whether only to say what would be fetched, and how much.
     """
     console = console or Console(stderr=True)
     home = cache.era5(dest)
@@ -83,7 +83,7 @@ def fetch(
             progress.line(console, f"there     {store.path} ({len(request.times)} frames of it)")
             return store.path
     target, missing = home / request.name, here.missing(request.times)
-    archive = Archive(source or ARCHIVE, request)
+    archive = RemoteArchive(source or ARCHIVE, request)
     archive.check(missing)
     coming = progress.size(archive.frame_bytes * len(missing))
     stored = progress.size(request.bytes)
@@ -97,8 +97,10 @@ def fetch(
     return target
 
 
-def _write(request: Request, archive: "Archive", here: Frames, target: Path, console: Console):
-    """Frame by frame into a part, which then takes its place."""
+def _write(
+    request: Request, archive: "RemoteArchive", here: Frames, target: Path, console: Console
+) -> None:
+    """Write frame by frame into a part, which then becomes the store."""
     part = target.with_name(f".part.{target.name}")
     if not (part / "zarr.json").exists():
         _lay_out(part, request, archive)
@@ -120,7 +122,7 @@ def _write(request: Request, archive: "Archive", here: Frames, target: Path, con
     part.rename(target)
 
 
-def _lay_out(part: Path, request: Request, archive: "Archive") -> None:
+def _lay_out(part: Path, request: Request, archive: "RemoteArchive") -> None:
     """All arrays of a store without their frames, and the statics."""
     static, times = archive.static(), np.array(request.times, "M8[ns]")
     coords = {
@@ -149,10 +151,14 @@ def _lay_out(part: Path, request: Request, archive: "Archive") -> None:
     zarr_layout.lay_out(part, xr.Dataset(dict(static.data_vars), coords, attrs), arrays)
 
 
-class Archive:
-    """The far end: a zarr (time, [level,] latitude, longitude) in either order.
+class RemoteArchive:
+    """A zarr elsewhere, (time, [level,] latitude, longitude), latitude in either order.
 
     UserError if it cannot be opened.
+
+    Arguments:
+        place: Path or URL.
+        request: The frames to be read from it.
     """
 
     def __init__(self, place: str, request: Request):
@@ -165,7 +171,7 @@ class Archive:
         self.every = self._every()
 
     def _every(self) -> int:
-        """Which points to pick: every n-th. UserError if the grids do not fit."""
+        """n of picking every n-th point each way; UserError if the grids do not fit."""
         lat, lon = np.sort(self.data["latitude"].values), self.data["longitude"].values
         spacing = 180 / (len(lat) - 1)
         every = round(self.request.resolution / spacing)
@@ -185,7 +191,7 @@ class Archive:
 
     def check(self, times: Sequence[Time]) -> None:
         """UserError, all at once, of what the archive does not have."""
-        held, there = set(self.times), set(map(str, self.data.data_vars))
+        own_times, there = set(self.times), set(map(str, self.data.data_vars))
         problems = []
         for name in (*CHANGING, *STATIC):
             instead = set(PARTS) & there if name == PRECIPITATION else ()
@@ -193,7 +199,7 @@ class Archive:
                 problems.append(f"variable {name} is missing; {suggest(name, there)}")
         if levels := set(self.request.levels) - set(self.data["level"].values):
             problems.append(f"levels {sorted(map(int, levels))} hPa are missing")
-        if absent := [time for time in times if time not in held]:
+        if absent := [time for time in times if time not in own_times]:
             outside = absent[0] < self.times[0] or absent[-1] > self.times[-1]
             problems.append(
                 f"{len(absent)} of {len(times)} times are "
@@ -205,7 +211,7 @@ class Archive:
 
     @property
     def frame_bytes(self) -> int:
-        """Read for one frame at most: whole chunks, before compression."""
+        """Bytes to be read for one frame at most: whole chunks, before compression."""
         return sum(
             int(np.prod([c[0] for c in _chunks(self.data[name])])) * 4
             for name in CHANGING
@@ -214,8 +220,8 @@ class Archive:
 
     def static(self) -> xr.Dataset:
         """The fields that do not change, with lat and lon."""
-        found = {name: self._picked(self.data[name]) for name in STATIC}
-        return xr.Dataset(found).drop_vars(["time", "level"], errors="ignore")
+        fields = {name: self._picked(self.data[name]) for name in STATIC}
+        return xr.Dataset(fields).drop_vars(["time", "level"], errors="ignore")
 
     def frame(self, time: Time) -> xr.Dataset:
         """All variables at one time, (batch, time, [level,] lat, lon).
@@ -227,7 +233,7 @@ class Archive:
                 with ThreadPoolExecutor(READERS) as pool:
                     read = pool.map(lambda name: self._variable(name, time), CHANGING)
                     frame = xr.Dataset(dict(zip(CHANGING, read, strict=True)))
-                frames._complete(frame, f"{self.place}: frame {time}")
+                frames.require_complete(frame, f"{self.place}: frame {time}")
                 return frame
             except Exception as e:  # whatever the libraries between here and the archive raise
                 if attempt == ATTEMPTS:

@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 Advance = Callable[[int, int | None], None]
-"""Told how much is done and how much there is (None: not known): bytes, or frames."""
+"""(how much is done, how much there is; None: not known), in bytes or frames."""
 
 
 @contextmanager
@@ -38,8 +38,8 @@ def _bar(title: str, console: Console, *columns) -> Iterator[Advance]:
     if not console.is_terminal:
         yield lambda *_: None
         return
-    shown = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), *columns)
-    with Progress(*shown, console=console, transient=True) as progress:
+    title_and_bar = TextColumn("{task.description}", markup=False), BarColumn(bar_width=30)
+    with Progress(*title_and_bar, *columns, console=console, transient=True) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -50,7 +50,7 @@ def line(console: Console, text: str) -> None:
 
 
 def size(n: float | None) -> str:
-    """Bytes as people read them; None is not known."""
+    """A number of bytes as people read it; None: not known."""
     if n is None:
         return "size unknown"
     for unit in ("B", "KiB", "MiB"):

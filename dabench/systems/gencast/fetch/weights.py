@@ -29,11 +29,16 @@ class File(NamedTuple):
 
 
 def files(model: str, examples: bool = False) -> list[File]:
-    """What a model needs, and the example batch of its grid if asked for."""
+    """The files that a model needs.
+
+    Arguments:
+        model: Name of an official model.
+        examples: Whether the example batch of its grid is one of them.
+    """
     chosen = official.MODELS[model]
-    found = [File(official.STATS, name) for name in official.STATISTICS]
-    found.insert(0, File(official.PARAMS, chosen.file))
-    return [*found, File(official.DATASET, chosen.example)] if examples else found
+    needed = [File(official.PARAMS, chosen.file)]
+    needed += [File(official.STATS, name) for name in official.STATISTICS]
+    return [*needed, File(official.DATASET, chosen.example)] if examples else needed
 
 
 def fetch(
@@ -48,10 +53,11 @@ def fetch(
     """The files of an official model, in the cache; what is there stays as it is.
 
     Arguments:
-        model: One of `official.MODELS`.
-        source: A URL or folder in place of the official bucket, laid out as that or flat.
-        dest: In place of the cache folder.
-        dry_run: Only say what would be fetched.
+        model: Name of an official model.
+        source: URL or folder in place of the official bucket, laid out as that or flat.
+        dest: Folder in place of the cache.
+        examples: Whether to fetch the example batch of the model's grid, too.
+        dry_run: Whether only to say what would be fetched.
     """
     console = console or Console(stderr=True)
     home, done = cache.gencast(dest), []
@@ -62,8 +68,8 @@ def fetch(
         if target.exists():
             progress.line(console, f"there     {target} ({progress.size(target.stat().st_size)})")
         elif dry_run:
-            place, told = find(file, source)
-            progress.line(console, f"would get {place} ({progress.size(told.size)}) as {target}")
+            place, remote = find(file, source)
+            progress.line(console, f"would get {place} ({progress.size(remote.size)}) as {target}")
         else:
             _get(file, source, target, console)
         done.append(target)
@@ -73,14 +79,14 @@ def fetch(
 def _get(file: File, source: str | None, target: Path, console: Console) -> None:
     place, _ = find(file, source)
     with progress.transfer(file.name, console) as advance:
-        told = download(place, target, check, advance)
-    verified = "MD5 verified" if told.md5 else "the source gives no checksum"
-    found = progress.size(target.stat().st_size)
-    progress.line(console, f"fetched   {target} ({found}, {verified})")
+        remote = download(place, target, check, advance)
+    verified = "MD5 verified" if remote.md5 else "the source gives no checksum"
+    size = progress.size(target.stat().st_size)
+    progress.line(console, f"fetched   {target} ({size}, {verified})")
 
 
 def find(file: File, source: str | None) -> tuple[str, Facts]:
-    """Where a file is, of all places that it may have in a source; UserError of the first."""
+    """Where a source has a file, and the facts about it; UserError if it has none."""
     places = list(_places(file, source or BUCKET))
     if not is_url(places[0]):
         place = next((p for p in places if Path(p).is_file()), places[0])
@@ -112,8 +118,8 @@ def check(file: Path) -> None:
 
 def licence(home: Path, console: Console) -> None:
     """Show the licences, once for every cache folder."""
-    shown = home / "LICENCE.txt"
-    if not shown.exists():
+    text = home / "LICENCE.txt"
+    if not text.exists():
         home.mkdir(parents=True, exist_ok=True)
-        shown.write_text(LICENCE + "\n")
+        text.write_text(LICENCE + "\n")
         progress.line(console, LICENCE)

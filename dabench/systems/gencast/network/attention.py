@@ -17,10 +17,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dabench.systems.gencast.network.blocks import block_numbers
 
-MASKED = -1e30
-FEW_NEIGHBOURS = 40
-CLUSTER, ARRAYS = 64, 4
-"""Nodes of a cluster; arrays as large as its logits that a cluster is busy with."""
+MASKED = -1e30  # the logit of a node that may not be attended to
+FEW_NEIGHBOURS = 40  # up to which a table of neighbours is faster than clusters
+CLUSTER = 64  # nodes of a cluster
+ARRAYS = 4  # arrays as large as its logits that a cluster works with
 
 Heads = Float[Array, "node member feature"]
 Attention = Callable[[Heads, Heads, Heads], Heads]
@@ -96,7 +96,7 @@ def shared_keys(reach: scipy.sparse.csr_array, groups: Int[np.ndarray, "cluster 
 
 
 def _softmax(logits: Array, axis: int) -> Array:
-    """In float32 at least."""
+    """The softmax, computed in float32 at least."""
     wide = jnp.promote_types(logits.dtype, jnp.float32)
     return jax.nn.softmax(logits.astype(wide), axis=axis).astype(logits.dtype)
 

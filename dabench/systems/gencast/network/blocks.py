@@ -13,12 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-BLOCK = {"cpu": 2**20}
-"""Numbers in one array of a block: 4 MiB, about a core's share of the caches."""
-ELSEWHERE = 2**26
-"""A kernel has to fill an accelerator, so there a block is what memory is short of."""
-WHOLE = 4
-"""Blocks' worth of numbers up to which an array is not split."""
+BLOCK = {"cpu": 2**20}  # numbers in an array of a block: 4 MiB, a core's share of the caches
+ELSEWHERE = 2**26  # the same on an accelerator, which a kernel has to fill
+WHOLE = 4  # blocks' worth of numbers up to which an array is not split
 
 Rows = Callable[[Any], Array]
 """The rows of a block out of an array over all nodes."""

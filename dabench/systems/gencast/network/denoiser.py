@@ -34,8 +34,8 @@ EMBED_TO_GRID = f"{DECODER}/encoder_edges_mesh2grid"
 TO_GRID = f"{DECODER}/processor_edges_0_mesh2grid"
 RECEIVE_GRID = f"{DECODER}/processor_nodes_0_grid_nodes"
 OUTPUT = f"{DECODER}/decoder_nodes_grid_nodes"
-CORNERS = 3
-FILL = 64
+CORNERS = 3  # of the mesh triangle that holds a grid point, which the point hears from
+FILL = 64  # edges are padded to a multiple of this, so that blocks are equal
 
 Nodes = Float[Array, "node member feature"]
 
@@ -63,16 +63,16 @@ class Level(NamedTuple):
     grid_first: Float[Array, "1 level feature"]
 
 
-class Network:
+class DenoiserNetwork:
     """D and F of one configuration on one grid; holds no parameters.
 
     Arguments:
-        config: Of a checkpoint.
+        config: Configuration of a checkpoint.
         latitude, longitude: The grid in degrees, both ascending; nodes are latitude-major.
         training_grid_size: Grid nodes at training. Where given, sums over grid nodes are scaled
             by their number, so that weights of one grid serve another; official files have none.
-        precision: Of matrix products; "highest" is float32 throughout. With "bfloat16" weights and
-            activations are bfloat16, while noise levels, sums over the edges of a mesh
+        precision: Precision of matrix products; "highest" is float32 throughout. With "bfloat16"
+            weights and activations are bfloat16, while noise levels, sums over the edges of a mesh
             node, softmax and the preconditioner around the network stay float32.
     """
 
@@ -119,17 +119,17 @@ class Network:
             return self._at_level(params, jnp.atleast_1d(sigma))
 
     def condition(
-        self, params: Params, known: Float[Array, "member grid channel"]
+        self, params: Params, inputs: Float[Array, "member grid channel"]
     ) -> Float[Array, "member grid feature"]:
         """The known channels' part of the grid embedding's first layer.
 
         Arguments:
-            known: Normalised inputs, then forcings, each in the order of `channels`.
+            inputs: Normalised inputs, then forcings, each in the order of `channels`.
         """
         with jax.default_matmul_precision(self.precision):
             first = mlp(params, EMBED_GRID)[0]
             structure = self.graph.grid_features @ first["w"][-parameters.NODE_FEATURES :]
-            return known @ first["w"][self._known_rows] + (structure + first["b"][None])[None]
+            return inputs @ first["w"][self._known_rows] + (structure + first["b"][None])[None]
 
     def denoise(
         self,
@@ -193,17 +193,18 @@ class Network:
         embed, *embed_rest = mlp(params, EMBED_GRID)
         update, *update_rest = mlp(params, UPDATE_GRID)
         from_sender = _parts(mlp(params, TO_MESH)[0], 3)[1]
-        known, from_noisy = jnp.swapaxes(condition, 0, 1), embed["w"][self._noisy_rows]
+        from_known, from_noisy = jnp.swapaxes(condition, 0, 1), embed["w"][self._noisy_rows]
 
         def on_grid(rows: Rows, noisy: Nodes) -> tuple[Nodes, Nodes]:
-            x = rows(known) + noisy @ from_noisy
+            x = rows(from_known) + noisy @ from_noisy
             grid = level.norms[EMBED_GRID](normalised_mlp(embed_rest, x))
             change = normalised_mlp(update_rest, linear(update, grid))
             return grid @ from_sender, grid + level.norms[UPDATE_GRID](change)
 
-        return by_blocks(on_grid, noisy, width=known[0].size)
+        return by_blocks(on_grid, noisy, width=from_known[0].size)
 
     def _receive_on_mesh(self, params: Params, level: Level, sent: Nodes) -> Nodes:
+        """Mesh nodes after the messages of grid nodes, of whose first layer `sent` is a part."""
         rest = mlp(params, TO_MESH)[1:]
 
         def on_edges(rows: Rows, sent: Nodes) -> Nodes:
@@ -220,7 +221,7 @@ class Network:
         return level.mesh + level.norms[UPDATE_MESH](normalised_mlp(rest, x))
 
     def _output(self, params: Params, level: Level, grid: Nodes, incoming: Nodes) -> Nodes:
-        """Output channels of grid nodes and the sums of their messages."""
+        """Output channels, from grid nodes and the sums of the messages to them."""
         first, *rest = mlp(params, RECEIVE_GRID)
         own, from_messages = _parts(first, 2)
         x = grid @ own + incoming @ from_messages + level.grid_first
@@ -229,6 +230,7 @@ class Network:
         return layers.silu_linears(rest, linear(first, grid))
 
     def _transformer_layer(self, params: Params, level: Level, i: int, x: Nodes) -> Nodes:
+        """Mesh nodes after layer i: attention, then a perceptron, each added to what it reads."""
         at = block(i)
         h = level.norms[f"{at}/attention"](layers.layer_norm(x))
         weights = [params[f"{at}/mha_proj_{name}"]["w"] for name in "qkv"]
@@ -250,8 +252,8 @@ class Network:
         def embed_edges(path: str, features: np.ndarray, first: dict[str, Array]) -> Array:
             """The embedded edges' part of the first layer of their messages, and its bias."""
             layer = {"w": _parts(first, 3)[0], "b": first["b"]}
-            known, width = jnp.asarray(features, layer["w"].dtype), len(sigma) * len(layer["w"])
-            return by_blocks(lambda _, block: linear(layer, embed(path, block)), known, width=width)
+            edges, width = jnp.asarray(features, layer["w"].dtype), len(sigma) * len(layer["w"])
+            return by_blocks(lambda _, block: linear(layer, embed(path, block)), edges, width=width)
 
         mesh = embed(EMBED_MESH, self.graph.mesh_features)
         first = mlp(params, TO_MESH)[0]
@@ -283,6 +285,7 @@ class Network:
         )
 
     def _norms(self, params: Params, encoding: Float[Array, "level code"]) -> dict[str, Affine]:
+        """The affine map of every conditional norm, by the path of what it normalises."""
         paths = {path: f"{path}_norm_conditioning" for path in _CONDITIONED}
         paths[TRANSFORMER] = f"{TRANSFORMER}/transformer_final_norm_conditioning"
         layers_ = self.config.denoiser_architecture_config.sparse_transformer_config.num_layers
@@ -339,6 +342,7 @@ def _input_rows(config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_sizes(config: Config) -> None:
+    """UserError for sizes that do not fit together."""
     network = config.denoiser_architecture_config
     transformer = network.sparse_transformer_config
     if transformer.d_model != network.latent_size:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from dabench.systems.gencast.checkpoint import Params
 
-EPSILON = 1e-5
+EPSILON = 1e-5  # added to variances
 
 
 class Affine(NamedTuple):
@@ -50,13 +50,13 @@ def linear(layer: dict[str, Array], x: Float[Array, "*axes feature"]) -> Float[A
 
 @jax.custom_jvp
 def silu(x: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
-    """x · sigmoid(x); of it, a derivative keeps one array."""
+    """x · sigmoid(x), of which a derivative keeps one array."""
     return x * jax.nn.sigmoid(x)
 
 
 @jax.custom_jvp
 def gelu(x: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
-    """The tanh form of GELU; of it, a derivative keeps one array."""
+    """The tanh form of GELU, of which a derivative keeps one array."""
     return jax.nn.gelu(x, approximate=True)
 
 
@@ -99,6 +99,7 @@ def normalised_mlp(
 
 
 def _centred(layer: dict[str, Array]) -> dict[str, Array]:
+    """The linear layer with results of zero mean over features."""
     w, b = layer["w"], layer["b"]
     return {"w": w - w.mean(axis=1, keepdims=True), "b": b - b.mean()[None]}
 

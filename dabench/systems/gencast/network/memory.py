@@ -3,7 +3,7 @@
 import numpy as np
 
 from dabench.core.memory import free_bytes
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 SHARE = 0.25  # of the free memory; the rest is the ensemble's, the truth's, and what members share
 MOST = 16  # members at once, whatever the memory: more are no faster
@@ -16,12 +16,12 @@ LAYER_ARRAYS = 12  # a mesh node in a layer of the transformer
 FEEDFORWARD_ARRAYS = 4  # the same, as wide as the layer's feed-forward part
 
 
-def members_at_once(network: Network) -> int:
+def members_at_once(network: DenoiserNetwork) -> int:
     """Number of members, 1 to `MOST`, whose guided step fits in `SHARE` of the free memory."""
     return int(np.clip(SHARE * free_bytes() / member_bytes(network), 1, MOST))
 
 
-def member_bytes(network: Network) -> float:
+def member_bytes(network: DenoiserNetwork) -> float:
     """Bytes that one member keeps of a network that is linearised, whatever the precision.
 
     Activations are kept at every layer, and attention's are computed again.

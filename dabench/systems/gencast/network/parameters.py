@@ -15,13 +15,13 @@ from dabench.core.errors import UserError
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.checkpoint import Config, Params
 
-NODE_FEATURES = 3
-EDGE_FEATURES = 4
+NODE_FEATURES = 3  # structural features of a node: sin(lat), cos(lon), sin(lon)
+EDGE_FEATURES = 4  # structural features of an edge: its length and its direction
 ENCODER = "grid2mesh_gnn/~_networks_builder"
 DECODER = "mesh2grid_gnn/~_networks_builder"
 TRANSFORMER = "mesh_transformer/~/transformer"
 NOISE_ENCODER = "fourier_features_mlp/~/mlp/~"
-CONDITIONING_STD = 1e-8
+CONDITIONING_STD = 1e-8  # of conditional norms: at first the noise level changes nothing
 TRUNCATED_STD = 0.87962566  # standard deviation of a unit normal cut at two
 
 
@@ -130,10 +130,10 @@ def check(params: Params, config: Config) -> None:
     """UserError unless the parameters have the names and shapes of the configuration."""
     for path, arrays in shapes(config).items():
         for name, shape in arrays.items():
-            found = getattr(params.get(path, {}).get(name), "shape", "none")
-            if found != shape:
+            own = getattr(params.get(path, {}).get(name), "shape", "none")
+            if own != shape:
                 raise UserError(
-                    f"checkpoint: array params:{path}:{name} has shape {found}, "
+                    f"checkpoint: array params:{path}:{name} has shape {own}, "
                     f"but its configuration needs {shape}"
                 )
 
@@ -160,7 +160,7 @@ def initialise(key: jax.Array, config: Config, output_scale: float = 1.0) -> Par
 
 
 def _quantile(u: np.ndarray, law: str) -> np.ndarray:
-    """Of the uniform law with unit variance, or of the unit normal cut at two."""
+    """Quantiles u of the uniform law with unit variance, or of the unit normal cut at two."""
     if law == "uniform":
         return np.sqrt(3) * (2 * u - 1)
     return ndtri(ndtr(-2) + u * (ndtr(2) - ndtr(-2)))

@@ -118,7 +118,7 @@ def test_a_request_is_fetched_once_and_its_frames_are_used_again(fetch, source, 
 
 def test_a_fetch_that_was_stopped_goes_on_with_the_next_frame(fetch, source, monkeypatch):
     asked = []
-    read = era5.Archive.frame
+    read = era5.RemoteArchive.frame
 
     def failing(self, time):
         asked.append(time)
@@ -126,7 +126,7 @@ def test_a_fetch_that_was_stopped_goes_on_with_the_next_frame(fetch, source, mon
             raise KeyboardInterrupt
         return read(self, time)
 
-    monkeypatch.setattr(era5.Archive, "frame", failing)
+    monkeypatch.setattr(era5.RemoteArchive, "frame", failing)
     with pytest.raises(KeyboardInterrupt):
         fetch(source)
     check(fetch(source), source)

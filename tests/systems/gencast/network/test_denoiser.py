@@ -20,7 +20,7 @@ from dabench.core.errors import UserError
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.checkpoint import NoiseEncoderConfig
 from dabench.systems.gencast.network import blocks, graph, parameters
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 MEMBERS = 3
 CONFIGS = {
@@ -54,7 +54,7 @@ class Setting:
     def __init__(self, config):
         task = config.task_config
         self.config, self.params = config, random_params(config)
-        self.network = Network(config, LATITUDE, LONGITUDE)
+        self.network = DenoiserNetwork(config, LATITUDE, LONGITUDE)
         keys = jax.random.split(jax.random.key(5), 3)
         known = len(channels.inputs(task)) + len(channels.forcings(task))
         points, target = self.network.grid_nodes, len(channels.targets(task))
@@ -153,7 +153,7 @@ def test_forward_derivative_is_the_limit_of_differences(plain):
 
 def test_training_grid_size_scales_the_sums_on_the_mesh(plain):
     half = plain.network.grid_nodes // 2
-    moved = Network(CONFIG, LATITUDE, LONGITUDE, training_grid_size=half)
+    moved = DenoiserNetwork(CONFIG, LATITUDE, LONGITUDE, training_grid_size=half)
     scaled = Setting(
         with_network(grid2mesh_aggregate_normalization=plain.network.grid_nodes / half)
     )
@@ -178,9 +178,9 @@ def test_float32_parameters_give_float32_also_in_float64_mode(plain):
 
 def test_unequal_widths_are_refused():
     with pytest.raises(UserError, match="d_model is 24 but latent_size is 12"):
-        Network(with_transformer(d_model=24), LATITUDE, LONGITUDE)
+        DenoiserNetwork(with_transformer(d_model=24), LATITUDE, LONGITUDE)
     with pytest.raises(UserError, match="not a multiple of num_heads 5"):
-        Network(with_transformer(num_heads=5), LATITUDE, LONGITUDE)
+        DenoiserNetwork(with_transformer(num_heads=5), LATITUDE, LONGITUDE)
 
 
 def test_parameters_of_another_configuration_are_refused():

@@ -9,7 +9,7 @@ import numpy as np
 from gencast_small import arguments
 
 from dabench.systems.gencast.network import memory
-from dabench.systems.gencast.network.denoiser import Network
+from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 
 def test_the_memory_of_a_member_is_that_of_the_compiled_step():
@@ -19,7 +19,7 @@ def test_the_memory_of_a_member_is_that_of_the_compiled_step():
     )  # fmt: skip
     sizes = {"latent_size": 32, "mesh_size": 2, "sparse_transformer_config": transformer}
     config = small.with_network(**sizes)
-    network = Network(config, np.linspace(-90, 90, 37), np.arange(72) * 5.0)
+    network = DenoiserNetwork(config, np.linspace(-90, 90, 37), np.arange(72) * 5.0)
     params = small.random_params(config, jnp.float32)
     *fixed, z = arguments(network, params, members=1)
 
@@ -33,7 +33,7 @@ def test_the_memory_of_a_member_is_that_of_the_compiled_step():
 
 
 def test_as_many_members_as_memory_holds(monkeypatch):
-    network = Network(small.CONFIG, small.LATITUDE, small.LONGITUDE)
+    network = DenoiserNetwork(small.CONFIG, small.LATITUDE, small.LONGITUDE)
     each = memory.member_bytes(network)
     for free, expected in (
         (0, 1),
