@@ -17,7 +17,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dabench.core.errors import UserError
-from dabench.core.files import replace
 from dabench.core.version import __version__
 from dabench.core.workers import Each, processes
 from dabench.leaderboard.board import Board, boards, rows_by_method
@@ -102,19 +101,21 @@ def _publish(part: Path, out: Path, known: list[str]) -> None:
     new = sorted(p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file())
     everything = {"files": sorted({*known, *new})}
     out.mkdir(parents=True, exist_ok=True)
-    _list(everything, out)
+    _list(everything, part, out)
     for name in sorted(new, key=lambda n: (n == "index.html", n)):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(part / name, out / name)
     for name in {*known} - {*new}:
         if (gone := out / name).resolve().is_relative_to(out.resolve()):
             gone.unlink(missing_ok=True)
-    _list({"files": new}, out)
+    _list({"files": new}, part, out)
     shutil.rmtree(part)
 
 
-def _list(names: dict[str, list[str]], out: Path) -> None:
-    replace(out / MANIFEST, json.dumps(names, indent=1).encode())
+def _list(names: dict[str, list[str]], part: Path, out: Path) -> None:
+    """Write the manifest by way of `part`, which the next build removes if this one is killed."""
+    (part / MANIFEST).write_text(json.dumps(names, indent=1))
+    os.replace(part / MANIFEST, out / MANIFEST)
 
 
 def _write(shown: list[Board], part: Path, out: Path, each: Each) -> None:
