@@ -20,11 +20,11 @@ from dabench.filters.kalman import kalman
 from dabench.observe.network import Network, Observation
 from dabench.systems.toys.linear_gaussian import linear_gaussian
 
-SIZE, EXACT = 4, GuidanceSettings("cg", 3)
+SIZE, DAMPING, EXACT = 4, 0.95, GuidanceSettings("cg", 3)
 
 
-def problem(noise="identity", observed=(0, 2), std=0.5):
-    system = linear_gaussian(size=SIZE, noise_cov=noise)
+def problem(noise="identity", observed=(0, 2), std=0.5, intercept=None):
+    system = linear_gaussian(size=SIZE, damping=DAMPING, noise_cov=noise, intercept=intercept)
     index = np.array(observed)
     network = Network(lambda x: x[index], np.full(len(index), std), pd.DataFrame(), linear=True)
     return system, Problem(system.model, network, system.climate, batch=4096)
@@ -66,14 +66,15 @@ def test_the_dirac_weight_is_exact_at_its_own_alpha(key):
 CYCLES = 4
 
 
-def distances_to_the_mean(make, noise, repeats, key):
+def distances_to_the_mean(make, noise, repeats, key, intercept=None):
     """Mean squared distances of ensemble means from the Kalman filter's, in its covariance.
 
     Arguments:
         repeats: Number of members -> number of ensembles. One array of distances for each.
     """
-    system, p = problem(noise)
-    truth = system.truth(1, CYCLES)
+    system, p = problem(noise, intercept=intercept)
+    start = (intercept or 0) / (1 - DAMPING)  # a truth from there returns to 0 with the damping
+    truth = system.truth(1, CYCLES) - start * DAMPING ** np.arange(CYCLES + 1)[:, None]
     y = truth[1:, np.array([0, 2])] + 0.5 * jax.random.normal(key, (CYCLES, 2))
 
     def run(method, n, key):
@@ -91,6 +92,19 @@ def distances_to_the_mean(make, noise, repeats, key):
         means = jax.jit(lambda keys, n=n: jax.lax.map(lambda k: run(method, n, k).x.mean(0), keys))
         errors = np.linalg.solve(root, np.asarray(means(keys) - exact.mean[None]).T)
         yield np.mean(errors**2, axis=0)
+
+
+def rate(repeats, distances):
+    """The slope of the error against the number of members, and its standard error."""
+    log_errors, variances = [], []
+    for squares in distances:
+        log_errors.append(0.5 * np.log(squares.mean()))
+        # By the delta method half the logarithm of a mean of independent squares has half their
+        # relative standard error.
+        variances.append((0.5 * squares.std(ddof=1) / squares.mean()) ** 2 / len(squares))
+    logs = np.log(list(repeats)) - np.log(list(repeats)).mean()
+    weights = logs / (logs**2).sum()
+    return weights @ log_errors, np.sqrt(weights**2 @ variances)
 
 
 METHODS = {
@@ -115,20 +129,31 @@ METHODS = {
     ],
 )
 def test_error_falls_as_the_root_of_the_number_of_members(name, noise, repeats, key):
-    log_errors, variances = [], []
-    for squares in distances_to_the_mean(METHODS[name], noise, repeats, key):
-        log_errors.append(0.5 * np.log(squares.mean()))
-        # By the delta method half the logarithm of a mean of independent squares has half their
-        # relative standard error.
-        variances.append((0.5 * squares.std(ddof=1) / squares.mean()) ** 2 / len(squares))
-    few, many = repeats
-    slope = np.diff(log_errors)[0] / np.log(many / few)
-    error = np.sqrt(sum(variances)) / np.log(many / few)
+    slope, error = rate(repeats, distances_to_the_mean(METHODS[name], noise, repeats, key))
     # The three or so independent components of an error make 0.5 sqrt(2 / 3 / 32) = 0.07 of the
     # larger ensembles and 0.036 of the smaller: 0.08 / log(32) = 0.023 for the slope. Four of these
     # are half of what tells -1/2 from a slope of -0.3, and a floor makes it flatter still.
     assert error < 0.03
-    assert abs(slope + 0.5) < 4 * error, (log_errors, slope, error)
+    assert abs(slope + 0.5) < 4 * error, (slope, error)
+
+
+@pytest.mark.parametrize("from_mean", [True, False])
+def test_the_error_has_no_floor_where_draws_keep_the_mean_of_the_target(from_mean, key):
+    """The denoiser has to find an intercept of two standard deviations of the model's error.
+
+    Draws from sigma_max e lose 1 / sigma_max of it, whatever the number of members.
+    """
+    repeats = {64: 64, 512: 32, 4096: 32}
+    sampler = Sampler("dpmpp_3m", 20, 20.0, 0.002, rho=10.0, from_mean=from_mean)
+
+    def make(p):
+        return fa_apf(p, ess=None, weight="gaussian", guidance=EXACT, sampler=sampler)
+
+    slope, error = rate(repeats, distances_to_the_mean(make, "identity", repeats, key, 1.0))
+    # Two degrees of freedom at least in each square: 0.5 / sqrt(32) = 0.09 of the logarithm of an
+    # error, and so 0.03 of a slope over a factor of 64.
+    assert error < 0.03
+    assert (abs(slope + 0.5) < 4 * error) == from_mean, (slope, error)
 
 
 @pytest.mark.parametrize("make", [fa_apf, guided, bootstrap])
