@@ -99,12 +99,15 @@ def _with_stations(data: dict, folder: Path) -> dict:
 
 
 def _checked(document: Document) -> Scenario:
-    """The scenario of a document, with the defaults of its system's settings written out."""
+    """The scenario of a document, with the defaults of its system's settings written out.
+
+    Those that are null are left out, so that digests are as if there were no such settings.
+    """
     scenario, problems = validate(Scenario, document.data)
     checked, more = system_settings(document.data)
     if scenario is None or checked is None or problems or more:
         raise report(document, [*problems, *more])
-    values = checked.model_dump(mode="json")
+    values = checked.model_dump(mode="json", exclude_none=True)
     period = scenario.period.model_copy(
         update={k: values.pop(k) for k in FOR_SYSTEM if k in values}
     )

@@ -1,9 +1,9 @@
 """GenCast on ERA5 as a system: a published or local checkpoint, and frames that were fetched."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -36,6 +36,8 @@ def gencast(
     data: str = "",
     climate: Annotated[int, Ge(0)] = 0,
     precision: Precision = "highest",
+    project: bool = False,
+    land: Literal["fixed", "free"] = "fixed",
     batch: Annotated[int, Ge(0)] = 0,
 ) -> System:
     """GenCast, with ERA5 as the truth.
@@ -51,6 +53,11 @@ def gencast(
             none, one state of constant fields is all that methods know of it.
         precision: Precision of matrix products: float32 throughout, TF32 where there are tensor
             cores, or bfloat16 for weights and activations too.
+        project: Whether D is projected on the range of the noise's covariance. Guidance moves
+            nothing outside of it, where a network's own output piles up over the cycles.
+        land: Sea-surface temperature on land is `fixed` at a constant that nobody observes; or
+            `free`, as the FA-APF authors have it: truth has the constant, forecasts what the
+            network says, and it is observed, guided and weighted as if it were sea.
         batch: Members in the network at once; 0 takes as many as free memory holds.
     """
     weights, folder = sources.checkpoint_file(model), sources.statistics_folder(statistics)
@@ -62,17 +69,20 @@ def gencast(
     first, earlier = era5.of_run(begin, 0), era5.of_climate(begin, climate)
     frames.require([*first, *earlier], sources.advice(data))
     tables = load_statistics(folder)
-    opened = open_on(frames, first, loaded, tables, precision)
+    options = {"project": project, "land_free": land == "free"}
+    opened = open_on(frames, first, loaded, tables, precision=precision, **options)
     states = climate_of(opened, frames, earlier, tables)
     return System(
         name="gencast",
         model=opened,
-        truth=truth_of(model, opened.task, frames, begin, sources.advice(data)),
+        truth=truth_of(model, opened, frames, begin, sources.advice(data)),
         climate=states,
         perturb=perturbations.of_climate(states),
         cycle_seconds=FRAME_SECONDS,
         start=str(begin),
-        digest=_digest(weights, folder, frames.digest([*first, *earlier]), precision),
+        digest=_digest(
+            weights, folder, frames.digest([*first, *earlier]), precision, *_chosen(options)
+        ),
         graph=opened.network.graph.digest,
         batch=batch or members_at_once(opened.network),
         memory_advice="system.batch, or system.precision: bfloat16",
@@ -98,19 +108,20 @@ def open_on(
     times: Sequence[era5.Time],
     loaded: Checkpoint,
     statistics: Statistics,
-    precision: str,
+    **settings: Any,
 ) -> GenCast:
     """The model on the grid of the frames; UserError if its mesh was made for another grid.
 
     Arguments:
         times: Times of frames; where one of them has no sea-surface temperature, there is no sea.
+        settings: Further arguments of `GenCast`.
     """
     task = loaded.config.task_config
     frame = frames.frame(times[-1])
     latitude, longitude = (frame[name].values.astype(float) for name in ("lat", "lon"))
     no_sea = _no_sea(frames, times, task)
     static = batches.static(frame, task)
-    opened = on_grid(loaded, statistics, latitude, longitude, static, no_sea, precision=precision)
+    opened = on_grid(loaded, statistics, latitude, longitude, static, no_sea, **settings)
     _fits(opened)
     size = loaded.config.denoiser_architecture_config
     official.check_graph(frames.resolution, size, opened.network.graph.digest)
@@ -118,15 +129,16 @@ def open_on(
 
 
 def truth_of(
-    model: str, task: TaskConfig, frames: Frames, begin: era5.Time, advice: str
+    name: str, model: GenCast, frames: Frames, begin: era5.Time, advice: str
 ) -> Callable[[int, int], States]:
     """The system's `truth`: pairs of frames from `begin` on, whatever the seed."""
 
     def truth(seed: int, cycles: int) -> Float[np.ndarray, "cycle state"]:
         times = era5.of_run(begin, cycles)
         frames.require(times, advice)
-        sources.warn_of_training_years(model, times[1:])
-        fields = frames.values(times, task)
+        sources.warn_of_training_years(name, times[1:])
+        fields = frames.values(times, model.task)
+        fields = np.asarray(model.fill(jnp.asarray(fields))) if model.land_free else fields
         return np.stack([fields[:-1], fields[1:]], 1).reshape(cycles + 1, -1)
 
     return truth
@@ -163,6 +175,11 @@ def _no_sea(
     """Points without sea-surface temperature at any of the times; None for a task without it."""
     index = [i for i, f in enumerate(channels.targets(task)) if f.name == channels.SST]
     return np.asarray(np.isnan(frames.values(times, task)[:, index]).any((0, 1))) if index else None
+
+
+def _chosen(options: Mapping[str, bool]) -> list[str]:
+    """The options that are on, so that digests are as if there were no others."""
+    return [name for name, chosen in options.items() if chosen]
 
 
 def _digest(weights: Path, statistics: Path, frames: str, *settings: object) -> str:

@@ -24,6 +24,7 @@ from dabench.runs import execute as running
 from dabench.runs.archive import read
 from dabench.runs.exchange.import_ import import_store
 from dabench.scenario.load import load_scenario
+from dabench.scenario.scenario import Choice
 from dabench.scores.files import score_run
 from dabench.systems import make
 from dabench.systems.gencast import official, system
@@ -171,6 +172,20 @@ def test_truth_is_two_frames_and_land_has_no_sea_temperature(made, sources):
         land.reshape(19, 36), far["land_sea_mask"].values[::-1][::2, ::2] > 0.5
     )
     np.testing.assert_array_equal(land, made.layout.land)
+
+
+def test_land_may_be_observed_and_output_projected_and_digests_say_so(made, sources):
+    scenario = load_scenario("era5/tiny")
+    options = {"land": "free", "project": True}
+    choice = Choice(name="gencast", **{**scenario.system.settings, **options})
+    other = make.system(scenario.model_copy(update={"system": choice}))
+    assert made.layout.undefined is not None
+    assert other.layout.undefined is None
+    sst = made.layout.channel("sea_surface_temperature")
+    x = other.layout.unflatten(other.truth(0, 1))[:, :, sst]
+    np.testing.assert_array_equal(x[:, :, made.layout.land], other.model.normaliser.fill)
+    assert (other.model.project, made.model.project) == (True, False)
+    assert other.digest != made.digest
 
 
 def test_without_a_climate_there_is_a_state_of_means(made, sources):
