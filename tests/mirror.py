@@ -64,6 +64,7 @@ def archive(spacing: float = 5.0, days: int = 5, seed: int = 0) -> xr.Dataset:
         )
         values = middle + width * (waves + 0.3 * rng.standard_normal(shape))
         dims = ("time", *(["level"] if upper else []), "latitude", "longitude")
+        values[..., [0, -1], :] = values[..., [0, -1], :1]  # a pole is one point
         data[name] = (dims, values.astype("float32"))
     land = (rng.random((len(lat), len(lon))) < 0.3).astype("float32")
     data["sea_surface_temperature"][1][:, land > 0.5] = np.nan

@@ -48,7 +48,7 @@ def _check(names: list[str]) -> None:
     from dabench.scenario.validate import suggest
     from dabench.systems.gencast import official
 
-    names_known = (*official.MODELS, ERA5)
+    names_known = (*official.MODELS, *official.SAMPLES, ERA5)
     for name in names:
         if name not in names_known:
             raise UserError(f"fetch: nothing is known as {name!r}; {suggest(name, names_known)}")

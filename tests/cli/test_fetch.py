@@ -35,7 +35,11 @@ def test_a_model_is_fetched_into_the_cache(dabench, bucket, tmp_path):
     code, said = dabench("fetch", "gencast_1p0deg_mini", "--from", bucket.url)
     assert code == 0
     assert "next      dabench fetch era5" in said
-    file = tmp_path / "cache/gencast/params" / official.MODELS["gencast_1p0deg_mini"].file
+    file = (
+        tmp_path
+        / "cache/gencast/params"
+        / official.cached_name(official.MODELS["gencast_1p0deg_mini"].file)
+    )
     assert file.exists()
 
 

@@ -37,10 +37,10 @@ class Model:
     """One published model.
 
     Arguments:
-        file: Its name in the bucket.
+        file: Name of the checkpoint in the bucket.
         resolution: Grid spacing in degrees.
         trained: First and last year of its training data.
-        example: An example batch of the same grid.
+        example: Name of an example batch of the same grid.
     """
 
     file: str
@@ -63,6 +63,13 @@ MODELS = {
 }
 """The models by the names that scenarios and `dabench fetch` give them."""
 
+SAMPLES = {
+    "gencast_sample": _ERA5_1DEG.replace("steps-01", "steps-30"),
+    "gencast_sample_04": _ERA5_1DEG.replace("steps-01", "steps-04"),
+    "gencast_sample_01": _ERA5_1DEG,
+    "gencast_sample_hres": _HRES,
+}
+"""Files of consecutive frames, which may be a run's truth, by the names of `dabench fetch`."""
 
 GRAPHS = {
     (1.0, 4): "9c03bc946f40079fca922da51222f2e3e87dd82413869593ebc5a580b3cfd104",
@@ -90,5 +97,10 @@ def check_graph(spacing: float, network: DenoiserConfig, digest: str) -> None:
 
 def known(model: str) -> Model | None:
     """The published model of a name, or of a file that still has its published name."""
-    by_file = {m.file: m for m in MODELS.values()}
+    by_file = {name: m for m in MODELS.values() for name in (m.file, cached_name(m.file))}
     return MODELS.get(model) or by_file.get(Path(model).name)
+
+
+def cached_name(name: str) -> str:
+    """The name of an official file in the cache, legal on every system; a browser's, too."""
+    return name.replace("<", "_")

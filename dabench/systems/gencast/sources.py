@@ -13,7 +13,7 @@ from dabench.systems.gencast.frames import Time
 def checkpoint_file(model: str) -> Path:
     """The file of a model's name or path; UserError if it is not there."""
     if model in official.MODELS:
-        file = cache.gencast() / official.PARAMS / official.MODELS[model].file
+        file = cache.gencast() / official.PARAMS / official.cached_name(official.MODELS[model].file)
         if not file.exists():
             raise UserError(f"{file} is not there; `dabench fetch {model}` gets it")
         return file

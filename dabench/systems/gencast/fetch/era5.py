@@ -30,6 +30,7 @@ ARCHIVE = (
 ATTEMPTS = 4  # to read a frame
 PAUSE = 2.0  # seconds before the second attempt; doubled for each further one
 READERS = 4  # variables of a frame that are read at once
+POLE_SPREAD = 0.1  # of temperature along the poles over that along the next rows, at most
 TIMEOUT = 60  # seconds without a byte until a connection counts as stalled
 PARTS = {"total_precipitation_6hr": 6, "total_precipitation": 1}  # hours that each sums up
 
@@ -233,7 +234,9 @@ class RemoteArchive:
                 with ThreadPoolExecutor(READERS) as pool:
                     read = pool.map(lambda name: self._variable(name, time), CHANGING)
                     frame = xr.Dataset(dict(zip(CHANGING, read, strict=True)))
-                frames.require_complete(frame, f"{self.place}: frame {time}")
+                where = f"{self.place}: frame {time}"
+                frames.require_complete(frame, where)
+                require_points(frame, where)
                 return frame
             except Exception as e:  # whatever the libraries between here and the archive raise
                 if attempt == ATTEMPTS:
@@ -273,6 +276,24 @@ class RemoteArchive:
         )  # fmt: skip
         degrees = {c: array[c].astype("float32") for c in ("lat", "lon")}
         return array.astype("float32").assign_coords(degrees)
+
+
+def require_points(frame: xr.Dataset, where: str) -> None:
+    """UserError for a frame of cell averages, or without any sea-surface temperature.
+
+    At a pole all longitudes are one point: values picked there are equal, while averages over the
+    cells that meet there differ, by about a third of what values differ by on the next row.
+    """
+    if frame[channels.SST].isnull().all():
+        raise UserError(f"{where}: {channels.SST} is missing everywhere; GenCast reads it")
+    spread = frame["temperature"].astype("float64").std("lon").mean(("batch", "time", "level"))
+    poles, next_rows = spread.isel(lat=[0, -1]).sum(), spread.isel(lat=[1, -2]).sum()
+    if poles > POLE_SPREAD * next_rows:
+        raise UserError(
+            f"{where}: its temperature differs along the poles, as averages over cells do: the "
+            "archive was regridded conservatively, and GenCast reads values at points; the "
+            "1440x721 archives hold these"
+        )
 
 
 def open_zarr(place: str) -> xr.Dataset:

@@ -18,7 +18,9 @@ LICENCE = """\
 Licence of GenCast's weights, statistics and example data (not of dabench): CC BY 4.0, as their
 documentation says since 6 August 2026; the text inside a checkpoint may still be the earlier,
 non-commercial one. ERA5 contains modified Copernicus Climate Change Service information; its use
-is subject to the Copernicus licence."""
+is subject to the Copernicus licence. HRES is based on data and products of the European Centre for
+Medium-Range Weather Forecasts (ECMWF), www.ecmwf.int, under CC BY 4.0; ECMWF accepts no liability
+for errors or omissions in the data, their availability, or loss or damage from their use."""
 
 
 class File(NamedTuple):
@@ -29,12 +31,14 @@ class File(NamedTuple):
 
 
 def files(model: str, examples: bool = False) -> list[File]:
-    """The files that a model needs.
+    """The files that a model needs, or the one of a sample.
 
     Arguments:
-        model: Name of an official model.
-        examples: Whether the example batch of its grid is one of them.
+        model: Name of an official model or sample.
+        examples: Whether the example batch of the model's grid is one of them.
     """
+    if model in official.SAMPLES:
+        return [File(official.DATASET, official.SAMPLES[model])]
     chosen = official.MODELS[model]
     needed = [File(official.PARAMS, chosen.file)]
     needed += [File(official.STATS, name) for name in official.STATISTICS]
@@ -50,10 +54,10 @@ def fetch(
     dry_run: bool = False,
     console: Console | None = None,
 ) -> list[Path]:
-    """The files of an official model, in the cache; what is there stays as it is.
+    """The files of an official model or sample, in the cache; what is there stays as it is.
 
     Arguments:
-        model: Name of an official model.
+        model: Name of an official model or sample.
         source: URL or folder in place of the official bucket, laid out as that or flat.
         dest: Folder in place of the cache.
         examples: Whether to fetch the example batch of the model's grid, too.
@@ -64,7 +68,7 @@ def fetch(
     if not dry_run:
         licence(home, console)
     for file in files(model, examples):
-        target = home / file.folder / file.name
+        target = home / file.folder / official.cached_name(file.name)
         if target.exists():
             progress.line(console, f"there     {target} ({progress.size(target.stat().st_size)})")
         elif dry_run:
@@ -95,9 +99,11 @@ def find(file: File, source: str | None) -> tuple[str, Facts]:
 
 
 def _places(file: File, source: str) -> Iterable[str]:
-    yield join(source, file.folder, file.name)
-    yield join(source, "gencast", file.folder, file.name)
-    yield join(source, file.name)
+    """Where a source may have a file: under its own name, or as a browser or a mirror saved it."""
+    for name in (file.name, official.cached_name(file.name), file.name.replace("<", "%3C")):
+        yield join(source, file.folder, name)
+        yield join(source, "gencast", file.folder, name)
+        yield join(source, name)
 
 
 def check(file: Path) -> None:

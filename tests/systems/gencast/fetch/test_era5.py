@@ -202,3 +202,43 @@ def test_times_of_a_run_and_of_its_climate():
         "2018-02-28T12", "2018-03-01T00", "2017-02-28T12", "2017-03-01T00"]  # fmt: skip
     with pytest.raises(UserError, match="not at 00, 06, 12 or 18 UTC"):
         parse("2019-01-01T03:00")
+
+
+def smooth(lat, lon):
+    """A field of the place in space, which no pole or longitude is special for."""
+    phi, lam = np.deg2rad(lat)[:, None], np.deg2rad(lon)[None]
+    x, y, z = np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi) * np.ones_like(lam)
+    return 250 + 30 * z + 9 * np.sin(2 * x + y) + 7 * np.cos(3 * y - z)
+
+
+def frame_of(values, sst=280.0):
+    dims = ("batch", "time", "level", "lat", "lon")
+    sst = np.full(values.shape, sst)
+    return xr.Dataset(
+        {
+            "temperature": (dims, values[None, None, None].astype("float32")),
+            "sea_surface_temperature": (("batch", "time", "lat", "lon"), sst[None, None]),
+        }
+    )
+
+
+@pytest.mark.parametrize("spacing", [1.0, 5.0])
+def test_averages_over_cells_are_told_from_values_at_points(spacing):
+    lat, lon = np.arange(-90, 90 + spacing, spacing), np.arange(0, 360, spacing)
+    era5.require_points(frame_of(smooth(lat, lon)), "here")
+    parts = 8  # of a cell each way, whose values are averaged by area
+    offsets = (np.arange(parts) + 0.5) / parts - 0.5
+    fine_lat = (lat[:, None] + spacing * offsets).ravel()
+    fine_lon = (lon[:, None] + spacing * offsets).ravel()
+    area = np.where(abs(fine_lat) < 90, np.cos(np.deg2rad(fine_lat)), 0)[:, None]
+    shape = (len(lat), parts, len(lon), parts)
+    total = (smooth(fine_lat, fine_lon) * area).reshape(shape).sum((1, 3))
+    cells = total / np.broadcast_to(area, (len(fine_lat), len(fine_lon))).reshape(shape).sum((1, 3))
+    with pytest.raises(UserError, match="here: its temperature differs along the poles"):
+        era5.require_points(frame_of(cells), "here")
+
+
+def test_a_frame_without_any_sea_surface_temperature_is_refused():
+    values = smooth(np.arange(-90, 91, 10.0), np.arange(0, 360, 10.0))
+    with pytest.raises(UserError, match="sea_surface_temperature is missing everywhere"):
+        era5.require_points(frame_of(values, sst=np.nan), "here")
