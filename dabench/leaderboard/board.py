@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dabench.core.errors import Caution, UserError
-from dabench.leaderboard.figures.pareto import costs_and_skill
+from dabench.leaderboard.cost_and_skill import cost_and_skill
 from dabench.leaderboard.format import label, number, title, units
 from dabench.leaderboard.methods import METHODS, Method, colour_names, in_order
 from dabench.leaderboard.row import Row, Value, costs_in, memory_unit, shade, words
@@ -40,8 +40,7 @@ def absent(rows: Sequence[Row], figure: str, cell: Cell) -> str:
 
 def _shown(rows: Sequence[Row], figure: str, cell: Cell) -> set[str]:
     if figure == "pareto":
-        found = costs_and_skill([run for row in rows for run in row.runs], cell)
-        return {method for points in (found[0] if found else {}).values() for method in points}
+        return cost_and_skill([run for row in rows for run in row.runs], cell).methods
     if figure in KEPT:
         return {e.method for e in rows if any(getattr(run, KEPT[figure]) for run in e.runs)}
     return {e.method for e in rows if figure not in METRICS or _has(e, figure)}

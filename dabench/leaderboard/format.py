@@ -1,4 +1,6 @@
-"""Variables, units and numbers as tables and figures print them."""
+"""Variables, units, numbers and days as tables and figures print them."""
+
+from dabench.scores.record import Scores
 
 SHORT = {  # ECMWF's short names
     "temperature": "t",
@@ -33,10 +35,15 @@ def title(variable: str, level: float | None = None) -> str:
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
+def raised(power: object) -> str:
+    """An exponent in raised digits."""
+    return str(power).translate(RAISED)
+
+
 def units(text: str) -> str:
-    """`m**2 s**-2` as `m² s⁻²`; nothing for pure numbers."""
-    parts = [p.partition("**") for p in text.split()]
-    return " ".join(base + power.translate(RAISED) for base, _, power in parts if base != "1")
+    """`m² s⁻²` for `m**2 s**-2`; empty for pure numbers."""
+    parts = [part.partition("**") for part in text.split()]
+    return " ".join(base + raised(power) for base, _, power in parts if base != "1")
 
 
 def squared(text: str) -> str:
@@ -56,3 +63,8 @@ def number(value: float | None, digits: int = 3) -> str:
     if "e" in text and abs(value) >= 1:
         text = f"{value:.0f}"
     return text.rstrip(".").replace("-", "−")
+
+
+def day(run: Scores, cycle: int) -> str:
+    """Days from the start of a run to a cycle of it."""
+    return f"{(run.seconds[cycle] - run.seconds[0]) / 86400:.3g}"

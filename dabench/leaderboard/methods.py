@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dabench.scores.record import Scores
+
 
 class Colour(NamedTuple):
     """One colour on light pages and one on dark pages, as `#rrggbb`."""
@@ -181,6 +183,14 @@ def in_order(identifiers: Iterable[str]) -> list[str]:
     return sorted(identifiers, key=place)
 
 
+def first_of_each(runs: Iterable[Scores]) -> dict[str, Scores]:
+    """The first run of every method, in the order of tables."""
+    first: dict[str, Scores] = {}
+    for run in runs:
+        first.setdefault(run.method, run)
+    return {method: first[method] for method in in_order(first)}
+
+
 def colour_names(identifiers: Iterable[str]) -> dict[str, str]:
     """The name of each method's colour in `COLOURS`: its own, or the next one for plug-ins.
 
@@ -188,7 +198,7 @@ def colour_names(identifiers: Iterable[str]) -> dict[str, str]:
         identifiers: All methods of a board, so that a plug-in has one colour on all its figures.
     """
     names, others = {}, 0
-    for identifier in in_order(identifiers):
+    for identifier in in_order(set(identifiers)):
         name = without_profile(identifier)
         if name not in _BY_IDENTIFIER:
             name = f"other{others % len(OTHER_COLOURS)}"

@@ -210,7 +210,7 @@ def _comparison_table(rows: pd.DataFrame, reference: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    with_regions = rows["region"].nunique() > 1
+    with_regions = len(set(rows["region"])) > 1
     for method in in_order(rows["method"].unique()):
         table.add_section()
         name = display_name(method)

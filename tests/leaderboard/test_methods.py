@@ -71,7 +71,7 @@ def test_a_method_has_one_colour_whoever_else_is_there_and_plug_ins_take_turns()
     one, two = colour_names(["fa_apf", "mine"]), colour_names(["letkf", "fa_apf-paper"])
     assert one == {"fa_apf": "fa_apf", "mine": "other0"}
     assert two["fa_apf-paper"] == "fa_apf"
-    many = colour_names([f"plug_in_{i}" for i in range(5)])
+    many = colour_names([f"plug_in_{i}" for i in range(5)] * 2)
     assert list(many.values()) == ["other0", "other1", "other2", "other0", "other1"]
     assert set(COLOURS) == set(FILTERS) | {f"other{i}" for i in range(len(OTHER_COLOURS))}
 

@@ -1,4 +1,10 @@
-"""Figures of runs: skill, spread and CRPS against time, weights, ranks, spectra, maps, network."""
+"""Figures of runs: skill, spread and CRPS against time, weights, ranks, spectra, maps, network.
+
+style        colours, and files               panels       axes in rows, legends, ticks
+curves       numbers against time             consistency  histograms and spectra
+pareto       skill against cost               network      places of observations
+maps         truth, means and errors          density      members at a point
+"""
 
 import hashlib
 import json
@@ -12,22 +18,33 @@ from dabench.core.files import replace
 from dabench.leaderboard import thumbnails
 from dabench.leaderboard.figures import curves
 from dabench.leaderboard.figures.consistency import ranks, spectra
+from dabench.leaderboard.figures.density import density
+from dabench.leaderboard.figures.maps import has_reached, maps, shown_maps
+from dabench.leaderboard.figures.network import network
 from dabench.leaderboard.figures.pareto import pareto
-from dabench.leaderboard.figures.places import of_places
-from dabench.leaderboard.figures.style import save, theme, themed
+from dabench.leaderboard.figures.style import DARK, KEYS, LIGHT, Palette, look, save, svg, themed
+from dabench.leaderboard.methods import first_of_each
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
 from dabench.scores.metrics.registry import METRICS
 from dabench.scores.record import Scores
 
-VERSION = 8
-"""Of the drawing: a figure is drawn again when it changes."""
+VERSION = 9
+"""Version of the drawing: when it changes, all figures are drawn again."""
+
+AT_LEVELS = ("rmse", "spread")
+"""Metrics that are also drawn at three levels."""
 
 MANIFEST = "figures.json"
+"""Names the figures in a folder, and the scores that they were drawn from."""
 
 
 def home(folders: Sequence[Path]) -> Path:
-    """Where the figures of these runs are kept: beside the methods' folders, after the seeds."""
+    """Folder for the figures of these runs: beside the folders of methods, named after the seeds.
+
+    Arguments:
+        folders: Folders of runs of one scenario and system.
+    """
     seeds = sorted({folder.name for folder in folders}, key=lambda name: (len(name), name))
     name = "-".join(seeds) if len(seeds) < 4 else f"{seeds[0]}-{seeds[-1]}-{len(seeds)}"
     return folders[0].parent.parent / f"figures-{name}"
@@ -36,21 +53,38 @@ def home(folders: Sequence[Path]) -> Path:
 def draw(runs: Iterable[str | Path], out: str | Path) -> list[Path]:
     """Draw all figures of runs of one scenario into a folder, as SVG (light, dark) and PNG.
 
-    Nothing is drawn again while the scores are the same: `figures.json` there remembers them.
+    Nothing is drawn again while the scores are the same, which `figures.json` there tells.
 
     Arguments:
-        runs: Folders of runs; with several seeds of a method curves get bands, maps show the first.
+        runs: Folders of runs; several seeds of a method become a band, maps show the first one.
     """
     folders, out = [Path(run) for run in runs], Path(out)
     scores = [current_scores(folder) for folder in folders]
     plain = [run.plain() for run in scores]
-    key = _fingerprint("archives", json.dumps(plain, sort_keys=True, default=str))
-    return drawn(out, key) or _save(_with_pictures(folders, scores), out, key)
+    key = _key("archives", json.dumps(plain, sort_keys=True, default=str))
+    earlier = drawn(out, key)
+    if earlier is not None:
+        return earlier
+    files = _save_all(_with_pictures(folders, scores), out)
+    _remember(files, out, key)
+    return files
+
+
+def _save_all(runs: Sequence[Scores], out: Path) -> list[Path]:
+    """Draw every figure twice, in the colours of light and of dark pages."""
+    files = []
+    with look(LIGHT):
+        for name, figure in figures(runs, LIGHT):
+            files += [save(out / f"{name}.svg", figure), save(out / f"{name}.png", figure)]
+    with look(DARK):
+        for name, figure in figures(runs, DARK):
+            files.append(save(out / f"{name}-dark.svg", figure))
+    return files
 
 
 def _with_pictures(folders: Sequence[Path], scores: Sequence[Scores]) -> list[Scores]:
-    """Scores, and of the first run of each method what its archive shows of fields."""
-    first = {run.method: run for run in reversed(scores)}
+    """Scores; with the first run of each method, what its archive shows of fields."""
+    first = first_of_each(scores)
     return [
         run.replace(pictures=thumbnails.of_run(folder, run.variables))
         if run is first[run.method]
@@ -60,44 +94,40 @@ def _with_pictures(folders: Sequence[Path], scores: Sequence[Scores]) -> list[Sc
 
 
 def draw_scores(runs: Sequence[Scores], out: Path, earlier: Path, digest: str) -> list[Path]:
-    """Draw results as SVG for light and dark pages; files in `earlier` are copied if they fit.
+    """Draw results as SVGs that serve light and dark pages.
 
     Arguments:
-        digest: Of the runs.
+        earlier: Folder whose figures are copied if they are of the same runs.
+        digest: Digest of the runs.
     """
-    key = _fingerprint("scores", digest)
+    key = _key("scores", digest)
     out.mkdir(parents=True, exist_ok=True)
-    known = drawn(earlier, key)
-    if known is not None:
-        return [Path(shutil.copyfile(f, out / f.name)) for f in (*known, earlier / MANIFEST)]
+    ready = drawn(earlier, key)
+    if ready is not None:
+        return [Path(shutil.copyfile(f, out / f.name)) for f in (*ready, earlier / MANIFEST)]
     files = []
-    with theme():
-        for name, figure in figures(runs):
+    with look(KEYS):
+        for name, figure in figures(runs, KEYS):
             files.append(out / f"{name}.svg")
-            files[-1].write_bytes(themed(figure))
+            files[-1].write_bytes(themed(svg(figure)))
     _remember(files, out, key)
     return files
 
 
-def _fingerprint(kind: str, what: str) -> str:
-    return hashlib.sha256(f"{VERSION} {kind} {what}".encode()).hexdigest()
+def _key(kind: str, content: str) -> str:
+    """Digest of what figures are drawn from, and of how."""
+    return hashlib.sha256(f"{VERSION} {kind} {content}".encode()).hexdigest()
 
 
 def drawn(out: Path, key: str) -> list[Path] | None:
-    """The figures there, if they are those of the key."""
+    """The figures in a folder if they were drawn from the content of the key, else None."""
     try:
-        known = json.loads((out / MANIFEST).read_bytes())
-        files = [out / name for name in known["files"]]
+        manifest = json.loads((out / MANIFEST).read_bytes())
+        files = [out / name for name in manifest["files"]]
+        same = manifest["key"] == key
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return files if known["key"] == key and all(file.exists() for file in files) else None
-
-
-def _save(runs: Sequence[Scores], out: Path, key: str) -> list[Path]:
-    with theme():
-        files = [file for name, figure in figures(runs) for file in save(figure, out, name)]
-    _remember(files, out, key)
-    return files
+    return files if same and all(file.exists() for file in files) else None
 
 
 def _remember(files: Sequence[Path], out: Path, key: str) -> None:
@@ -105,23 +135,49 @@ def _remember(files: Sequence[Path], out: Path, key: str) -> None:
     replace(out / MANIFEST, json.dumps(content).encode())
 
 
-def figures(runs: Sequence[Scores]) -> Iterator[tuple[str, Figure]]:
-    """(name, figure) of all that scores, and the pictures in them, can show."""
+def figures(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Figure]]:
+    """Name and figure of all that scores, and the pictures in them, can show."""
     cells = headlines(runs[0].variables)
+    yield from _metrics(runs, palette)
+    others = {
+        "weights": curves.weights(runs, palette),
+        "ranks": ranks(runs, cells, palette),
+        "spectra": spectra(runs, cells, palette),
+        "pareto": pareto(runs, cells[0], palette),
+    }
+    for name, figure in others.items():
+        if figure is not None:
+            yield name, figure
+    yield from _pictures(runs, palette)
+
+
+def _metrics(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Figure]]:
+    """Metrics against time, and at three levels of the upper air where the results have them."""
+    cells, levels = headlines(runs[0].variables), curves.profiles(runs[0].variables)
     scored = {key.metric for run in runs for key in run.every_cycle}
     for metric in METRICS:
         if metric.curve and metric.name in scored:
-            yield metric.name, curves.metric(runs, metric.name, cells)
-    levels = curves.profiles(runs[0].variables)
-    for metric in ("rmse", "spread"):
-        kept = {key.cell for key in runs[0].every_cycle if key.metric == metric}
-        if levels and kept.issuperset(levels):  # a result leaves some out
-            yield f"{metric}-levels", curves.metric(runs, metric, levels)
-    others = {
-        "weights": curves.weights(runs),
-        "ranks": ranks(runs, cells),
-        "spectra": spectra(runs, cells),
-        "pareto": pareto(runs, cells[0]),
+            yield metric.name, curves.metric(runs, metric.name, cells, palette)
+    for name in AT_LEVELS:
+        kept = {key.cell for key in runs[0].every_cycle if key.metric == name}
+        if levels and kept.issuperset(levels):
+            yield f"{name}-levels", curves.metric(runs, name, levels, palette)
+
+
+def _pictures(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Figure]]:
+    """What the first run of each method keeps of its fields."""
+    first = first_of_each(run for run in runs if run.pictures)
+    networks = [run.pictures["network"] for run in first.values() if run.pictures]
+    if networks and networks[0]:
+        yield "network", network(networks[0])
+    mapped = {m: run for m, run in first.items() if run.pictures and run.pictures["fields"]}
+    for cell, cycle in shown_maps(mapped):
+        level = "" if cell[1] is None else f"{cell[1]:g}"
+        yield f"map-{cell[0]}{level}-cycle{cycle}", maps(mapped, cell, cycle, palette)
+    points = {
+        method: run
+        for method, run in mapped.items()
+        if run.pictures and has_reached(run, run.pictures["point"])
     }
-    yield from ((name, figure) for name, figure in others.items() if figure is not None)
-    yield from of_places(runs)
+    if points:
+        yield "density", density(points, palette)

@@ -1,94 +1,128 @@
-"""Where the truth falls among the members, and the power at each scale; of first seeds."""
+"""Figures of consistency with the truth: PIT histograms, and power at each scale; first seeds."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dabench.leaderboard.figures.labels import LARGE, SMALL, width_of
-from dabench.leaderboard.figures.sheet import Panel, Scale, Sheet, grid, head, scale_of, tall
-from dabench.leaderboard.figures.style import FAINT, INK, SOFT, colours
-from dabench.leaderboard.format import label as name_of
+from dabench.leaderboard.figures.panels import (
+    LARGE,
+    SMALL,
+    WIDTH,
+    Range,
+    add_legend,
+    label,
+    legend_height,
+    new_figure,
+    panels,
+    place,
+    set_range,
+    text_width,
+    write,
+)
+from dabench.leaderboard.figures.style import DOTTED, LineStyle, Palette
+from dabench.leaderboard.format import label as short_name
 from dabench.leaderboard.format import squared, title
-from dabench.leaderboard.methods import in_order
+from dabench.leaderboard.methods import display_name, first_of_each
 from dabench.scores.record import Cell, Scores
 
-ROW = 0.72
-"""Height of a row of histograms, inches."""
+ROW, HEAD, FOOT = 0.62, 0.62, 0.08
+"""Heights of a row of histograms, of the room above and of the room below all rows, inches."""
+HIGHEST = 3.0
+"""Bars are cut at this multiple of the height of a flat histogram."""
+DECADES = 1e-7
+"""Power below this share of the largest is not shown."""
 
 
-def ranks(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
-    """Histograms of the randomised PIT: a row a method, a column a cell; flat is reliable."""
-    by_method = {run.method: run for run in reversed(runs) if run.histograms}
-    methods = in_order(by_method)
-    if not methods:
-        return None
-    sheet = Sheet(ROW * len(methods) + 0.62)
-    told = "Where the truth falls in the ensemble: PIT, 16 bins, line at 1"
-    sheet.text(0.1, sheet.height - 0.16, told, LARGE, bold=True)
-    meaning = "flat: reliable, U: too narrow, dome: too wide"
-    sheet.text(0.1, sheet.height - 0.34, meaning, colour=SOFT)
-    left = 0.25 + max(map(width_of, methods))
-    wide = (sheet.width - left) / len(cells)
-    for j, cell in enumerate(cells):
-        sheet.text(left + wide * j, sheet.height - 0.58, name_of(*cell), SMALL, bold=True)
-    for i, method in enumerate(methods):
-        bottom, colour = ROW * (len(methods) - 1 - i) + 0.08, colours(methods)[method]
-        sheet.text(left - 0.12, bottom + 0.2, method, side="right")
-        for j, cell in enumerate(cells):
-            place = Panel(left + wide * j, bottom, wide - 0.14, 0.84 * ROW)
-            _bars(sheet, place, by_method[method], cell, colour)
-    return sheet.done()
-
-
-def _bars(sheet: Sheet, place: Panel, run: Scores, cell: Cell, colour: str) -> None:
-    """One histogram, of heights up to 3."""
-    share = run.histograms.get(cell, np.zeros(0))
-    values = np.minimum(np.nan_to_num(share) * len(share), 3.0)
-    panel = place._replace(y=Scale(0.0, 3.0))
-    if len(values):
-        edges = np.repeat(np.arange(len(values) + 1) / len(values), 2)
-        sheet.area(panel.at(edges, np.concatenate([[0], np.repeat(values, 2), [0]])), colour)
-    sheet.line(panel.at([0, 1], [0, 0]), FAINT, 0.8)
-    sheet.line(panel.at([0, 1], [1, 1]), INK, 0.8, layer=3)
-
-
-def spectra(runs: Sequence[Scores], cells: Sequence[Cell]) -> Figure | None:
-    """Zonal power of the truth, of members (lines) and of the error of the mean (dotted)."""
-    first = {run.method: run for run in reversed(runs) if run.spectra}
+def ranks(runs: Sequence[Scores], cells: Sequence[Cell], palette: Palette) -> Figure | None:
+    """Histograms of the randomised PIT: a row for each method, a column for each cell."""
+    first = first_of_each(run for run in runs if run.histograms)
     if not first:
         return None
-    methods, columns = in_order(first), min(3, len(cells))
-    tints, top = colours(methods), tall(len(cells), columns)
-    named = {method: (tints[method], "") for method in methods} | {"truth": (INK, "")}
-    sheet = Sheet(top + head(named))
-    sheet.legend(named, "Power: members (lines), error of the mean (dots)")
-    for i, (place, cell) in enumerate(zip(grid(len(cells), columns, top), cells, strict=True)):
-        lines = _powers(first, tints, cell)
-        panel = _power_panel(place, [power for power, _ in lines])
-        below = "zonal wavenumber" if i + columns >= len(cells) else ""
-        unit = squared(runs[0].units(cell[0]))
-        sheet.frame(panel, title(*cell), unit, below)
-        for power, style in lines:
-            sheet.line(panel.at(np.arange(1, len(power) + 1), power), **style)
-    return sheet.done()
+    styles = palette.styles(run.method for run in runs)
+    figure = new_figure(HEAD + ROW * len(first) + FOOT)
+    heading = "Where the truth falls in the ensemble"
+    meaning = "PIT in 16 bins, line at 1. Flat: reliable; U: too narrow; dome: too wide"
+    write(figure, 0.1, 0.2, heading, fontsize=LARGE, fontweight="bold")
+    write(figure, 0.1, 0.37, meaning, fontsize=SMALL, color=palette.soft)
+    left = 0.25 + max(text_width(display_name(method)) for method in first)
+    wide = (WIDTH - left) / len(cells)
+    for column, cell in enumerate(cells):
+        axes = place(figure, left + wide * column, FOOT, wide - 0.14, ROW * len(first))
+        names = [display_name(method) for method in first] if column == 0 else []
+        _set_rows(axes, names, len(first))
+        axes.set_title(short_name(*cell), fontsize=SMALL, loc="left")
+        for row, (method, run) in enumerate(first.items()):
+            bins = run.histograms.get(cell, np.zeros(0))
+            _histogram(axes, len(first) - 1 - row, bins, styles[method].colour, palette)
+    return figure
 
 
-def _powers(first: Mapping[str, Scores], tints: Mapping[str, str], cell: Cell) -> list[tuple]:
-    """(power by wavenumber from 1 on, style) of every line; the truth above all."""
-    lines, powers, nothing = [], {}, np.zeros(0)
-    for method, tint in tints.items():
+def _set_rows(axes: Axes, names: Sequence[str], count: int) -> None:
+    """Rows without an axis, named at the left; row 0 is the lowest."""
+    axes.set(xlim=(0, 1), ylim=(0, count), xticks=[])
+    heights = [count - 1 - row + 0.28 for row in range(len(names))]
+    axes.set_yticks(heights, list(names), fontsize=8.5)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
+def _histogram(
+    axes: Axes, row: int, bins: Float[np.ndarray, "bin"], colour: str, palette: Palette
+) -> None:
+    """One histogram in its row, as multiples of the height of a flat one."""
+    unit = 0.84 / HIGHEST
+    heights = np.minimum(np.nan_to_num(bins) * len(bins), HIGHEST)
+    if len(bins):
+        edges = np.linspace(0, 1, len(bins) + 1)
+        top = row + unit * heights
+        axes.stairs(top, edges, baseline=row, fill=True, color=colour, lw=0, zorder=2)
+    axes.hlines(row, 0, 1, color=palette.line, lw=0.8, zorder=3)
+    axes.hlines(row + unit, 0, 1, color=palette.ink, lw=0.8, zorder=3)
+
+
+def spectra(runs: Sequence[Scores], cells: Sequence[Cell], palette: Palette) -> Figure | None:
+    """Zonal power of the truth, of members (lines) and of the error of the mean (dots)."""
+    first = first_of_each(run for run in runs if run.spectra)
+    if not first:
+        return None
+    all_styles = palette.styles(run.method for run in runs)
+    styles = {method: LineStyle(all_styles[method].colour, ()) for method in first}
+    names = {display_name(method): style for method, style in styles.items()}
+    names["Truth"] = LineStyle(palette.ink, ())
+    columns = min(3, len(cells))
+    figure, all_axes = panels(len(cells), columns, above=legend_height(names))
+    add_legend(figure, "Zonal power: members (lines), error of the mean (dots)", names)
+    for i, (axes, cell) in enumerate(zip(all_axes, cells, strict=True)):
+        x = "zonal wavenumber" if i + columns >= len(cells) else ""
+        label(axes, palette, title(*cell), unit=squared(runs[0].units(cell[0])), x=x)
+        _powers(axes, first, cell, styles, names["Truth"])
+    return figure
+
+
+def _powers(
+    axes: Axes,
+    first: Mapping[str, Scores],
+    cell: Cell,
+    styles: Mapping[str, LineStyle],
+    truth: LineStyle,
+) -> None:
+    """The lines of one panel, the truth above all others."""
+    powers: Mapping[str, Any] = {}
+    lines = []
+    for method, style in styles.items():
         powers = first[method].spectra.get(cell, {})
-        for kind, dash in (("member", ()), ("error", (1.0, 1.65))):
-            style = {"colour": tint, "width": 1.3, "dash": dash}
-            lines.append((powers.get(kind, nothing)[1:], style))
-    lines.append((powers.get("truth", nothing)[1:], {"colour": INK, "width": 1.3}))
-    return lines
-
-
-def _power_panel(place: Panel, powers: Sequence[np.ndarray]) -> Panel:
-    """Logarithmic in both; seven decades at most."""
-    scale = scale_of(np.concatenate(powers), log=True)
-    most = max(map(len, powers), default=1)
-    floor = max(scale.low, scale.high * 1e-7)
-    return place._replace(x=Scale(0.9, 1.1 * max(most, 2), True), y=scale._replace(low=floor))
+        lines.append((powers.get("member", ()), style))
+        lines.append((powers.get("error", ()), style._replace(dash=DOTTED)))
+    lines.append((powers.get("truth", ()), truth))
+    from_one = [np.asarray(power, float)[1:] for power, _ in lines]
+    ends = Range.of(np.concatenate(from_one), log=True)
+    set_range(axes, "y", ends._replace(low=max(ends.low, ends.high * DECADES)), 5)
+    most = max(2, *map(len, from_one))
+    set_range(axes, "x", Range(0.9, 1.1 * most, log=True), 6)
+    for power, (_, style) in zip(from_one, lines, strict=True):
+        wavenumbers = np.arange(1, len(power) + 1)
+        axes.plot(wavenumbers, power, color=style.colour, linestyle=style.pattern, lw=1.3)

@@ -1,71 +1,70 @@
-"""Figures of numbers against time, from scores alone."""
+"""Figures of numbers against time: metrics, weights and innovations in every cycle."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dabench.leaderboard.figures.sheet import Panel, Scale, Sheet, grid, head, scale_of, tall
-from dabench.leaderboard.figures.style import FAINT, Styles, styles_of
+from dabench.leaderboard.figures.panels import (
+    Range,
+    add_legend,
+    label,
+    legend_height,
+    panels,
+    set_range,
+)
+from dabench.leaderboard.figures.style import LineStyle, Palette
 from dabench.leaderboard.format import title, units
-from dabench.leaderboard.methods import in_order
+from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.metrics.registry import BY_NAME
 from dabench.scores.record import Cell, Scores, Variable
-
-Series = dict[str, tuple[np.ndarray, np.ndarray]]
-"""By method: times, and values (seed, time)."""
 
 POINTS = 120
 """Longer series are averaged over blocks of cycles, to this many points."""
 
 LEVELS = (100.0, 250.0, 850.0)
 PROFILED = ("temperature", "geopotential", "v_component_of_wind", "specific_humidity")
-"""What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 4 and 5."""
+"""What Savary, Rozet & Louppe (2025), arXiv:2509.18811, show in their figures 4 and 5."""
+
+LOGARITHMIC = 8.0
+"""An axis is logarithmic where its values differ by more than this factor."""
 
 
-def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell]) -> Figure:
-    """One metric against time, a panel a cell, a line a method, a band over its seeds."""
-    shown = {}
+class Curves(NamedTuple):
+    """What all seeds of one method did.
+
+    Arguments:
+        time: Days or cycles.
+        values: A row for each seed; NaN after the end of a seed that stopped early.
+    """
+
+    time: Float[np.ndarray, "time"]
+    values: Float[np.ndarray, "seed time"]
+
+
+class Panel(NamedTuple):
+    """The curves of all methods on one subject."""
+
+    title: str
+    unit: str
+    curves: Mapping[str, Curves]
+
+
+def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell], palette: Palette) -> Figure:
+    """One metric against time: a panel for each cell, a line for each method, a band over seeds."""
+    content = []
     for cell in cells:
-        unit = units(runs[0].units(cell[0]))
-        shown[title(*cell), unit] = _against_time(runs, name, cell)
-    return _figure(runs, shown, BY_NAME[name].curve, min(3, len(cells)))
-
-
-def _figure(
-    runs: Sequence[Scores], shown: Mapping[tuple[str, str], Series], heading: str, columns: int
-) -> Figure:
-    """A panel for each title and unit; the legend has the methods that have a line."""
-    styles = styles_of(in_order({run.method for run in runs}))
-    drawn = {m for series in shown.values() for m, (_, v) in series.items() if np.isfinite(v).any()}
-    top, named = tall(len(shown), columns), {m: how for m, how in styles.items() if m in drawn}
-    sheet = Sheet(top + head(named))
-    sheet.legend(named, heading)
-    for i, (place, ((name, unit), series)) in enumerate(
-        zip(grid(len(shown), columns, top), shown.items(), strict=True)
-    ):
-        panel = place._replace(x=_time_scale(runs), y=_scale(series))
-        last = i + columns >= len(shown)
-        sheet.frame(panel, name, unit, time_label(runs[0]) if last else "")
-        _mark_spinup(sheet, panel, runs[0])
-        _lines(sheet, panel, series, styles)
-    return sheet.done()
-
-
-def _time_scale(runs: Sequence[Scores]) -> Scale:
-    ends = [float(_time(run)[-1]) for run in runs if len(run.seconds) > 1]
-    return Scale(0.0, max(ends, default=1.0))
-
-
-def _scale(series: Series) -> Scale:
-    """Logarithmic where values differ by more than a factor of eight."""
-    values = np.concatenate([v.ravel() for _, v in series.values()] or [np.ones(0)])
-    low, high = np.quantile(values[values > 0], [0.02, 0.98]) if (values > 0).any() else (1, 1)
-    return scale_of(values, log=bool(high > 8 * low))
+        series = [(run, run.series(cell, name)) for run in runs]
+        curves = _curves(series, root=BY_NAME[name].root)
+        content.append(Panel(title(*cell), units(runs[0].units(cell[0])), curves))
+    return _figure(runs, content, BY_NAME[name].curve, min(3, len(cells)), palette)
 
 
 def profiles(variables: Mapping[str, Variable]) -> list[Cell]:
-    """The paper's upper-air cells that there are, a row a variable."""
+    """The paper's cells of the upper air that the state has, in rows of one variable."""
     return [
         (name, level)
         for name in PROFILED
@@ -74,109 +73,144 @@ def profiles(variables: Mapping[str, Variable]) -> list[Cell]:
     ]
 
 
+def _diagnostic(name: str) -> Callable[[Scores], np.ndarray]:
+    return lambda run: run.ensemble[name].values if name in run.ensemble else np.zeros(0)
+
+
+def _chi2(run: Scores) -> np.ndarray:
+    return run.observations.chi2 if run.observations else np.zeros(0)
+
+
+WEIGHTS: dict[str, Callable[[Scores], np.ndarray]] = {
+    "Effective sample size N_eff": _diagnostic("ess"),
+    "Members with children": _diagnostic("unique_ancestors"),
+    "Largest weight": _diagnostic("max_weight"),
+    "Cycles back to one common ancestor": _diagnostic("genealogy_depth"),
+    "Tempering exponent alpha": _diagnostic("alpha"),
+    "chi² of the innovations (1: as predicted)": _chi2,
+}
+
+
+def weights(runs: Sequence[Scores], palette: Palette) -> Figure | None:
+    """Weights, ancestors and innovations in every cycle; None where no method has any."""
+    content = []
+    for heading, series_of in WEIGHTS.items():
+        series = [(run, series_of(run)) for run in runs]
+        if curves := _curves(pair for pair in series if np.isfinite(pair[1]).any()):
+            content.append(Panel(heading, "", curves))
+    if not content:
+        return None
+    return _figure(runs, content, "Weights and innovations", min(2, len(content)), palette)
+
+
+def _figure(
+    runs: Sequence[Scores], content: Sequence[Panel], heading: str, columns: int, palette: Palette
+) -> Figure:
+    """A figure of panels; its legend has the methods that have a line."""
+    styles = palette.styles(run.method for run in runs)
+    drawn = {
+        method
+        for panel in content
+        for method, curves in panel.curves.items()
+        if np.isfinite(curves.values).any()
+    }
+    names = {display_name(m): style for m, style in styles.items() if m in drawn}
+    figure, all_axes = panels(len(content), columns, above=legend_height(names))
+    add_legend(figure, heading, names)
+    for i, (axes, panel) in enumerate(zip(all_axes, content, strict=True)):
+        x = time_label(runs[0]) if i + columns >= len(content) else ""
+        label(axes, palette, panel.title, unit=panel.unit, x=x)
+        set_range(axes, "x", _time_range(runs), 6)
+        set_range(axes, "y", _value_range(panel.curves.values()), 5)
+        _mark_spinup(axes, runs[0], palette)
+        for method, curves in panel.curves.items():
+            _draw(axes, curves, styles[method])
+    return figure
+
+
+def _draw(axes: Axes, curves: Curves, style: LineStyle) -> None:
+    """The median over the seeds as a line, and their range as a band.
+
+    As in tables, a seed without a number is worse than all others: the line ends where half of the
+    seeds have ended, and the band where the first has.
+    """
+    time, values = curves
+    known = np.where(np.isfinite(values), values, np.inf)
+    median = np.median(known, axis=0)
+    median = np.where(np.isfinite(median), median, np.nan)
+    axes.plot(time, median, color=style.colour, linestyle=style.pattern, zorder=3)
+    if len(values) > 1:
+        low, high = values.min(0), values.max(0)
+        axes.fill_between(time, low, high, color=style.colour, alpha=0.2, lw=0, zorder=2)
+
+
+def _mark_spinup(axes: Axes, run: Scores, palette: Palette) -> None:
+    """Shade the cycles that are not scored."""
+    spinup = min(run.spinup, len(run.seconds) - 1)
+    if spinup > 0:
+        axes.axvspan(0, float(_time(run)[spinup]), color=palette.line, alpha=0.35, lw=0, zorder=0)
+
+
+def _time_range(runs: Sequence[Scores]) -> Range:
+    ends = [float(_time(run)[-1]) for run in runs if len(run.seconds) > 1]
+    return Range(0.0, max(ends, default=1.0))
+
+
+def _value_range(methods: Iterable[Curves]) -> Range:
+    values = np.concatenate([curves.values.ravel() for curves in methods] or [np.zeros(0)])
+    positive = values[np.isfinite(values) & (values > 0)]
+    low, high = np.quantile(positive, [0.02, 0.98]) if positive.size else (1.0, 1.0)
+    return Range.of(values, log=bool(high > LOGARITHMIC * low))
+
+
 def time_label(scores: Scores) -> str:
+    """What the time of a run is counted in."""
     return "days" if scores.on_sphere else "cycle"
 
 
 def _time(scores: Scores) -> np.ndarray:
-    if time_label(scores) == "cycle":
-        return np.arange(len(scores.seconds))
-    return (scores.seconds - scores.seconds[0]) / 86400
+    if scores.on_sphere:
+        return (scores.seconds - scores.seconds[0]) / 86400
+    return np.arange(len(scores.seconds), dtype=float)
 
 
-def _against_time(runs: Sequence[Scores], name: str, cell: Cell) -> Series:
-    """One cell of a metric, the globe."""
-    lines = ((run, run.series(cell, name)) for run in runs)
-    return _by_method((pair for pair in lines if len(pair[1])), root=BY_NAME[name].root)
+def _curves(
+    series: Iterable[tuple[Scores, np.ndarray]], *, root: bool = False
+) -> dict[str, Curves]:
+    """Curves of every method from the series of all runs that have one."""
+    lines: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for run, values in series:
+        if len(values):
+            lines.setdefault(run.method, []).append(_thinned(run, values, root=root))
+    return {method: _side_by_side(lines[method]) for method in in_order(lines)}
 
 
-def _by_method(found: Iterable[tuple[Scores, np.ndarray]], *, root: bool = False) -> Series:
-    """Times and values (seed, time) of each method; a seed that ended early is NaN from there."""
-    rows: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for run, values in found:
-        rows.setdefault(run.method, []).append(_thinned(run, values, root=root))
-    series = {}
-    for method in in_order(rows):
-        time = max((t for t, _ in rows[method]), key=len)
-        padded = np.full((len(rows[method]), len(time)), np.nan)
-        for line, (_, values) in zip(padded, rows[method], strict=True):
-            line[: len(values)] = values
-        series[method] = time, padded
-    return series
+def _side_by_side(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> Curves:
+    time = max((time for time, _ in lines), key=len)
+    values = np.full((len(lines), len(time)), np.nan)
+    for row, (_, line) in zip(values, lines, strict=True):
+        row[: len(line)] = line
+    return Curves(time, values)
 
 
 def _thinned(run: Scores, values: np.ndarray, *, root: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Times and values of one run; means over the known values of a block.
+    """Times and values of one run, averaged over blocks of cycles.
 
     Arguments:
-        root: Whether a value is one, so that squares are averaged.
+        root: Whether the values are roots, so that their squares are averaged.
     """
-    numbers, time = values, _time(run)[: len(values)]
-    block = -(-len(numbers) // POINTS) if len(numbers) else 1
-    if block > 1:
-        whole = len(numbers) // block * block
-        numbers = _means(numbers[:whole].reshape(-1, block), 2 if root else 1)
-        time = time[:whole].reshape(-1, block).mean(1)
-    return time, numbers
+    time = _time(run)[: len(values)]
+    block = -(-len(values) // POINTS)
+    if block <= 1:
+        return time, values
+    whole = len(values) // block * block
+    means = _means(values[:whole].reshape(-1, block), 2 if root else 1)
+    return time[:whole].reshape(-1, block).mean(1), means
 
 
-def _means(blocks: np.ndarray, power: int) -> np.ndarray:
-    """Of what is known in each row, as powers; NaN where nothing is."""
+def _means(blocks: Float[np.ndarray, "block cycle"], power: int) -> Float[np.ndarray, "block"]:
+    """Mean of the powers of the known values in each block, its root; NaN where none is known."""
     known = np.isfinite(blocks)
-    with np.errstate(over="ignore", invalid="ignore"):  # of what diverged, of no numbers
+    with np.errstate(over="ignore", invalid="ignore"):  # values that diverged; no values
         total = np.where(known, blocks**power, 0.0).sum(1)
         return (total / known.sum(1)) ** (1 / power)
-
-
-def _lines(sheet: Sheet, panel: Panel, series: Series, styles: Styles) -> None:
-    """A line a method, the median over its seeds, and their range.
-
-    As in tables, a seed without a number is worse than all others: a line ends where half of the
-    seeds have, and the range where the first has.
-    """
-    for method, (time, values) in series.items():
-        colour, dash = styles[method]
-        median = np.median(np.where(np.isfinite(values), values, np.inf), axis=0)
-        sheet.line(panel.at(time, median), colour, dash=dash)
-        if len(values) > 1:
-            sheet.band(panel, time, values.min(0), values.max(0), colour)
-
-
-def _mark_spinup(sheet: Sheet, panel: Panel, run: Scores) -> None:
-    """A veil over the cycles that do not count."""
-    spinup = min(run.spinup, len(run.seconds) - 1)
-    if spinup > 0:
-        ends = np.array([0.0, float(_time(run)[spinup])])
-        left, right = panel.at(ends, [panel.y.low] * 2)[:, 0]
-        top = panel.bottom + panel.height
-        across, up = [left, right, right, left], [panel.bottom] * 2 + [top] * 2
-        sheet.area(np.stack([across, up], -1), FAINT, 0.35)
-
-
-WEIGHTS = {
-    "ess": "N_eff",
-    "unique_ancestors": "Unique ancestors",
-    "max_weight": "Largest weight",
-    "genealogy_depth": "Cycles back to one common ancestor",
-    "alpha": "Tempering exponent alpha",
-    "chi2": "Innovation chi² (1: as predicted)",
-}
-
-
-def weights(runs: Sequence[Scores]) -> Figure | None:
-    """N_eff, ancestors, alpha and the consistency of innovations per cycle; None without any."""
-    panels = {}
-    for name, heading in WEIGHTS.items():
-        lines = [(run, _diagnostic(run, name)) for run in runs]
-        if series := _by_method(pair for pair in lines if np.isfinite(pair[1]).any()):
-            panels[heading, ""] = series
-    if not panels:
-        return None
-    return _figure(runs, panels, "Weights and innovations", min(2, len(panels)))
-
-
-def _diagnostic(run: Scores, name: str) -> np.ndarray:
-    """A diagnostic in every cycle; no values where the run has none."""
-    if name == "chi2":
-        return run.observations.chi2 if run.observations else np.zeros(0)
-    return run.ensemble[name].values if name in run.ensemble else np.zeros(0)

@@ -1,56 +1,84 @@
-"""The members of each method at one point."""
+"""The members of each method at one point, as densities."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import seaborn as sns
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dabench.leaderboard.figures.style import FULL_WIDTH, INK, colours
-from dabench.leaderboard.format import title, units
+from dabench.leaderboard.figures.panels import (
+    SMALL,
+    WIDTH,
+    Range,
+    new_figure,
+    place,
+    set_range,
+    text_width,
+)
+from dabench.leaderboard.figures.style import LineStyle, Palette
+from dabench.leaderboard.format import day, title, units
+from dabench.leaderboard.methods import display_name
 from dabench.scores.record import Scores
 
-ROW = 0.42
-"""Height of a method, inches."""
+ROW, ABOVE, BELOW = 0.42, 0.32, 0.5
+"""Heights of a method's row and of the room above and below all rows, inches."""
 
 
-def density(kept: Mapping[str, Scores]) -> Figure:
-    """Density of the members at a point, a row a method, each as high as its row; and the truth.
+def density(first: Mapping[str, Scores], palette: Palette) -> Figure:
+    """Density of the members at a point, a row for each method; a line shows the truth.
 
-    How sharp an ensemble is shows in its width; an area to scale would be a needle or flat.
+    Each density is as high as its row, so that its width shows how sharp the ensemble is; drawn
+    with equal areas one would be a needle and another flat.
+
+    Arguments:
+        first: Runs whose pictures hold a point, by method.
     """
-    points = {method: (run.pictures or {})["point"] for method, run in kept.items()}
-    run, first = next(iter(kept.values())), next(iter(points.values()))
-    members = {m: np.array(point["members"], float) for m, point in points.items()}
-    shown = {m: x for m, x in members.items() if np.isfinite(x).all()}
-    high = ROW * len(shown) + 0.82
-    figure = Figure(figsize=(FULL_WIDTH, high))
-    axes = figure.add_axes((0.11, 0.5 / high, 0.87, ROW * len(shown) / high))
-    if shown:
-        _violins(axes, shown)
-    axes.axvline(first["truth"], color=INK, lw=1.2, zorder=5)
-    unit = units(run.units(first["variable"]))
-    axes.set(xlabel=unit, ylabel="")
-    axes.grid(False)
-    day = (run.seconds[first["cycle"]] - run.seconds[0]) / 86400
-    where = f"at {first['latitude']:g}° N, {first['longitude']:g}° E, day {day:.3g}"
-    axes.set_title(f"{title(first['variable'], first['level'])} {where}; the line is the truth")
+    points = {method: run.pictures["point"] for method, run in first.items() if run.pictures}
+    members = {method: np.array(point["members"], float) for method, point in points.items()}
+    members = {method: x for method, x in members.items() if np.isfinite(x).all()}
+    figure = new_figure(ROW * len(members) + ABOVE + BELOW)
+    left = 0.2 + max((text_width(display_name(m), SMALL) for m in members), default=0.0)
+    axes = place(figure, left, BELOW, WIDTH - left - 0.1, ROW * len(members) or 0.1)
+    if members:
+        _violins(axes, members, palette.styles(first), palette)
+    method, run = next(iter(first.items()))
+    _explain(axes, run, points[method], palette)
     return figure
 
 
-def _violins(axes: Axes, members: Mapping[str, np.ndarray]) -> None:
-    """A line in each for every member."""
+def _violins(
+    axes: Axes,
+    members: Mapping[str, Float[np.ndarray, "member"]],
+    styles: Mapping[str, LineStyle],
+    palette: Palette,
+) -> None:
+    """A violin for each method, a thin line in it for each member."""
     sns.violinplot(
-        members,
+        {display_name(method): x for method, x in members.items()},
         ax=axes,
         orient="h",
-        palette=colours(list(members)),
+        palette={display_name(method): styles[method].colour for method in members},
         saturation=1.0,
         density_norm="width",
         inner="stick",
+        linecolor=palette.ink,
         linewidth=0.7,
         width=0.9,
         cut=1,
         gridsize=80,
     )
+
+
+def _explain(axes: Axes, run: Scores, point: Mapping, palette: Palette) -> None:
+    """The truth as a line, units, and what the figure is about."""
+    axes.axvline(point["truth"], color=palette.ink, lw=1.2, zorder=5)
+    set_range(axes, "x", Range(*axes.get_xlim()), 6)
+    axes.set(xlabel=units(run.units(point["variable"])), ylabel="")
+    axes.grid(False)
+    where = (
+        f"at {point['latitude']:g}° N, {point['longitude']:g}° E, day {day(run, point['cycle'])}"
+    )
+    what = title(point["variable"], point["level"])
+    axes.set_title(f"{what} {where}; the vertical line is the truth", loc="left")

@@ -1,136 +1,121 @@
-"""Skill against cost."""
+"""A figure of skill against cost."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dabench.leaderboard.figures.labels import width_of
-from dabench.leaderboard.figures.sheet import Panel, Sheet, grid, scale_of, tall
-from dabench.leaderboard.figures.style import INK, colours
-from dabench.leaderboard.format import title
-from dabench.leaderboard.methods import in_order
-from dabench.scores.headlines import REFERENCE
-from dabench.scores.record import GLOBAL, Cell, Scores
-from dabench.scores.seeds import in_common, over_seeds
+from dabench.leaderboard.cost_and_skill import Point, cost_and_skill
+from dabench.leaderboard.figures.panels import Range, label, panels, set_range, text_width
+from dabench.leaderboard.figures.style import DOTTED, Palette
+from dabench.leaderboard.methods import display_name
+from dabench.scores.record import Cell, Scores
 
-Box = tuple[float, float, float, float]
-
-HIGH = 2.4
-"""Of the panels, inches."""
-
-AXES = {
-    "wall_seconds_a_cycle": "wall seconds a cycle, all members",
-    "evaluations": "denoiser evaluations a member and cycle",
-}
+HEIGHT = 2.4
+"""Height of a panel, inches."""
+GAP, LINE = 0.09, 0.14
+"""From a point to its name, and between names, inches."""
+FONT_SIZE = 8.5
 
 
-def pareto(runs: Sequence[Scores], cell: Cell) -> Figure | None:
-    """CRPS against cost, a point a method, medians over seeds; None where nothing has both.
+class Box(NamedTuple):
+    """A rectangle in inches."""
 
-    CRPS is that of all variables and levels over the unconditional ensemble's (geometric mean), or
-    of one cell where there is no such row.
+    left: float
+    low: float
+    right: float
+    high: float
+
+    def meets(self, other: "Box") -> bool:
+        """Whether two boxes overlap."""
+        beside = self.left < other.right and other.left < self.right
+        return beside and self.low < other.high and other.low < self.high
+
+    def inside(self, panel: "Box") -> bool:
+        """Whether the box lies in a panel."""
+        across = panel.left < self.left and self.right < panel.right + 0.1
+        return across and panel.low < self.low and self.high < panel.high + 0.02
+
+
+def pareto(runs: Sequence[Scores], cell: Cell, palette: Palette) -> Figure | None:
+    """Skill against cost: a panel for each kind of cost, a point for each method.
+
+    None where no method has both a cost and a skill.
     """
-    found = costs_and_skill(runs, cell)
-    if found is None:
+    content = cost_and_skill(runs, cell)
+    if not content.points:
         return None
-    shown, what = found
-    sheet = Sheet(tall(1, len(shown), HIGH))
-    for place, (label, points) in zip(
-        grid(len(shown), len(shown), sheet.height, HIGH), shown.items(), strict=True
-    ):
-        x, y = (
-            scale_of(np.array(v), log=True, room=0.12) for v in zip(*points.values(), strict=True)
-        )
-        panel = place._replace(x=x, y=y)
-        sheet.frame(panel, what, below=label)
-        _points(sheet, panel, points)
-    return sheet.done()
+    columns = len(content.points)
+    figure, all_axes = panels(columns, columns, height=HEIGHT)
+    styles = palette.styles(run.method for run in runs)
+    for axes, (cost, points) in zip(all_axes, content.points.items(), strict=True):
+        label(axes, palette, content.skill, x=cost)
+        values = np.array(list(points.values()))
+        for name, column in zip(("x", "y"), values.T, strict=True):
+            set_range(axes, name, Range.of(column, log=True, room=0.12), 6)
+        _draw_front(axes, points.values(), palette)
+        for method, point in points.items():
+            colour = styles[method].colour
+            axes.plot(*point, marker="o", ms=7, mew=0, color=colour, zorder=4, clip_on=False)
+        _write_names(axes, points, palette)
+    return figure
 
 
-def costs_and_skill(
-    runs: Sequence[Scores], cell: Cell
-) -> tuple[dict[str, dict[str, tuple[float, float]]], str] | None:
-    """(cost, skill) by kind of cost and method, and what the skill is; None where there is none."""
-    names = in_order({run.method for run in runs})
-    by_method = {name: [run for run in runs if run.method == name] for name in names}
-    skill, what = _skill(by_method, cell)
-    shown = {}
-    for cost, label in AXES.items():
-        points = {m: (_cost(by_method[m], cost), skill[m]) for m in names}
-        points = {m: p for m, p in points.items() if p[0] and p[1]}
-        if len(points) > 1 or (points and cost == "wall_seconds_a_cycle"):
-            shown[label] = points
-    return (shown, what) if shown else None
+def _draw_front(axes: Axes, points: Iterable[Point], palette: Palette) -> None:
+    """A dotted line along the methods that no method beats in both skill and cost."""
+    best = front(points)
+    cost = [point.cost for point in best]
+    skill = [point.skill for point in best]
+    style = {"color": palette.ink, "lw": 0.8, "linestyle": (0, DOTTED), "zorder": 3}
+    axes.step(cost, skill, where="post", **style)
 
 
-def _skill(by_method: Mapping[str, list[Scores]], cell: Cell) -> tuple[dict[str, Any], str]:
-    if REFERENCE not in by_method:
-        found = {m: _crps(runs, cell) for m, runs in by_method.items()}
-        return found, f"CRPS, {title(*cell)}"
-    ratios = {m: _ratio(runs, by_method[REFERENCE]) for m, runs in by_method.items()}
-    return ratios, f"CRPS over {REFERENCE}'s, geometric mean"
+def front(points: Iterable[Point]) -> list[Point]:
+    """The points that are better than all cheaper ones."""
+    best: list[Point] = []
+    for point in sorted(points):
+        if not best or point.skill < best[-1].skill:
+            best.append(point)
+    return best
 
 
-def _crps(runs: Sequence[Scores], cell: Cell) -> float | None:
-    return over_seeds(run.value(cell, "crps") for run in runs).median
-
-
-def _ratio(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float | None:
-    """Geometric mean over all cells, seeds in common; None where a cell has none."""
-    a, b = in_common(ours, theirs)
-    keys = b[0].scores if b else ()
-    cells = [key.cell for key in keys if (key.metric, key.region) == ("crps", GLOBAL)]
-    pairs = [(_crps(a, cell), _crps(b, cell)) for cell in cells]
-    known = [x / y for x, y in pairs if x and y]
-    whole = bool(known) and len(known) == len(pairs)
-    return float(np.exp(np.mean(np.log(known)))) if whole else None
-
-
-def _cost(runs: Sequence[Scores], name: str) -> float | None:
-    by_cycle = name == "evaluations"
-    costs = [run.evaluations_a_cycle if by_cycle else run.cost.get(name) for run in runs]
-    return over_seeds(v for v in costs if v is not None).median
-
-
-def _points(sheet: Sheet, panel: Panel, points: Mapping[str, tuple[float, float]]) -> None:
-    """The methods, and a line to those that none beats in both."""
-    at = dict(zip(points, panel.at(*zip(*points.values(), strict=True)), strict=True))
-    front = panel.at(*zip(*_front(list(points.values())), strict=True))
-    steps = np.repeat(front, 2, axis=0)
-    steps[1::2, 0] = np.append(front[1:, 0], front[-1, 0])  # along, then down
-    sheet.line(steps, INK, 0.8, dash=(1.0, 1.65))
-    tints = colours(list(points))
-    for method, point in at.items():
-        sheet.mark(point, tints[method])
-    _names(sheet, panel, at)
-
-
-def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those that are better than all that are cheaper."""
-    front, best = [], np.inf
-    for x, y in sorted(points):
-        if y < best:
-            front.append((x, y))
-            best = y
-    return front
-
-
-def _names(sheet: Sheet, panel: Panel, at: Mapping[str, np.ndarray]) -> None:
-    """Each beside its point: at the first of four places where nothing is yet."""
-    taken = [(x - 0.05, y - 0.05, x + 0.05, y + 0.05) for x, y in at.values()]
+def _write_names(axes: Axes, points: Mapping[str, Point], palette: Palette) -> None:
+    """Each name beside its point, at the nearest place where nothing is yet."""
+    figure = axes.get_figure()
+    inch = 1 / figure.dpi  # type: ignore[union-attr]
+    panel = Box(*(inch * side for side in axes.get_window_extent().extents))
+    at = dict(zip(points, inch * axes.transData.transform(list(points.values())), strict=True))
+    taken = [Box(x - 0.05, y - 0.05, x + 0.05, y + 0.05) for x, y in at.values()]
     for method, (x, y) in at.items():
-        wide = width_of(method)
-        places = [(x + dx, y + dy) for dy in (0.06, -0.15) for dx in (0.09, -0.09 - wide)]
-        boxes = [(left, low, left + wide, low + 0.1) for left, low in places]
-        inside = [b for b in boxes if panel.left < b[0] and b[2] < sheet.width]
-        free = [b for b in inside if not any(_meet(b, other) for other in taken)]
+        name = display_name(method)
+        boxes = _boxes(x, y, text_width(name))
+        inside = [box for box in boxes if box.inside(panel)]
+        free = [box for box in inside if not any(box.meets(other) for other in taken)]
         box = (free or inside or boxes)[0]
         taken.append(box)
-        sheet.text(box[0], box[1], method)
+        axes.annotate(
+            name,
+            points[method],
+            (72 * (box.left - x), 72 * (box.low - y)),
+            textcoords="offset points",
+            fontsize=FONT_SIZE,
+            arrowprops=_leader(box, x, y, palette),
+        )
 
 
-def _meet(a: Box, b: Box) -> bool:
-    """Whether two boxes (left, low, right, high) overlap."""
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _boxes(x: float, y: float, wide: float) -> list[Box]:
+    """Boxes for a name to the right and left of a point, above and below, the nearest first."""
+    heights = [side + step * LINE for step in range(9) for side in (0.06, -0.15 - 2 * step * LINE)]
+    corners = [(x + dx, y + dy) for dy in heights for dx in (GAP, -GAP - wide)]
+    return [Box(left, low, left + wide, low + 0.1) for left, low in corners]
+
+
+def _leader(box: Box, x: float, y: float, palette: Palette) -> dict[str, Any] | None:
+    """A thin line from a point to a name that is not right beside it."""
+    if abs(box.low + 0.05 - y) < LINE:
+        return None
+    near_end = (0.0, 0.5) if box.left > x else (1.0, 0.5)
+    line = {"arrowstyle": "-", "lw": 0.5, "color": palette.soft}
+    return line | {"relpos": near_end, "shrinkA": 0, "shrinkB": 3}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from dabench.leaderboard.figures.style import INK, theme
+from dabench.leaderboard.figures.style import LIGHT, look
 
 WIDTH, HEIGHT = 4.6, 2.5  # inches of one map
 PALETTES = {"u_component_of_wind": "RdBu_r", "v_component_of_wind": "RdBu_r"}
@@ -35,7 +35,7 @@ def weather(
         columns: Titles of the columns.
         land: (lat, lon) whether a point is land, whose coast is drawn.
     """
-    with theme():
+    with look(LIGHT):
         figure = Figure(figsize=(WIDTH * len(columns), HEIGHT * len(rows)), layout="constrained")
         axes = figure.subplots(len(rows), len(columns), squeeze=False)
         for line, row in zip(axes, rows, strict=True):
@@ -46,7 +46,9 @@ def weather(
                     longitude, latitude, field, vmin=low, vmax=high, cmap=palette, rasterized=True
                 )
                 if land is not None:
-                    place.contour(longitude, latitude, land, [0.5], colors=INK, linewidths=0.5)
+                    place.contour(
+                        longitude, latitude, land, [0.5], colors=LIGHT.ink, linewidths=0.5
+                    )
                 place.set_title(f"{row.title}, {column}")
                 place.set(xticks=[], yticks=[])
                 place.grid(visible=False)

@@ -1,0 +1,177 @@
+"""Maps of the truth, and of the mean of each method and its error, from the pictures of results."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+
+from dabench.leaderboard.figures.panels import LARGE, SMALL, WIDTH, new_figure, place, write
+from dabench.leaderboard.figures.style import Palette
+from dabench.leaderboard.format import day, title, units
+from dabench.leaderboard.methods import display_name
+from dabench.leaderboard.thumbnails import unpacked
+from dabench.scores.record import Cell, Scores
+
+Field = Float[np.ndarray, "latitude longitude"]
+
+ABOUT_ZERO = ("wind", "vorticity", "divergence", "velocity")
+"""Parts of names of variables whose colours are symmetric about zero."""
+
+COLUMNS = 4
+"""Maps in a row."""
+HEAD, ABOVE, GAP = 0.35, 0.24, 0.12
+"""Room above all maps and above each one, and between two maps, inches."""
+
+
+class Shades(NamedTuple):
+    """Colours of a map and the values at their ends."""
+
+    colours: Colormap
+    low: float
+    high: float
+
+    @property
+    def scale(self) -> Normalize:
+        return Normalize(self.low, self.high)
+
+
+def shown_maps(first: Mapping[str, Scores]) -> list[tuple[Cell, int]]:
+    """Cells and cycles of all maps, in the order in which the first method has them."""
+    rows = (row for run in first.values() for row in _maps(run))
+    return list({((row["variable"], row["level"]), row["cycle"]): None for row in rows})
+
+
+def has_reached(run: Scores, picture: Mapping[str, Any] | None) -> bool:
+    """Whether there is a picture, and it is of one of the run's cycles."""
+    return picture is not None and 0 <= picture["cycle"] < len(run.seconds)
+
+
+def maps(first: Mapping[str, Scores], cell: Cell, cycle: int, palette: Palette) -> Figure:
+    """Truth, and for each method the ensemble mean and its error, after one cycle.
+
+    Arguments:
+        first: Runs whose pictures hold maps, by method.
+    """
+    fields = {method: list(_fields(run, cell, cycle)) for method, run in first.items()}
+    fields = {method: both for method, both in fields.items() if both}
+    run, (truth, _) = first[next(iter(fields))], next(iter(fields.values()))
+    values = _shades(cell[0], truth)
+    errors = _error_shades([error for _, error in fields.values()])
+    rows = 1 + -(-2 * len(fields) // COLUMNS)
+    tile = Tiles(rows, truth.shape)
+    write(tile.figure, 0.08, 0.2, f"{title(*cell)}, day {day(run, cycle)}", fontsize=LARGE,
+          fontweight="bold")  # fmt: skip
+    unit = units(run.units(cell[0]))
+    tile.map(0, truth, values, "Truth", palette)
+    tile.bar(1, values, _with_unit("truth and means", unit))
+    tile.bar(2, errors, _with_unit("errors of the means", unit))
+    for i, (method, (true, error)) in enumerate(fields.items()):
+        at = COLUMNS + 2 * i
+        tile.map(at, true + error, values, display_name(method), palette)
+        tile.map(at + 1, error, errors, "error of the mean", palette, bold=False)
+    return tile.figure
+
+
+class Tiles:
+    """A figure of maps of one shape, `COLUMNS` in a row."""
+
+    def __init__(self, rows: int, shape: tuple[int, ...]):
+        self.wide = WIDTH / COLUMNS - GAP
+        self.high = self.wide * min(1.0, shape[0] / shape[1])
+        self.figure = new_figure(HEAD + rows * (ABOVE + self.high) + 0.05)
+
+    def _axes(self, at: int, low: float = 0.0, height: float = 1.0) -> Axes:
+        """Axes in tile number `at`, over a part of its height."""
+        row, column = divmod(at, COLUMNS)
+        top = float(self.figure.get_size_inches()[1]) - HEAD - row * (ABOVE + self.high) - ABOVE
+        left = column * (self.wide + GAP) + GAP / 2
+        bottom = top - self.high * (1 - low)
+        return place(self.figure, left, bottom, self.wide, self.high * height)
+
+    def map(
+        self, at: int, values: Field, shades: Shades, name: str, palette: Palette, bold: bool = True
+    ) -> None:
+        """A field, north up, with a line every 60 degrees across and 30 up; grey where missing."""
+        axes = self._axes(at)
+        axes.imshow(
+            values,
+            shades.colours,
+            shades.scale,
+            aspect="auto",
+            interpolation="none",
+            extent=(0, 360, -90, 90),
+        )
+        lines = {"color": palette.ink, "alpha": 0.18, "lw": 0.4}
+        axes.vlines(range(0, 361, 60), -90, 90, **lines)
+        axes.hlines(range(-90, 91, 30), 0, 360, **lines)
+        axes.set_axis_off()
+        axes.set_title(
+            name, fontsize=SMALL, fontweight="bold" if bold else "normal", pad=3, loc="left"
+        )
+
+    def bar(self, at: int, shades: Shades, name: str) -> None:
+        """What the colours mean."""
+        axes = self._axes(at, 0.42, 0.12)
+        mappable = ScalarMappable(shades.scale, shades.colours)
+        middle = (shades.low + shades.high) / 2
+        ticks = [shades.low, middle, shades.high]
+        bar = self.figure.colorbar(mappable, cax=axes, orientation="horizontal", ticks=ticks)
+        bar.set_ticks(ticks, labels=[_short(value) for value in ticks])
+        bar.outline.set_visible(False)  # type: ignore[operator]
+        axes.tick_params(length=0)
+        left, _, right = axes.get_xticklabels()
+        left.set_horizontalalignment("left")
+        right.set_horizontalalignment("right")
+        axes.set_title(name, fontsize=SMALL, fontweight="normal", loc="left")
+
+
+def _short(value: float) -> str:
+    text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text}, {unit}" if unit else text
+
+
+def _maps(run: Scores) -> list[Mapping[str, Any]]:
+    """The maps that a run has, of cycles that it has reached."""
+    pictures = run.pictures or {}
+    fields = pictures.get("fields") or {"maps": []}
+    return [row for row in fields["maps"] if has_reached(run, row)]
+
+
+def _fields(run: Scores, cell: Cell, cycle: int) -> Iterator[Field]:
+    """Truth and error of the mean, north up; nothing where the run has no such map."""
+    for row in _maps(run):
+        if ((row["variable"], row["level"]), row["cycle"]) == (cell, cycle):
+            axes = run.pictures["fields"]  # type: ignore[index]
+            latitude, longitude = axes["latitude"], axes["longitude"]
+            step = -1 if latitude[0] < latitude[-1] else 1
+            for kind in ("truth", "error"):
+                yield unpacked(row[kind], (len(latitude), len(longitude)))[::step]
+
+
+def _shades(variable: str, values: Field) -> Shades:
+    low, high = (float(q) for q in np.nanquantile(values, [0.005, 0.995]))
+    if any(part in variable for part in ABOUT_ZERO):
+        bound = max(-low, high)
+        return _shades_between("RdBu_r", -bound, bound)
+    return _shades_between("inferno" if "temperature" in variable else "viridis", low, high)
+
+
+def _error_shades(errors: list[Field]) -> Shades:
+    """About zero; the largest hundredth of all errors has the last colour."""
+    sizes = np.concatenate([np.abs(error[np.isfinite(error)]) for error in errors])
+    bound = float(np.quantile(sizes, 0.99)) if sizes.size else 0.0
+    return _shades_between("PuOr_r", -(bound or 1.0), bound or 1.0)
+
+
+def _shades_between(name: str, low: float, high: float) -> Shades:
+    return Shades(mpl.colormaps[name].with_extremes(bad="0.6"), low, high)

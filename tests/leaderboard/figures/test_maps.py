@@ -1,0 +1,46 @@
+"""Maps, network and density: what they show, and of which runs."""
+
+import numpy as np
+from figure_runs import run, with_pictures
+
+from dabench.leaderboard.figures.maps import maps
+from dabench.leaderboard.figures.network import network
+from dabench.leaderboard.figures.style import LIGHT, look
+from dabench.runs.archive.read import open_run
+
+CELL = ("2m_temperature", None)
+
+
+def test_maps_leave_out_runs_that_have_not_come_so_far(folders, tmp_path):
+    short = run(tmp_path / "short", "letkf", cycles=7)
+    first = {"b": with_pictures(short), "a": with_pictures(folders[0])}
+    figure = maps(first, CELL, 9, LIGHT)
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert figure.texts[0].get_text() == "2m temperature, day 4.5"
+    assert titles == ["Truth", "truth and means, K", "errors of the means, K", "a",
+                      "error of the mean"]  # fmt: skip
+
+
+def test_a_map_shows_the_truth_north_up(folders):
+    figure = maps({"a": with_pictures(folders[0])}, CELL, 6, LIGHT)
+    truth = open_run(folders[0])["truth"]["2m_temperature"].isel(cycle=6).values[::-1]
+    (image,) = figure.axes[0].images
+    np.testing.assert_allclose(image.get_array(), truth, atol=np.ptp(truth) / 254)
+    np.testing.assert_allclose(image.get_clim(), np.quantile(truth, [0.005, 0.995]), atol=0.05)
+    assert image.origin == "upper"
+
+
+def test_a_long_legend_of_the_network_is_wrapped_and_inside():
+    names = ("10m_u_component_of_wind", "u_component_of_wind", *(f"tracer_{i}" for i in range(9)))
+    group = {"group": "wind", "variables": names, "places": 3, "values": 9, "grid": False}
+    where = {"latitude": [0, 1, 2], "longitude": [0, 1, 2]}
+    with look(LIGHT):
+        figure = network([group | where | {"withheld": withheld} for withheld in (False, True)])
+        figure.draw_without_rendering()
+        inside = figure.legends[0].get_window_extent()
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert inside.x0 >= 0
+    assert inside.x1 <= figure.bbox.x1
+    assert figure.axes[0].get_window_extent().y1 <= inside.y0
+    assert texts[0].startswith("wind: 10u, u, tracer_0")
+    assert texts[1].startswith("withheld for verification, wind")

@@ -1,0 +1,53 @@
+"""Skill against cost: which points, which front, and names that can be read."""
+
+import mock_run
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from dabench.leaderboard.cost_and_skill import cost_and_skill, geometric_mean
+from dabench.leaderboard.figures.pareto import pareto
+from dabench.leaderboard.figures.style import LIGHT, look
+
+CELL = ("x", None)
+
+
+def one(method, seconds, crps, seed=0):
+    """A run of one cell with this CRPS and these seconds a cycle."""
+    cost = {"wall_seconds_a_cycle": seconds}
+    return mock_run.scores({(CELL, "crps"): crps}, method=method, seed=seed, cost=cost)
+
+
+def test_the_front_is_of_methods_that_none_beats_in_skill_and_cost():
+    runs = [one("ensemble", 1, 4.0), one("good", 3, 1.0), one("dear", 9, 1.5), one("mean", 2, 2.0)]
+    (axes,) = pareto(runs, CELL, LIGHT).axes
+    front = axes.lines[0].get_xydata()
+    np.testing.assert_allclose(front, [(1, 1.0), (2, 0.5), (3, 0.25)])
+    assert len(axes.lines) == 1 + len(runs)
+
+
+def test_skill_is_of_the_seeds_in_common():
+    free = [one("ensemble", 1.0, 1.0 + seed, seed) for seed in range(5)]
+    others = [one("good", 1.0, 0.5, 0), one("alone", 1.0, 0.5, 7)]
+    content = cost_and_skill([*free, *others], CELL)
+    (points,) = content.points.values()
+    assert points == {"ensemble": (1.0, 1.0), "good": (1.0, 0.5)}
+    assert content.methods == {"ensemble", "good"}
+
+
+def test_a_geometric_mean_needs_every_ratio():
+    assert geometric_mean([0.5, 2.0]) == pytest.approx(1.0)
+    assert geometric_mean([0.5, None]) is None
+    assert geometric_mean([]) is None
+
+
+def test_names_of_points_that_lie_close_are_set_apart():
+    names = [f"a_long_name_{i}" for i in range(6)]
+    runs = [one(name, 1.0 + i / 100, 1.0 + i / 100) for i, name in enumerate(names)]
+    with look(LIGHT):
+        figure = pareto([*runs, one("far", 9.0, 3.0)], CELL, LIGHT)
+        figure.draw_without_rendering()
+        boxes = [Text.get_window_extent(name).padded(-2) for name in figure.axes[0].texts]
+    assert len(boxes) == 7
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
