@@ -40,6 +40,6 @@ def _of_scenario(
     times = of_run(begin, cycles or scenario.period.cycles)
     sources.warn_of_training_years(settings["model"], times[1:])
     levels = sorted({int(c.level) for c in layout.channels if c.level is not None})
-    own = sources.spacing_of(settings["model"], settings["resolution"])
+    own = sources.spacing_of(settings["model"], settings.get("resolution"))
     climate = of_climate(begin, settings["climate"])
     return era5.Request(tuple(sorted({*climate, *times})), resolution or own, tuple(levels))
