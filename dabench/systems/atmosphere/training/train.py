@@ -147,7 +147,7 @@ def learn(recipe: Recipe, out: Path, size: Size) -> None:
 
 def publish(recipe: Recipe, out: Path, size: Size) -> Path:
     """Write the files to ship and the report, from the nature run and the training in `out`."""
-    from dabench.systems.atmosphere.training import learning, report, state
+    from dabench.systems.atmosphere.training import learning, state
 
     run, regrid, maps = out / "nature", *_regrid(recipe, out)
     folder = out / "files"
@@ -178,6 +178,15 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
         data=about,
         validation=validation_curve(out / "training"),
     )
+    _report(recipe, out, size, regrid)
+    return folder
+
+
+def _report(recipe: Recipe, out: Path, size: Size, regrid: frames.Regrid) -> None:
+    """Write the report of the published files beside them."""
+    from dabench.systems.atmosphere.training import report
+
+    run, folder = out / "nature", out / "files"
     # The frames that judged training judge the network here too; nothing else is scored on them.
     int16.save(out / "validation.npz", int16.pack(frames.load(run, "validation", regrid)))
     rows = on_grid(out / "validation.npz", 4.0, load_coasts(folder, 4.0))
@@ -192,7 +201,6 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
         size.probes,
         size.cycles,
     )
-    return folder
 
 
 def _normalisation(
