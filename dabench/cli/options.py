@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from dabench.core.errors import UserError
-from dabench.scores.seeds import MOST
+
+MOST_SEEDS = 1000  # of one call; a result holds no more
 
 Runs = Annotated[list[Path], typer.Argument(help="Folders of runs (runs/.../seed0).")]
 Out = Annotated[Path, typer.Option(help="Where runs are kept.")]
@@ -17,9 +18,9 @@ def seed_list(text: str) -> list[int]:
     """`0-4` or `0,2,7` as numbers, each once; UserError if it is neither."""
     seeds: list[int] = []
     for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", part)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if not first <= last < first + MOST:
+        match = re.fullmatch(r"\s*(\d{1,9})(?:\s*-\s*(\d{1,9}))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last < first + MOST_SEEDS:
             raise UserError(f"--seeds {text}: is not of the form 0-4 or 0,2,7")
         seeds += range(first, last + 1)
     return list(dict.fromkeys(seeds))

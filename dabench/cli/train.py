@@ -4,12 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from dabench.core.errors import UserError
-from dabench.core.files import replace
-from dabench.scenario import plugins
 from dabench.systems import RECIPES
 
 FREE_DAYS = 20
@@ -35,6 +32,8 @@ def train(
     ] = False,
 ) -> None:
     """Make a system's data and train its forecast model."""
+    from dabench.core.files import replace
+    from dabench.scenario import plugins
     from dabench.systems.atmosphere.training.train import SMALL, Size
     from dabench.systems.atmosphere.training.train import train as train_system
 
@@ -52,6 +51,8 @@ def train(
 
 def maps(system: Any, days: int) -> bytes:
     """A picture (PNG) of a state of the truth, and of a forecast of `days` from another."""
+    import numpy as np
+
     from dabench.leaderboard.figures.style import png
     from dabench.leaderboard.figures.weather import Map, weather
 
@@ -70,10 +71,11 @@ def maps(system: Any, days: int) -> bytes:
     return png(weather(lat, lon, columns, rows, land))
 
 
-def free_forecast(system: Any, x: np.ndarray, days: int) -> np.ndarray:
-    """One member's forecast of so many days from the state x."""
+def free_forecast(system: Any, x: Any, days: int) -> Any:
+    """One member's forecast over a number of days; x and the forecast are (state,)."""
     import jax
     import jax.numpy as jnp
+    import numpy as np
 
     from dabench.systems.atmosphere.training.skill import forecaster
 

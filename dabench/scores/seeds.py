@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from dabench.scores.record import Scores
 
-MOST = 1000  # seeds of a result
-
 
 class Spread(NamedTuple):
     """A number over seeds. A seed without one (it diverged) counts as larger than any.
