@@ -48,13 +48,13 @@ def command() -> str:
 
 def packages() -> dict[str, str]:
     """Installed versions; a package that runs from its source tree has none."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 def commit() -> str | None:
@@ -78,17 +78,17 @@ def _git(folder: Path, *args: str) -> str:
 
 def processor() -> str:
     """The processor's name where the system tells it, or else its kind."""
-    known = platform.processor() or platform.machine()
+    kind = platform.processor() or platform.machine()
     ask = NAME_OF_PROCESSOR.get(platform.system())
     if ask is None:
-        return known
+        return kind
     try:
         english = os.environ | {"LC_ALL": "C"}
         done = subprocess.run(ask, capture_output=True, text=True, check=True, env=english)
     except (OSError, subprocess.SubprocessError):
-        return known
+        return kind
     lines = re.findall(r"^(?:Model name:)? *([^:\n]+)$", done.stdout, re.MULTILINE)
-    return lines[0].strip() if lines else known
+    return lines[0].strip() if lines else kind
 
 
 def cores() -> int:

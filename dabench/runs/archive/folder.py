@@ -60,10 +60,10 @@ def check(folder: Path, identity: Mapping[str, Any], graph: str = "") -> None:
     attrs = attributes(folder)
     if attrs is None:
         return
-    there, asked = _flat(attrs["identity"]), _flat(json.loads(json.dumps(identity)))
-    differ = [k for k in there | asked if there.get(k) != asked.get(k)]
+    there, here = _flat(attrs["identity"]), _flat(json.loads(json.dumps(identity)))
+    differ = [k for k in there | here if there.get(k) != here.get(k)]
     if differ:
-        lines = [f"  {k}: {there.get(k)} there, {asked.get(k)} asked" for k in differ[:8]]
+        lines = [f"  {k}: {there.get(k)} there, {here.get(k)} asked" for k in differ[:8]]
         raise UserError(
             f"{folder} holds another run:\n"
             + "\n".join(lines)
