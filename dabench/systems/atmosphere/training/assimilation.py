@@ -33,7 +33,8 @@ def guided_cycles(system: System, states: States, members: int, cycles: int) -> 
     @jax.jit
     def step(keys: Array, x: Array, y: Float[Array, "obs"]) -> Array:
         given_y = condition._replace(y=y)
-        return draw.members(keys, model, x, 0.0, model.sampler, BATCH, given_y)[0]
+        time = jnp.zeros(())  # plays no role in a climate without seasons
+        return draw.members(keys, model, x, time, model.sampler, BATCH, given_y)[0]
 
     keys = jax.random.split(jax.random.key(2000), members)
     x = jnp.stack([system.perturb(key, jnp.asarray(states[0]), AMPLITUDE) for key in keys])

@@ -44,7 +44,7 @@ def load(run: Path, member: str, regrid: Regrid) -> Coefficients:
 def left_out(run: Path, members: list[str]) -> Float[np.ndarray, "channel point"]:
     """Time mean of what lies outside the band, over all segments of some members."""
     paths = [path for member in members for path in sorted((run / member).glob("channels_*.npz"))]
-    return np.mean([np.load(path)["outside"] for path in paths], axis=0, dtype=np.float64)
+    return np.stack([np.load(path)["outside"] for path in paths]).mean(0, dtype=np.float64)
 
 
 def statistics(members: list[Coefficients]) -> Statistics:
@@ -62,7 +62,7 @@ def statistics(members: list[Coefficients]) -> Statistics:
 
 def _mean_square(frames: Coefficients) -> Float[np.ndarray, "channel"]:
     """Mean over the frames of the sum of squares over the coefficients."""
-    return np.mean([(f.astype(np.float64) ** 2).sum(-1) for f in frames], axis=0)
+    return np.stack([(f.astype(np.float64) ** 2).sum(-1) for f in frames]).mean(0)
 
 
 def save_statistics(path: Path, statistics: Statistics) -> None:

@@ -102,12 +102,10 @@ def write_provenance(path: Path, packages: tuple[str, ...], **entries: Any) -> N
 
     A package that only the nature run needs may be missing where the rest is done.
     """
-    plain = {k: _plain(v) for k, v in entries.items()}
+    plain = {
+        k: v if isinstance(v, dict | list) else dataclasses.asdict(v) for k, v in entries.items()
+    }
     there = [name for name in ("jax", "numpy", *packages) if importlib.util.find_spec(name)]
     software = {"python": platform.python_version()}
     software |= {name: importlib.metadata.version(name) for name in there}
     path.write_text(json.dumps(plain | {"software": software}, indent=1) + "\n")
-
-
-def _plain(settings: Any) -> Any:
-    return dataclasses.asdict(settings) if dataclasses.is_dataclass(settings) else settings

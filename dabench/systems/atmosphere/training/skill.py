@@ -33,7 +33,13 @@ def area_mean(system: System) -> Area:
 def forecaster(system: System) -> Callable[[Array, Array], Array]:
     """The function (keys, members) -> members 12 hours later, by the model's own sampler."""
     model: Any = system.model
-    return jax.jit(lambda keys, x: draw.members(keys, model, x, 0.0, model.sampler, BATCH)[0])
+
+    @jax.jit
+    def forecast(keys: Array, x: Array) -> Array:
+        time = jnp.zeros(())  # plays no role in a climate without seasons
+        return draw.members(keys, model, x, time, model.sampler, BATCH)[0]
+
+    return forecast
 
 
 def one_step(system: System, states: States, cases: int, members: int) -> Rows:
