@@ -92,7 +92,7 @@ def test_the_second_lead_is_the_models_forecast_of_the_whole_state(run, monkeypa
     )
     monkeypatch.setattr(background, "experiment", lambda attrs: whole)
     export(folder, background=True)
-    store = folder / "weatherbench2"
+    store = folder / "weatherbench2" / "forecast.zarr"
     with xr.open_zarr(store, decode_timedelta=True) as data:
         leads = data["prediction_timedelta"].values
         np.testing.assert_array_equal(leads, np.array([0, 12], "m8[h]"))
