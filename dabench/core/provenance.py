@@ -41,7 +41,7 @@ def provenance() -> dict[str, Any]:
 
 
 def command() -> str:
-    """That made this process; `python -m dabench` is dabench."""
+    """Command that made this process; `python -m dabench` is dabench."""
     name = Path(sys.argv[0]).name.replace("__main__.py", "dabench")
     return shlex.join([name, *sys.argv[1:]])
 
@@ -58,7 +58,7 @@ def packages() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Of the checkout that dabench runs from, `-dirty` if changed; None outside of git."""
+    """Commit of the checkout that dabench runs from, `-dirty` if changed; None outside of git."""
     home = Path(__file__).resolve().parents[1]
     try:
         tracked = _git(home, "ls-files", "--error-unmatch", "__init__.py")
