@@ -105,9 +105,8 @@ class Trainer:
     ) -> Float[Array, "pair channel coefficient"]:
         """Coefficients of D, projected on the band, with means that obey their relation."""
         previous, now, z = (self.sphere.synthesise(c) for c in (batch.previous, batch.now, noisy))
-        known = self.known(previous, now)
         level = self.network.at_level(params, sigma)
-        condition = self.network.condition(params, known)
+        condition = self.network.condition(params, self.known(previous, now))
         out = self.network.denoise(params, level, condition, jnp.swapaxes(z, 1, 2))
         inside = self.sphere.analyse(jnp.swapaxes(out, 1, 2))
         means = inside[:, :, 0] @ jnp.asarray(self.means.T, jnp.float32)

@@ -62,11 +62,11 @@ class Size:
     Arguments:
         members: Members of the nature run that train the network.
         frames: Frames of each member.
-        spinup_days, branch_days, segment_frames: Of the nature run.
+        spinup_days, branch_days, segment_frames: Lengths of the nature run's parts.
         steps: Training steps of four pairs.
         width, mesh: Features a node of the network, and refinements of its mesh.
-        cases, report_members, report_days: Of the report's forecasts.
-        probes, cycles: Of the report on symmetry, and of its guided ensemble.
+        cases, report_members, report_days: Starts, members and length of the report's forecasts.
+        probes, cycles: Probes of the report on symmetry, and cycles of its guided ensemble.
     """
 
     members: int = 12
