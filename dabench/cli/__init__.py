@@ -24,8 +24,8 @@ app = typer.Typer(
 )
 
 
-def _tell_version(asked: bool) -> None:
-    if asked:
+def _tell_version(version: bool) -> None:
+    if version:
         typer.echo(f"dabench {__version__}")
         raise typer.Exit
 

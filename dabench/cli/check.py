@@ -90,11 +90,11 @@ def doctor() -> None:
     from dabench.scenario import catalogue
 
     cache = set_up_jax()
-    found = provenance()
-    packages = ", ".join(f"{name} {version}" for name, version in found.pop("packages").items())
+    facts = provenance()
+    packages = ", ".join(f"{name} {version}" for name, version in facts.pop("packages").items())
     folders = {
         kind: ", ".join(map(str, catalogue.folders(kind))) for kind in ("scenarios", "baselines")
     }
-    rows = found | {"packages": packages, "compiled programs": cache or "not kept"} | folders
+    rows = facts | {"packages": packages, "compiled programs": cache or "not kept"} | folders
     for name, value in rows.items():
         typer.echo(f"{name:18} {value}")

@@ -63,7 +63,7 @@ def run(
     if seed is not None and seeds is not None:
         raise UserError("--seed and --seeds: give one of the two")
     processes.join(coordinator, count, process)
-    given = {
+    options = {
         "methods": method or (),
         "changes": change or (),
         "members": members,
@@ -73,7 +73,7 @@ def run(
         "profile": profile,
     }
     every = [seed] if seeds is None else seed_list(seeds)
-    plans = processes.run_on_all(lambda: [running.plan(scenario, seed=s, **given) for s in every])
+    plans = processes.run_on_all(lambda: [running.plan(scenario, seed=s, **options) for s in every])
     if dry_run:
         estimate.show(plans[0], store_members)
         return

@@ -101,7 +101,7 @@ def compare(
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise UserError(f"{path}: is a folder, or there is no folder to write it in")
     runs, last = choose(what or (), out)
-    found = compare_all(
+    differences = compare_all(
         runs,
         reference=against or last,
         test=test,
@@ -113,12 +113,12 @@ def compare(
     console = Console()
     console = console if console.is_terminal else Console(width=120)
     console.print(results(runs))
-    console.print(comparison(found, against or last))
+    console.print(comparison(differences, against or last))
     if csv:
-        found.to_csv(csv, index=False)
+        differences.to_csv(csv, index=False)
         typer.echo(f"table     {csv}")
     if json:
-        found.to_json(json, orient="records", indent=1)
+        differences.to_json(json, orient="records", indent=1)
         typer.echo(f"table     {json}")
     typer.echo("next      dabench leaderboard")
 

@@ -23,7 +23,14 @@ OUTSIDE = 0.05
 
 
 class Verdict(NamedTuple):
-    """Of one seed: what it was held to, how many numbers were compared, which do not hold."""
+    """How one seed of a result compares with an archive.
+
+    Arguments:
+        against: Folder of the archive.
+        numbers: How many numbers were compared.
+        wrong: Those that do not hold, in words.
+        allowed: How many of them may be wrong by chance.
+    """
 
     seed: int
     against: str
@@ -40,8 +47,8 @@ def verify(result: str | Path, home: str | Path, *, rerun: bool = False) -> list
     """Compare every number of a result with its archives, or with new runs.
 
     Arguments:
-        result: The file.
-        home: Where the archives are; with `rerun` new ones are made there, in `seed0.verify`.
+        result: File of the result.
+        home: Folder of the archives; with `rerun`, new ones go to `seed0.verify` there.
         rerun: Run the scenario that the result holds, whatever a file of that name says now.
     Raises: UserError where the file does not agree with itself, or an archive is not there.
     """
@@ -52,18 +59,19 @@ def verify(result: str | Path, home: str | Path, *, rerun: bool = False) -> list
             f"{result}: no archive of seed {', '.join(map(str, missing))} in {home}; "
             "--out says where archives are, --rerun makes them anew."
         )
-    return [_held(run, archives[run["seed"]], rerun) for run in runs]
+    return [_verdict(run, archives[run["seed"]], rerun) for run in runs]
 
 
 def report(result: str | Path, home: str | Path, rerun: bool) -> list[str]:
     """Lines for the terminal; UserError where a number does not hold."""
     lines, bad = [], []
     for v in verify(result, home, rerun=rerun):
-        told = f"{len(v.wrong)} differ" if v.wrong else "all hold"
-        lines.append(f"{result}: seed {v.seed}: {v.numbers} numbers, {told} ({v.against})")
+        outcome = f"{len(v.wrong)} differ" if v.wrong else "all hold"
+        lines.append(f"{result}: seed {v.seed}: {v.numbers} numbers, {outcome} ({v.against})")
         if not v.holds:
             bad += [f"{result}: seed {v.seed}: {text}" for text in v.wrong[:10]]
-            bad += [f".. and {len(v.wrong) - 10} more"] * (len(v.wrong) > 10)
+            if len(v.wrong) > 10:
+                bad.append(f"... and {len(v.wrong) - 10} more")
     if bad:
         raise UserError("\n".join([*lines, *bad]))
     return lines
@@ -71,11 +79,11 @@ def report(result: str | Path, home: str | Path, rerun: bool) -> list[str]:
 
 def _archives(runs: list[dict[str, Any]], home: Path) -> Iterator[tuple[int, Path]]:
     """Seeds with the folders of the runs that have their digests."""
-    wanted = {run["digest"]: run["seed"] for run in runs}
+    seeds = {run["digest"]: run["seed"] for run in runs}
     for folder in find_runs(home) if home.exists() else []:
         digest = (attributes(folder) or {}).get("digest")
-        if digest in wanted and has_scores(folder):
-            yield wanted[digest], folder
+        if digest in seeds and has_scores(folder):
+            yield seeds[digest], folder
 
 
 def _rerun(runs: list[dict[str, Any]], home: Path) -> Iterator[tuple[int, Path]]:
@@ -99,12 +107,12 @@ def _job(run: Mapping[str, Any], home: Path) -> "Job":
 
     what = f"{run['method']}, seed {run['seed']}"
     try:
-        given = {k: v for k, v in run["scenario"].items() if k != "digest"}
-        scenario = Scenario.model_validate(given)
+        content = {k: v for k, v in run["scenario"].items() if k != "digest"}
+        scenario = Scenario.model_validate(content)
     except ValidationError as e:
         raise UserError(f"{what}: its scenario is none: {e.errors()[0]['msg']}") from None
     baseline = from_settings(run["method"], run["filter"], run["settings"], run["members"])
-    baseline = replace(baseline, settings=_those_of(run["settings"], baseline.settings))
+    baseline = replace(baseline, settings=_restricted(run["settings"], baseline.settings))
     folder = home / scenario.name / scenario.system.name / run["method"]
     folder /= f"seed{scenario.seed}.verify"  # a run of its own, which nothing else takes for one
     job = Job(Experiment(scenario), run["method"], baseline, folder)
@@ -118,14 +126,14 @@ def _job(run: Mapping[str, Any], home: Path) -> "Job":
     return job
 
 
-def _those_of(old: Any, new: Any) -> Any:
+def _restricted(old: Any, new: Any) -> Any:
     """What stands in the new data under the names that the old have."""
     if isinstance(old, dict) and isinstance(new, dict):
-        return {name: _those_of(value, new[name]) for name, value in old.items()}
+        return {name: _restricted(value, new[name]) for name, value in old.items()}
     return new
 
 
-def _held(run: Mapping[str, Any], folder: Path, rerun: bool) -> Verdict:
+def _verdict(run: Mapping[str, Any], folder: Path, rerun: bool) -> Verdict:
     new = results.of_scores(score(folder), folder)
     old_rows, new_rows = _rows(run), _rows(new)
     wrong = [f"{k}: {run[k]}, {new[k]} is right" for k in _FACTS if not _close(run[k], new[k])]
@@ -155,9 +163,9 @@ _OTHERS = (
     *("series", "rank", "spectra", "observations", "withheld", "ensemble"),
     *("regions", "variables"),
 )
-"""All that is compared as a whole .."""
+"""Fields that are compared as a whole."""
 _MADE = ("cost", "provenance")
-""".. and what is another if a run is repeated."""
+"""Fields that are compared with archives alone: a repeated run has its own."""
 
 
 def _rows(run: Mapping[str, Any]) -> dict[tuple, Mapping[str, Any]]:
@@ -194,8 +202,8 @@ def _close(a: Any, b: Any) -> bool:
     """Plain data with numbers equal to `CLOSE`, relative; long series to the last bit they keep.
 
     Arguments:
-        a: Of the result.
-        b: Of the archive.
+        a: A field of the result.
+        b: The same field, from the archive.
     """
     if isinstance(a, float) and isinstance(b, float):
         return abs(a - b) <= CLOSE * max(abs(a), abs(b)) + 1e-300

@@ -41,7 +41,7 @@ def sweep(
         return []
     with execute.client(scheduler, cluster, workers, options) as client:
         results = execute.execute(client, points, home, settings.score, retries)
-        rows = _watched(results, len(points), file.stem, console)
+        rows = _followed(results, len(points), file.stem, console)
     files = report.write(rows, home, settings.score.label)
     if bad := [r for r in rows if r["status"] in ("failed", "refused")]:
         lines = [f"  {r['digest']} {r['method']} {r['status']}: {r['reason']}" for r in bad[:8]]
@@ -61,14 +61,14 @@ def check_target(target: "ScoreTarget", experiment: "Experiment") -> None:
         return
     cells = [(c.name, c.level) for c in experiment.system.layout.channels]
     if (target.variable, target.level) not in [*cells, ("all", None)]:
-        known = ", ".join(name if p is None else f"{name} at level {p:g}" for name, p in cells)
+        present = ", ".join(name if p is None else f"{name} at level {p:g}" for name, p in cells)
         raise UserError(
-            f"score: there is no {target.variable} at level {target.level}; there are {known}"
+            f"score: there is no {target.variable} at level {target.level}; there are {present}"
         )
 
 
-def _watched(results: Any, total: int, name: str, console: "Console") -> list[dict[str, Any]]:
-    """All results; a bar while they come, or a line each where there is no terminal."""
+def _followed(results: Any, total: int, name: str, console: "Console") -> list[dict[str, Any]]:
+    """The result of every run; a bar shows how many there are, or a line each says so."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

@@ -59,16 +59,18 @@ def client(scheduler: str | None, cluster: str | None, workers: int, options: st
     except ImportError:
         raise UserError("sweep: needs Dask; `pip install 'dabench[sweep]'` brings it") from None
     if scheduler:
-        with _connected(Client, scheduler) as found:
-            yield found
+        with _connected(Client, scheduler) as connection:
+            yield connection
         return
     if cluster:
-        made: Any = batch_cluster(cluster, _parsed(options))
-        made.scale(jobs=workers)
+        workers_of_cluster: Any = batch_cluster(cluster, _parsed(options))
+        workers_of_cluster.scale(jobs=workers)
     else:
-        made = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
-    with made, Client(made) as found:
-        yield found
+        workers_of_cluster = LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=":0"
+        )
+    with workers_of_cluster, Client(workers_of_cluster) as connection:
+        yield connection
 
 
 def _connected(client: Any, scheduler: str) -> Any:
@@ -83,12 +85,12 @@ def _connected(client: Any, scheduler: str) -> Any:
 
 def _parsed(options: str) -> dict[str, Any]:
     try:
-        found = json.loads(options or "{}")
+        values = json.loads(options or "{}")
     except ValueError as e:
         raise UserError(f"--options {options}: is not JSON ({e})") from None
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise UserError(f"--options {options}: give an object of names and values")
-    return found
+    return values
 
 
 def batch_cluster(kind: str, options: dict[str, Any]) -> Any:
@@ -104,17 +106,17 @@ def batch_cluster(kind: str, options: dict[str, Any]) -> Any:
 
 
 def execute(
-    found: Any, points: list[Point], out: Path, target: ScoreTarget, retries: int
+    client: Any, points: list[Point], out: Path, target: ScoreTarget, retries: int
 ) -> Iterator[dict[str, Any]]:
     """The result of every point as it ends; one whose every try failed has the status `failed`."""
     from distributed import as_completed
 
-    place, wanted = str(out.absolute()), target.model_dump(mode="json")
-    what = sha256([place, wanted])[:12]
+    place, goal = str(out.absolute()), target.model_dump(mode="json")
+    what = sha256([place, goal])[:12]
     futures = {}
     for p in points:
         key = f"run-{p.digest}-{what}"  # sweeps on one scheduler share what has the same key
-        futures[found.submit(run_point, p.plain(), place, wanted, key=key, retries=retries)] = p
+        futures[client.submit(run_point, p.plain(), place, goal, key=key, retries=retries)] = p
     for future in as_completed(futures):
         point = futures[future]
         if future.status == "finished":

@@ -15,7 +15,7 @@ def write(rows: list[dict[str, Any]], out: Path, label: str) -> list[Path]:
     """`sweep.csv` and the figures; returns what was written.
 
     Arguments:
-        rows: Of `execute.run_point`.
+        rows: Results of `execute.run_point`.
         label: What the score is.
     """
     table = pd.DataFrame(rows).sort_values(["method", "digest"], ignore_index=True)

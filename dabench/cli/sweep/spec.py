@@ -57,7 +57,7 @@ class Search(Strict):
 
     Arguments:
         runs: How many points to draw for each method.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     runs: Count
@@ -69,7 +69,7 @@ class ScoreTarget(Strict):
 
     Arguments:
         metric: rmse, crps, mae, ..
-        variable, level: Of the state; by default the first headline of the system.
+        variable, level: The cell that is scored; by default the first headline of the system.
     """
 
     metric: str = "rmse"
@@ -78,7 +78,7 @@ class ScoreTarget(Strict):
 
     @property
     def label(self) -> str:
-        """Of figures."""
+        """Heading of figures and tables."""
         where = "" if self.variable is None else f", {title(self.variable, self.level)}"
         return self.metric + where
 
@@ -151,16 +151,16 @@ def load(path: Path) -> Sweep:
 
 def _wrong_settings(document: Document) -> list[InputProblem]:
     """Names of settings that are none, and ranges where a list is needed."""
-    known, found = ("filter.", "scenario."), []
+    prefixes, problems = ("filter.", "scenario."), []
     for name, values in document.data["vary"].items():
-        if name != "members" and not str(name).startswith(known):
+        if name != "members" and not str(name).startswith(prefixes):
             text = "is neither members, nor filter.<setting>, nor scenario.<path>"
-            found.append(InputProblem(("vary", name), text))
+            problems.append(InputProblem(("vary", name), text))
         if isinstance(values, dict) and not document.data.get("random"):
-            found.append(
+            problems.append(
                 InputProblem(("vary", name), "a range needs `random: {runs: ..}`; give a list")
             )
-    return found
+    return problems
 
 
 def points(sweep: Sweep) -> list[Point]:
@@ -177,9 +177,9 @@ def points(sweep: Sweep) -> list[Point]:
             [v.draw(rng) if isinstance(v, Range) else rng.choice(v) for v in sweep.vary.values()]
             for _ in range(sweep.random.runs)
         ]
-    found = [
+    every = [
         Point(scenario=sweep.scenario, method=m, values=dict(zip(names, row, strict=True)))
         for m in sweep.methods
         for row in rows
     ]
-    return list({point.digest: point for point in found}.values())
+    return list({point.digest: point for point in every}.values())

@@ -21,16 +21,16 @@ def climate_std(system: System) -> dict[Cell, float]:
     if len(draws) < 2:
         raise UserError(f"{system.name} has no states of the climate to measure errors by")
     data = system.layout.to_dataset(system.layout.now(draws), ("draw",))
-    found: dict[Cell, float] = {}
+    stds: dict[Cell, float] = {}
     for name, field in data.data_vars.items():
         mean = spatial_mean(field.var("draw", ddof=1), area_weights(data, ["global"]))
         levels = mean["level"].values if "level" in mean.dims else [None]
         std = np.sqrt(mean.isel(region=0).values).reshape(-1)
-        found |= {
+        stds |= {
             (str(name), None if p is None else float(p)): float(s)
             for p, s in zip(levels, std, strict=True)
         }
-    return found
+    return stds
 
 
 def objective(scores: Scores, std: Mapping[Cell, float], metric: str) -> float | None:

@@ -18,7 +18,7 @@ def values(
 ) -> dict[str, Any]:
     """The changes, by path, that lead away from what the scenario scores.
 
-    A system whose truth is one long trajectory begins after the scored period, unless told.
+    A system whose truth is one long trajectory begins after the scored period, unless where.
     UserError where nothing leads away.
     """
     if seed < FIRST_SEED:
@@ -49,14 +49,14 @@ def check_apart(scenario: Scenario, changes: dict[str, Any]) -> None:
     if ours.offset is not None and other.offset is not None:
         first, last = sorted((p.offset or 0, p.cycles + 2) for p in (ours, other))
         apart = first[0] + first[1] <= last[0]
-        told = f"cycles {ours.offset} to {ours.offset + ours.cycles + 1} of the trajectory"
+        where = f"cycles {ours.offset} to {ours.offset + ours.cycles + 1} of the trajectory"
     elif ours.start is not None:
         from dabench.runs.experiment import seconds
 
         step = Experiment(scenario).system.cycle_seconds
         first, last = sorted((seconds(p.start), (p.cycles + 2) * step) for p in (ours, other))
-        apart, told = first[0] + first[1] <= last[0], f"{ours.cycles} cycles from {ours.start}"
+        apart, where = first[0] + first[1] <= last[0], f"{ours.cycles} cycles from {ours.start}"
     else:
         return
     if not apart:
-        raise UserError(f"the tuning period meets the scored one, which is {told}")
+        raise UserError(f"the tuning period meets the scored one, which is {where}")
