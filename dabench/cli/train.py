@@ -32,8 +32,8 @@ def train(
     ] = False,
 ) -> None:
     """Make a system's data and train its forecast model."""
-    from dabench.core.files import replace
-    from dabench.scenario import plugins
+        from dabench.scenario import plugins
+    from dabench.leaderboard.figures.style import save
     from dabench.systems.atmosphere.training.train import SMALL, Size
     from dabench.systems.atmosphere.training.train import train as train_system
 
@@ -45,15 +45,14 @@ def train(
         size = dataclasses.replace(size, steps=steps)
     folder = train_system(recipe, out, size)
     days = 1 if small else FREE_DAYS
-    replace(folder / "report.png", maps(recipe.open(folder), days))
+    save(folder / "report.png", maps(recipe.open(folder), days))
     typer.echo(f"files     {folder}")
 
 
-def maps(system: Any, days: int) -> bytes:
-    """A picture (PNG) of a state of the truth, and of a forecast of `days` from another."""
+def maps(system: Any, days: int) -> Any:
+    """The figure of a state of the truth, and of a forecast of `days` from another."""
     import numpy as np
 
-    from dabench.leaderboard.figures.style import png
     from dabench.leaderboard.figures.weather import Map, weather
 
     layout = system.layout
@@ -68,7 +67,7 @@ def maps(system: Any, days: int) -> bytes:
     ]
     land = None if layout.land is None else layout.land.reshape(len(lat), len(lon))
     columns = ("truth", f"forecast of {days} days")
-    return png(weather(lat, lon, columns, rows, land))
+    return weather(lat, lon, columns, rows, land)
 
 
 def free_forecast(system: Any, x: Any, days: int) -> Any:

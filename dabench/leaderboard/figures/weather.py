@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from dabench.leaderboard.figures.style import LIGHT, look
 
-WIDTH, HEIGHT = 4.6, 2.5  # inches of one map
+WIDTH, HEIGHT = 3.2, 1.75  # inches of one map
 PALETTES = {"u_component_of_wind": "RdBu_r", "v_component_of_wind": "RdBu_r"}
 PALETTE = "viridis"
 
