@@ -32,8 +32,8 @@ def train(
     ] = False,
 ) -> None:
     """Make a system's data and train its forecast model."""
-        from dabench.scenario import plugins
     from dabench.leaderboard.figures.style import save
+    from dabench.scenario import plugins
     from dabench.systems.atmosphere.training.train import SMALL, Size
     from dabench.systems.atmosphere.training.train import train as train_system
 
