@@ -94,3 +94,28 @@ def test_a_guarded_member_leaves_the_others_alone(method, key):
     np.testing.assert_array_equal(mixed.image[2:4], 0)
     assert mixed.guarded[2]
     assert not mixed.guarded[3]
+
+
+def test_without_guards_two_steps_are_those_of_the_textbook(key):
+    """Against JAX's own BiCGStab, one system after the other, and no covariance."""
+    members, size = 4, 9
+    keys = jax.random.split(key, 2)
+    A = jnp.eye(size)[None] + jax.random.normal(keys[0], (members, size, size))
+    b = jax.random.normal(keys[1], (members, size))
+    solution = solve(
+        operator(A, jnp.broadcast_to(jnp.eye(size), A.shape)), b, "bicgstab", 2, floor=None
+    )
+    for matrix, right, ours in zip(A, b, solution.image, strict=True):
+        theirs, _ = jax.scipy.sparse.linalg.bicgstab(matrix, right, maxiter=2, tol=1e-10)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9 * np.abs(theirs).max())
+    assert not solution.guarded.any()
+
+
+def test_units_change_neither_the_solution_nor_the_guards_of_conjugate_gradients(key):
+    A, B, b = covariance_problem(key, condition=30.0)
+    unit = jnp.geomspace(0.5, 2, b.shape[1])[None]
+    scaled = operator(A / unit[..., None] / unit[:, None], B / unit[:, None])
+    plain = solve(operator(A, B), b, "cg", 40)
+    other = solve(scaled, b / unit, "cg", 40, floor=1 / unit[0] ** 2)
+    np.testing.assert_allclose(other.image, plain.image, rtol=0, atol=1e-5)
+    assert not other.guarded.any()
