@@ -49,7 +49,7 @@ def weather(
                     place.contour(
                         longitude, latitude, land, [0.5], colors=LIGHT.ink, linewidths=0.5
                     )
-                place.set_title(f"{row.title}, {column}")
+                place.set_title(f"{row.title}, {column}", fontsize=6.5)
                 place.set(xticks=[], yticks=[])
                 place.grid(visible=False)
             figure.colorbar(mesh, ax=list(line), shrink=0.9, pad=0.01)
