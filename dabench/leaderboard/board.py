@@ -1,17 +1,17 @@
-"""A board: one problem, its rows, and which of them a figure cannot show."""
+"""A board: all methods on one problem, compared with the free ensemble."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from dabench.core.errors import Caution, UserError
-from dabench.leaderboard.cost_and_skill import cost_and_skill
+from dabench.leaderboard.cost_and_skill import cost_and_skill, geometric_mean
 from dabench.leaderboard.format import label, number, title, units
 from dabench.leaderboard.methods import METHODS, Method, colour_names, in_order
-from dabench.leaderboard.row import Row, Value, costs_in, memory_unit, shade, words
+from dabench.leaderboard.row import LONGEST, Row, Value, costs_in, memory_unit, shade, words
 from dabench.leaderboard.stale import stale_since
 from dabench.leaderboard.vocabulary import METRICS
 from dabench.scores.compare import compare_all
@@ -24,26 +24,27 @@ KEPT = {"ranks": "histograms", "spectra": "spectra"}
 
 
 def absent(rows: Sequence[Row], figure: str, cell: Cell) -> str:
-    """A sentence for each reason; nothing if all methods are there.
+    """Which methods a figure does not show and why, in a sentence for each reason.
 
     Arguments:
-        figure: Its name; a metric's is also that of its column.
-        cell: That skill against cost is of, without a reference.
+        figure: Name of a figure, or of a metric that has a column.
+        cell: Cell that stands for the skill where no free ensemble was run.
     """
-    missing: dict[str, list[str]] = {}
-    shown = _shown(rows, figure, cell)
+    absentees: dict[str, list[str]] = {}
+    present = _present(rows, figure, cell)
     for row in rows:
-        if row.method not in shown:
-            missing.setdefault(_why(row, figure), []).append(row.name)
-    return " ".join(f"Without {', '.join(names)}: {why}." for why, names in missing.items())
+        if row.method not in present:
+            absentees.setdefault(_reason(row, figure), []).append(row.name)
+    return " ".join(f"Without {', '.join(names)}: {reason}." for reason, names in absentees.items())
 
 
-def _shown(rows: Sequence[Row], figure: str, cell: Cell) -> set[str]:
+def _present(rows: Sequence[Row], figure: str, cell: Cell) -> set[str]:
+    """The methods that a figure shows."""
     if figure == "pareto":
         return cost_and_skill([run for row in rows for run in row.runs], cell).methods
     if figure in KEPT:
-        return {e.method for e in rows if any(getattr(run, KEPT[figure]) for run in e.runs)}
-    return {e.method for e in rows if figure not in METRICS or _has(e, figure)}
+        return {row.method for row in rows if any(getattr(r, KEPT[figure]) for r in row.runs)}
+    return {row.method for row in rows if figure not in METRICS or _has(row, figure)}
 
 
 def _has(row: Row, metric: str) -> bool:
@@ -51,7 +52,7 @@ def _has(row: Row, metric: str) -> bool:
     return any(np.isfinite(values).any() for values in series)
 
 
-def _why(row: Row, figure: str) -> str:
+def _reason(row: Row, figure: str) -> str:
     if figure == "spread" and row.first.members == 1:
         return "one member has no spread"
     if figure != "rmse" and not any(run.histograms for run in row.runs):
@@ -63,30 +64,43 @@ FIRST = "temp_4deg"
 """The scenario that the paper is about."""
 
 MARKS = {"better": "*", "worse": "*", "same": ""}
-"""Of ratios by verdict; ? where there is too little to tell."""
+"""Marks of ratios by verdict; a question mark where there is too little to tell."""
 
 SEVERAL = ("commit", "created", "device", "processor", "cores", "packages")
-"""Of which each seed has its own."""
+"""Keys of the provenance that differ between seeds."""
 
 
 class Board:
-    """All methods on one problem."""
+    """All methods on one problem.
+
+    Arguments:
+        runs: Runs of one problem.
+        slug: Name of its folder in the site.
+    """
 
     def __init__(self, runs: Sequence[Scores], slug: str):
         self.slug, self.runs = slug, list(runs)
         self.first = self.runs[0]
-        by_method = {m: _alike(runs, m) for m in {run.method for run in runs}}
-        several = any(len(own) > 1 for own in by_method.values())
         self.memory_in = memory_unit(self.runs)
-        colours = colour_names(by_method)
-        shown = {"several": several, "memory_in": self.memory_in}
-        self.rows = [Row(by_method[m], colour=colours[m], **shown) for m in in_order(by_method)]
         self.cells = headlines(self.first.variables)
-        self.reference = next((e for e in self.rows if e.method == REFERENCE), None)
+        by_method = {
+            m: _of_latest_settings(runs, m) for m in in_order({run.method for run in runs})
+        }
+        self.rows = self._make_rows(by_method)
+        rows = {row.method: row for row in self.rows}
+        self.reference = rows.get(REFERENCE)
         self.rows.sort(key=self._rank)
 
+    def _make_rows(self, by_method: Mapping[str, Sequence[Scores]]) -> list[Row]:
+        several = any(len(runs) > 1 for runs in by_method.values())
+        colours = colour_names(by_method)
+        return [
+            Row(runs, several=several, memory_in=self.memory_in, colour=colours[method])
+            for method, runs in by_method.items()
+        ]
+
     def _rank(self, row: Row) -> tuple[bool, float]:
-        """The best first; after them, in their usual order, those without a ratio."""
+        """Sort key: the best method first, and last those without a ratio, in the usual order."""
         ratio = self.mean_ratio(row).sort
         return ratio is None, ratio or 0.0
 
@@ -103,14 +117,17 @@ class Board:
 
     @property
     def name(self) -> str:
+        """Name of the scenario."""
         return self.first.problem.scenario
 
     @property
     def title(self) -> str:
+        """Title of the scenario."""
         return str(self.first.scenario.get("title") or self.name)
 
     @property
     def sphere(self) -> bool:
+        """Whether the system is an atmosphere."""
         return self.first.on_sphere
 
     def heading(self, cell: Cell) -> Value:
@@ -119,28 +136,26 @@ class Board:
         return Value(label(*cell), note=title(*cell), tint=unit)
 
     def ratio(self, row: Row, cell: Cell, metric: str, region: str = GLOBAL) -> float | None:
-        """To the unconditional ensemble, over the seeds that both have."""
+        """A score divided by the free ensemble's, over the seeds that both have."""
         if self.reference is None:
             return None
-        both, pair = {*row.seeds} & {*self.reference.seeds}, (row, self.reference)
-        ours, theirs = (e.over(cell, metric, region, both).median for e in pair)
+        shared = {*row.seeds} & {*self.reference.seeds}
+        ours = row.over(cell, metric, region, shared).median
+        theirs = self.reference.over(cell, metric, region, shared).median
         return ours / theirs if ours is not None and theirs else None
 
     def mean_ratio(self, row: Row) -> Value:
         """Geometric mean of the RMSE ratios of all variables and levels."""
-        found = [self.ratio(row, cell, "rmse") for cell in self.all_cells]
-        known = [f for f in found if f]
-        if not known or len(known) < len(found):
-            return Value("–")
-        mean = float(np.exp(np.mean(np.log(known))))
+        mean = geometric_mean([self.ratio(row, cell, "rmse") for cell in self.all_cells])
         return Value(number(mean), mean, tint=shade(mean))
 
     @cached_property
     def all_cells(self) -> list[Cell]:
+        """Every variable at every level."""
         return self.first.cells
 
     def scorecard(self, row: Row, region: str, metric: str) -> list[tuple[str, list[Value]]]:
-        """Rows of variables, columns of `levels`: ratios to the unconditional ensemble."""
+        """Ratios to the free ensemble: a row for each variable, a column for each of `levels`."""
         rows = []
         for name, variable in self.first.variables.items():
             own = variable.levels
@@ -159,15 +174,15 @@ class Board:
 
     @cached_property
     def _verdicts(self) -> dict[tuple, str]:
-        """Paired tests against the unconditional ensemble, by (method, variable, level, metric).
+        """Verdicts of paired tests against the free ensemble, by method, variable, level, metric.
 
-        They allow for each other, all methods' of them.
+        Their p-values allow for all tests of the board.
         """
         runs = [run for row in self.rows for run in row.runs]
         try:
             with warnings.catch_warnings(action="ignore", category=Caution):
                 table = compare_all(runs, all_cells=True)
-        except UserError:  # nothing to hold to, or no seed in common
+        except UserError:  # no free ensemble, or no seed in common
             return {}
         return {
             (row["method"], row["variable"], _level(row["level"]), row["metric"]): row["verdict"]
@@ -177,15 +192,15 @@ class Board:
     @cached_property
     def levels(self) -> list[float | None]:
         """All levels, the surface (no level) first."""
-        found = {level for _, level in self.first.cells}
-        return sorted(found, key=lambda level: -1.0 if level is None else level)
+        levels = {level for _, level in self.first.cells}
+        return sorted(levels, key=lambda level: -1.0 if level is None else level)
 
     def metrics(self, cell: Cell) -> dict[str, str]:
-        """Those metrics that a method has for a cell."""
+        """Titles of the metrics that any method has for a cell, by name."""
         return {
             m: text
             for m, text in METRICS.items()
-            if any(e.over(cell, m).median is not None for e in self.rows)
+            if any(row.over(cell, m).median is not None for row in self.rows)
         }
 
     def absent(self, figure: str) -> str:
@@ -194,12 +209,13 @@ class Board:
 
     @property
     def cost_names(self) -> dict[str, str]:
+        """Kinds of cost in words, with the board's unit of memory."""
         return costs_in(self.memory_in)
 
     def problem(self) -> dict[str, str]:
         """The scenario in words, for a list of terms."""
         scenario, first = self.first.scenario, self.first
-        shown = {
+        terms = {
             "source": scenario.get("source"),
             "system": words(scenario.get("system", first.problem.system)),
             "period": f"{first.cycles} cycles, the first {first.spinup} not scored",
@@ -208,14 +224,14 @@ class Board:
             "members": ", ".join(map(str, sorted({run.members for run in self.runs}))),
             "digest": str(scenario["digest"])[:16],
         }
-        return {term: str(text) for term, text in shown.items() if text}
+        return {term: str(text) for term, text in terms.items() if text}
 
     def groups(self) -> list[dict[str, str]]:
         """The groups of observations in words."""
-        given = self.first.scenario.get("observations")
+        groups = self.first.scenario.get("observations")
         return [
             {str(k)[:120]: words(v) for k, v in group.items() if v not in (None, [], "")}
-            for group in (given if isinstance(given, list) else [])
+            for group in (groups if isinstance(groups, list) else [])
             if isinstance(group, dict)
         ][:50]
 
@@ -229,23 +245,29 @@ class Board:
         return any(row.memory.sort is not None for row in self.rows)
 
     def diagnostics(self, kind: str, names: Iterable[str]) -> dict[str, Any]:
-        """A row a method of its `diagnostic` or `cost` values, and which of them any method has."""
-        rows = [(e, {name: getattr(e, kind)(name) for name in names}) for e in self.rows]
+        """Diagnostics or costs of every row, and which of them any row has.
+
+        Arguments:
+            kind: `diagnostic` or `cost`, the method of `Row` that gives the values.
+        """
+        rows = [(row, {name: getattr(row, kind)(name) for name in names}) for row in self.rows]
         known = {name: any(values[name].sort is not None for _, values in rows) for name in names}
         return {"rows": rows, "known": known}
 
     @property
     def innovations(self) -> list[tuple[Row, dict[str, Any]]]:
+        """Fits of all rows to the observations, before they were used."""
         return [(row, fit) for row in self.rows for fit in row.innovations]
 
     @property
     def withheld(self) -> list[tuple[Row, dict[str, Any]]]:
+        """Fits of all rows to the withheld observations."""
         return [(row, fit) for row in self.rows for fit in row.withheld]
 
     def provenance(self, row: Row) -> dict[str, str]:
         """Where a row comes from, for a list of terms."""
         run, made = row.first, {key: _of_seeds(row, key) for key in SEVERAL}
-        shown = {
+        terms = {
             "filter": run.filter,
             "settings": words(run.settings),
             "members": run.members,
@@ -259,7 +281,7 @@ class Board:
             "packages": made["packages"],
             "settings' digest": run.digest[:16],
         }
-        return {term: str(text)[:2000] for term, text in shown.items() if text not in (None, "")}
+        return {term: str(text)[:LONGEST] for term, text in terms.items() if text not in (None, "")}
 
 
 def _of_seeds(row: Row, key: str) -> str:
@@ -268,7 +290,7 @@ def _of_seeds(row: Row, key: str) -> str:
     return "; ".join(text or "not known" for text in texts) if any(texts) else ""
 
 
-def _alike(runs: Sequence[Scores], method: str) -> list[Scores]:
+def _of_latest_settings(runs: Sequence[Scores], method: str) -> list[Scores]:
     """The runs of a method that were made with the settings of the latest one."""
     own = [run for run in runs if run.method == method]
     return [run for run in own if run.settings_digest == own[-1].settings_digest]
@@ -291,18 +313,18 @@ def boards(runs: Iterable[Scores]) -> list[Board]:
         slug if plain.count(slug) == 1 else f"{slug}-{_digests(problem)}"
         for slug, problem in zip(plain, groups, strict=True)
     ]
-    found = [Board(group, slug) for slug, group in zip(slugs, groups.values(), strict=True)]
-    return sorted(found, key=lambda b: (not b.sphere, b.name != FIRST, b.slug))
+    all_boards = [Board(group, slug) for slug, group in zip(slugs, groups.values(), strict=True)]
+    return sorted(all_boards, key=lambda b: (not b.sphere, b.name != FIRST, b.slug))
 
 
 def _digests(problem: ProblemIdentity) -> str:
     return f"{problem.scenario_digest[:8]}-{problem.system_digest[:8]}"
 
 
-def rows_by_method(shown: Iterable[Board]) -> dict[str, list[tuple[Board, Row]]]:
-    """Where each method has a row."""
-    found: dict[str, list[tuple[Board, Row]]] = {}
-    for board in shown:
+def rows_by_method(all_boards: Iterable[Board]) -> dict[str, list[tuple[Board, Row]]]:
+    """The boards and rows of each method, in the order of tables."""
+    rows: dict[str, list[tuple[Board, Row]]] = {}
+    for board in all_boards:
         for row in board.rows:
-            found.setdefault(row.method, []).append((board, row))
-    return {method: found[method] for method in in_order(found)}
+            rows.setdefault(row.method, []).append((board, row))
+    return {method: rows[method] for method in in_order(rows)}

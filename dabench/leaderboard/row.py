@@ -22,16 +22,24 @@ from dabench.scores.record import GLOBAL, Cell, Departures, Innovations, Scores
 from dabench.scores.seeds import Spread, over_seeds
 
 STEPS = (0.1, 0.25, 0.5, 0.75, 0.95, 1.05, 1.25, 1.5, 2.0, 4.0)
-"""Between them the classes of a ratio's colour: b5 .. b1 better, n the same, w1 .. w5 worse."""
+"""Ratios at which the colour changes."""
 CLASSES = ("b5", "b4", "b3", "b2", "b1", "n", "w1", "w2", "w3", "w4", "w5")
+"""Classes of these colours in the style sheet: better, the same, worse."""
 
-
-MADE = {"made": "created", "device": "device"}
+LONGEST = 2000
+"""Letters of a text from a result that a page shows."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number as it is shown, with what sorts it and what explains it."""
+    """A number in a table.
+
+    Arguments:
+        text: What the table shows.
+        sort: What it is sorted by; None where there is no number.
+        note: Small print below it, such as its interval.
+        tint: Class of its colour.
+    """
 
     text: str
     sort: float | None = None
@@ -40,16 +48,16 @@ class Value:
 
 
 def shade(ratio: float | None) -> str:
-    """The class of a ratio's colour."""
+    """Class of the colour of a ratio; none without a ratio."""
     return "" if ratio is None else CLASSES[int(np.searchsorted(STEPS, ratio))]
 
 
 class Row:
-    """One method of a board: its runs, one a seed; numbers are medians over them.
+    """One method of a board: its runs, one for each seed; numbers are medians over them.
 
     Arguments:
         several: Whether the board has methods with several seeds.
-        memory_in: Unit out of `BYTES`.
+        memory_in: Unit of memory, a key of `BYTES`.
         colour: Name of the method's colour, as `methods.colour_names` gives it.
     """
 
@@ -67,6 +75,7 @@ class Row:
 
     @property
     def first(self) -> Scores:
+        """The run with the smallest seed."""
         return self.runs[0]
 
     @property
@@ -81,22 +90,27 @@ class Row:
 
     @property
     def seeds(self) -> list[int]:
+        """Seeds of the runs, rising."""
         return [run.seed for run in self.runs]
 
     @property
     def tags(self) -> str:
-        """What stands beneath its name."""
-        seeds = f"{n} seeds" if (n := len(self.runs)) > 1 else "1 seed" * self.several
-        return ", ".join(filter(None, ("reference" if self.reference else "", seeds)))
+        """Small print beside the name: whether it is a reference, and the number of seeds."""
+        tags = ["reference"] if self.reference else []
+        if len(self.runs) > 1:
+            tags.append(f"{len(self.runs)} seeds")
+        elif self.several:
+            tags.append("1 seed")
+        return ", ".join(tags)
 
     @property
     def slug(self) -> str:
-        """Of the files about it."""
+        """Name of the files about this row, without ending."""
         return self.method.replace("/", "-")
 
     @property
     def status(self) -> str:
-        """What happened to all seeds; one that diverged is never averaged away."""
+        """What went wrong in any of the seeds; empty where all are complete."""
         bad = [run for run in self.runs if not run.status.complete]
         if not bad:
             return ""
@@ -107,14 +121,14 @@ class Row:
 
     @property
     def metrics(self) -> dict[str, str]:
-        """Those that it has a number of."""
-        known = {
+        """Titles of the metrics that any run has a number of, by name."""
+        scored = {
             key.metric
             for run in self.runs
             for key, score in run.scores.items()
             if key.region == GLOBAL and score.value is not None
         }
-        return {metric: text for metric, text in METRICS.items() if metric in known}
+        return {metric: text for metric, text in METRICS.items() if metric in scored}
 
     def over(
         self,
@@ -123,98 +137,114 @@ class Row:
         region: str = GLOBAL,
         seeds: Container[int] | None = None,
     ) -> Spread:
-        """Median and range over the seeds (default all), of which one that diverged is worse than
-        all others."""
+        """Median and range of a score over seeds; one that diverged is worse than all others.
+
+        Arguments:
+            seeds: Seeds to take; all if None.
+        """
         runs = [run for run in self.runs if seeds is None or run.seed in seeds]
         return over_seeds(run.value(cell, metric, region) for run in runs)
 
     def shown(self, cell: Cell, metric: str) -> Value:
-        """The median with its interval: of one seed's cycles, or the range of the seeds."""
-        found = self.over(cell, metric)
-        if found.median is None:
+        """The median score with the range over seeds, or the 95 % interval of a single seed."""
+        spread = self.over(cell, metric)
+        if spread.median is None:
             return Value("–")
-        text = number(found.median)
+        text = number(spread.median)
         if len(self.runs) > 1:
-            high = "diverged" if found.missing else number(found.high)
-            return Value(text, found.median, f"{number(found.low)} to {high}")
+            high = "diverged" if spread.missing else number(spread.high)
+            return Value(text, spread.median, f"{number(spread.low)} to {high}")
         _, low, high = self.first.score(cell, metric)
         note = "" if low is None else f"{number(low)} to {number(high)}"
-        return Value(text, found.median, note)
+        return Value(text, spread.median, note)
 
     def diagnostic(self, name: str) -> Value:
+        """Mean of a diagnostic over the scored cycles."""
         return _median(run.mean_of(name) for run in self.runs)
 
     def cost(self, name: str) -> Value:
-        """In the units of `costs_in`."""
-        scale = BYTES[self.memory_in] if "_bytes" in name else 1.0
-        found = (run.cost.get(name) for run in self.runs)
-        return _median(None if v is None else v / scale for v in found)
+        """A cost, in the units of `costs_in`."""
+        scale = BYTES[self.memory_in] if is_memory(name) else 1.0
+        costs = (run.cost.get(name) for run in self.runs)
+        return _median(None if cost is None else cost / scale for cost in costs)
 
     @property
     def memory(self) -> Value:
-        """Peak of a cycle, a member."""
-        found = (self.cost(name) for name in MEMORY)
-        return next((v for v in found if v.sort is not None), Value("–"))
+        """Peak memory of a cycle for each member, measured in either way."""
+        for name in MEMORY:
+            cost = self.cost(name)
+            if cost.sort is not None:
+                return cost
+        return Value("–")
 
     @property
     def evaluations(self) -> Value:
-        """Of the denoiser, a member and cycle."""
+        """Evaluations of the denoiser for a member in a cycle."""
         return _median(run.evaluations_a_cycle for run in self.runs)
 
     def each(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
-        """A row a seed: how it ended, RMSE of some cells, when and on what it was made."""
-        rows = []
-        for run in self.runs:
-            rmse = [number(run.value(cell, "rmse")) for cell in cells]
-            shown = {"seed": run.seed, "status": str(run.status), "rmse": rmse}
-            texts = {k: str(run.provenance.get(v) or "–")[:60] for k, v in MADE.items()}
-            texts["made"] = texts["made"][:16].replace("T", " ")  # to the minute
-            rows.append(shown | texts)
-        return rows
+        """For each seed how it ended, its RMSE, and when and on which device it was run."""
+        return [
+            {
+                "seed": run.seed,
+                "status": str(run.status),
+                "rmse": [number(run.value(cell, "rmse")) for cell in cells],
+                "made": _provenance(run, "created")[:16].replace("T", " "),  # to the minute
+                "device": _provenance(run, "device"),
+            }
+            for run in self.runs
+        ]
 
     @property
     def diagnostics(self) -> list[tuple[str, str, str]]:
-        """(name, mean, least) over scored cycles, then costs; medians over the seeds."""
+        """Name, mean and minimum of every diagnostic, then name and value of every cost."""
         names = {name for run in self.runs for name in run.ensemble}
         rows = []
         for name in sorted(names, key=lambda n: (n not in DIAGNOSTICS, n)):
-            found = [run.ensemble[name] for run in self.runs if name in run.ensemble]
-            mean, least = _median(d.mean for d in found), _median(d.min for d in found)
+            values = [run.ensemble[name] for run in self.runs if name in run.ensemble]
+            mean, least = _median(d.mean for d in values), _median(d.min for d in values)
             rows.append((DIAGNOSTICS.get(name, name), mean.text, least.text))
-        known = [n for n in COSTS if any(run.cost.get(n) is not None for run in self.runs)]
-        names = costs_in(self.memory_in)
-        return rows + [(names[name], self.cost(name).text, "") for name in known]
+        for name, text in costs_in(self.memory_in).items():
+            cost = self.cost(name)
+            if cost.sort is not None:
+                rows.append((text, cost.text, ""))
+        return rows
 
     @property
     def innovations(self) -> list[dict[str, Any]]:
-        """Of the first seed, a row a group, variable and level."""
+        """Fit of the first seed's background to every group, variable and level."""
         return _fits(self.first.observations, INNOVATIONS)
 
     @property
     def withheld(self) -> list[dict[str, Any]]:
-        """Of the first seed, a row a stage, group, variable and level."""
+        """Fit of the first seed's background and analysis to what was withheld."""
         return _fits(self.first.withheld, WITHHELD)
 
     @property
     def desroziers(self) -> bool:
+        """Whether the implied observation error is known."""
         fit = self.first.observations
         return any(row.get("desroziers") is not None for row in (fit.groups if fit else ()))
 
     @property
     def settings(self) -> dict[str, str]:
-        """Filter, members and settings as terms."""
+        """Filter, members and settings in words."""
         run = self.first
-        shown = {"filter": run.filter, "members": run.members, **run.settings}
-        return {str(k)[:120]: words(v) or "–" for k, v in shown.items()}
+        settings = {"filter": run.filter, "members": run.members, **run.settings}
+        return {str(name)[:120]: words(value) or "–" for name, value in settings.items()}
 
     @property
     def commands(self) -> list[str]:
-        """That made the runs."""
-        found = (str(run.provenance.get("command") or "")[:2000] for run in self.runs)
-        return [text for text in dict.fromkeys(found) if text]
+        """Shell commands that made the runs, each once."""
+        commands = [str(run.provenance.get("command") or "")[:LONGEST] for run in self.runs]
+        return [command for command in dict.fromkeys(commands) if command]
 
     def sparkline(self, cell: Cell, size: tuple[int, int] = (96, 24)) -> str:
-        """Points of a polyline: RMSE of the first seed over time, its logarithm."""
+        """Points of a polyline: logarithm of the first seed's RMSE against time.
+
+        Arguments:
+            size: Width and height of the picture, pixels.
+        """
         series = self.first.series(cell, "rmse")
         values = np.where(series == 0, np.nan, series)[:: max(1, len(series) // 24)]
         if np.isfinite(values).sum() < 2:
@@ -227,46 +257,61 @@ class Row:
 
 
 def _fits(fit: Innovations | Departures | None, names: Iterable[str]) -> list[dict[str, Any]]:
-    """Rows of departures as texts."""
+    """Numbers of a fit as texts, for every group, variable and level."""
     return [
         {
-            "group": ", ".join(filter(None, (row["group"], row.get("stage")))),
+            "group": f"{row['group']}, {row['stage']}" if row.get("stage") else row["group"],
             "what": title(row["variable"], row["level"]),
-            "numbers": {n: _told(row.get(n)) for n in names},
+            "numbers": {name: _count_or_number(row.get(name)) for name in names},
         }
         for row in (fit.groups if fit else ())
     ]
 
 
-def _told(value: float | None) -> str:
+def _count_or_number(value: float | None) -> str:
     return str(value) if isinstance(value, int) else number(value)
 
 
+def _provenance(run: Scores, key: str) -> str:
+    return str(run.provenance.get(key) or "–")[:60]
+
+
+def is_memory(cost: str) -> bool:
+    """Whether a cost is a number of bytes."""
+    return "_bytes" in cost
+
+
 def costs_in(memory: str) -> dict[str, str]:
-    """`COSTS` with the unit of memory."""
-    return {name: f"{text}, {memory}" * ("_bytes" in name) or text for name, text in COSTS.items()}
+    """`COSTS`, with the unit at those that are memory."""
+    return {name: f"{text}, {memory}" if is_memory(name) else text for name, text in COSTS.items()}
 
 
 def memory_unit(runs: Iterable[Scores]) -> str:
-    """kB where no run knows of a step that takes a tenth of a megabyte a member."""
-    found = [run.cost.get(name) or 0.0 for run in runs for name in MEMORY]
-    return "MB" if max(found, default=0.0) >= 1e5 or not any(found) else "kB"
+    """The unit for a board: MB where any step takes a tenth of one for each member, else kB."""
+    sizes = [run.cost.get(name) or 0.0 for run in runs for name in MEMORY]
+    return "MB" if max(sizes, default=0.0) >= 1e5 or not any(sizes) else "kB"
 
 
-def _median(found: Iterable[float | None]) -> Value:
-    known = [f for f in found if f is not None]
-    return Value(number(float(np.median(known))), float(np.median(known))) if known else Value("–")
+def _median(values: Iterable[float | None]) -> Value:
+    """Median of the known values."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return Value("–")
+    median = float(np.median(known))
+    return Value(number(median), median)
 
 
 def words(value: Any) -> str:
-    """Plain data as a line of text."""
+    """Plain data as a line of text; empty for None."""
     if value is None:
         return ""
     if isinstance(value, str):
-        return value[:2000]
-    if isinstance(value, Mapping):
-        told = ((k, words(v)) for k, v in value.items())
-        return ", ".join(f"{k}: {v}" for k, v in told if v)[:2000]
-    if isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
-        return ", ".join(map(str, value))[:2000]
-    return json.dumps(value)[:2000]
+        text = value
+    elif isinstance(value, Mapping):
+        parts = [(key, words(part)) for key, part in value.items()]
+        text = ", ".join(f"{key}: {part}" for key, part in parts if part)
+    elif isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
+        text = ", ".join(map(str, value))
+    else:
+        text = json.dumps(value)
+    return text[:LONGEST]

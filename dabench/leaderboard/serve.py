@@ -9,7 +9,7 @@ from dabench.core.errors import UserError
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    """Files of the site, nothing else: no listing of folders, no log."""
+    """Serves the files of the site alone: no listing of folders, no log."""
 
     def list_directory(self, path: object) -> None:
         self.send_error(404)
@@ -19,7 +19,10 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def server(folder: Path, port: int) -> ThreadingHTTPServer:
-    """Of a site, on loopback; UserError if there is none or the port is taken."""
+    """A server of a site on this machine's loopback address.
+
+    Raises: UserError if there is no site in the folder, or the port is taken.
+    """
     if not (folder / "index.html").exists():
         raise UserError(f"{folder}: no site here; `dabench leaderboard build` makes it.")
     handler: Callable[..., _Quiet] = partial(_Quiet, directory=str(folder))

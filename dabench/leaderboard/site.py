@@ -37,12 +37,12 @@ MANIFEST = "leaderboard.json"
 """Names the files of a site, so that a later build takes away only what an earlier one made."""
 
 MANY = 4
-"""So many boards are worth the start of other processes."""
+"""Number of boards that are worth the start of other processes."""
 
 STATIC = ("style.css", "page.js")
 
 MAP = re.compile(r"map-(?P<variable>.+?)(?P<level>\d+)?-cycle(?P<cycle>\d+)")
-"""The name of a figure of maps."""
+"""Pattern of the name of a figure of maps."""
 
 DRAWN = [metric for metric in registry.METRICS if metric.curve]
 CURVES = (*(m.name for m in DRAWN), "rmse-levels", "spread-levels", "ranks", "spectra")
@@ -51,13 +51,13 @@ ALTERNATIVES = {
     **{m.name: f"{m.curve} against time, a line for each method" for m in DRAWN},
     "rmse-levels": "RMSE of the ensemble mean against time at three levels",
     "spread-levels": "Ensemble spread against time at three levels",
-    "weights": "N_eff, unique ancestors, largest weight, genealogy, alpha and innovation chi² "
-    "of each cycle",
-    "pareto": "CRPS against the cost of a cycle; none is both cheaper and better than the line",
+    "weights": "Effective sample size, members with children, largest weight, genealogy, tempering "
+    "exponent and innovation chi² in every cycle",
+    "pareto": "CRPS against the cost of a cycle; no method is both cheaper and better than the line",
     "ranks": "Histograms of where the truth falls among the members",
-    "spectra": "Power against zonal wavenumber of truth, members and error",
+    "spectra": "Power of truth, members and error against zonal wavenumber",
     "network": "Where each group of observations lies",
-    "density": "The members of each method at one point, and the truth there",
+    "density": "Density of the members of each method at one point, and the truth there",
 }
 
 
@@ -84,20 +84,20 @@ def build(sources: Iterable[str | Path], out: str | Path) -> Path:
 
 
 def _ours(out: Path) -> list[str]:
-    """The files of the site that is there."""
+    """Names of the files of the site in a folder; UserError where it holds anything else."""
     if not out.exists() or not any(out.iterdir()):
         return []
     try:
         return list(json.loads((out / MANIFEST).read_bytes())["files"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
-            f"{out}: holds files, but none says that they are a leaderboard ({MANIFEST}); "
+            f"{out}: holds files that are not a site of the leaderboard (no {MANIFEST}); "
             "choose another folder with --out."
         ) from None
 
 
 def _publish(part: Path, out: Path, known: list[str]) -> None:
-    """Move all files over, and take away those of the earlier build that are no more."""
+    """Move all files into place, and delete those that only the earlier build made."""
     new = sorted(p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file())
     everything = {"files": sorted({*known, *new})}
     out.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _write(shown: list[Board], part: Path, out: Path, each: Each) -> None:
 
 
 def _board(board: Board, folder: Path, earlier: Path) -> str:
-    """All files of a board; returns its section of the front page."""
+    """Write all files of a board, and return its section of the front page."""
     figures = _figures(board, folder, earlier, _downloads(board, folder))
     pages = _environment()
     _page(pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../")
@@ -176,7 +176,7 @@ def _environment() -> Environment:
 
 
 def _code(text: str) -> Markup:
-    """Text in which names stand in backticks."""
+    """HTML of a text in which code stands in backticks."""
     odd = (Markup("<code>{}</code>").format(part) for part in text.split("`")[1::2])
     even = map(escape, text.split("`")[::2])
     return Markup("").join(part for pair in zip_longest(even, odd, fillvalue="") for part in pair)
@@ -188,7 +188,7 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
 
 
 def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, Any]:
-    """Draw a board; names of its figures by section, and their sizes."""
+    """Draw the figures of a board; returns their names by section, and their sizes."""
     shown = [run for row in board.rows for run in row.runs]
     drawn = draw_scores(shown, folder, earlier, key)
     names = [file.stem for file in drawn if file.suffix == ".svg"]
@@ -204,7 +204,7 @@ def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, A
 
 
 def _size(file: Path) -> list[int]:
-    """Width and height, so that a page can keep its place free."""
+    """Width and height of a figure in points, for which a page keeps room."""
     with file.open(encoding="utf-8") as f:
         found = re.findall(r'(?:width|height)="([\d.]+)pt"', f.read(1000))
     return [round(float(length)) for length in found[:2]]
@@ -213,7 +213,7 @@ def _size(file: Path) -> list[int]:
 def _downloads(board: Board, folder: Path) -> str:
     """All numbers of a board: `results/<method>.json`, and headline values as `scores.csv`.
 
-    Returns: A digest of them.
+    Returns: A digest of all result files.
     """
     table, digest = io.StringIO(), hashlib.sha256()
     columns = ["method", "seed", *Key._fields, *Score._fields]

@@ -104,7 +104,9 @@ def test_memory_is_in_units_that_read_well(runs, size, text, unit):
     board = Board([run], "mock")
     assert (board.rows[0].memory.text, board.memory_in) == (text, unit)
     assert board.cost_names["compiled_step_bytes"] == f"memory of a compiled step, {unit}"
-    assert ("memory of a compiled step a member, " + unit, text, "") in board.rows[0].diagnostics
+    assert ("memory of a compiled step for each member, " + unit, text, "") in board.rows[
+        0
+    ].diagnostics
 
 
 def test_who_is_missing_in_a_figure_is_said_with_the_reason(runs):
