@@ -1,4 +1,4 @@
-"""Long series of a result as text: every cycle is kept, each number to thirteen bits.
+"""Long series of a result as short text: every cycle is there, each number to thirteen bits.
 
 A number's mantissa is rounded to `BITS` bits (12 and the leading one: 1.2e-4 of it at most, whole
 numbers to 8192 not at all); float32, its bytes sorted by significance, compressed, base64. That is
@@ -20,31 +20,31 @@ DIGITS = 7
 """Significant digits of all other numbers in a result."""
 
 BITS = 12
-"""Of the 23 stored bits of a mantissa in float32."""
+"""Bits of the mantissa that are kept, of the 23 that float32 stores."""
 
 LONG = 100
-"""Shorter series stay lists of numbers."""
+"""Series up to this length stay lists of numbers."""
 
 MOST = 100_000
-"""Numbers in a series."""
+"""Largest number of values in a series."""
 
 SMALL, LARGE = 1e-30, 1e30
-"""Series with numbers beyond, but zero, stay lists."""
+"""Series with sizes outside of this range, zero excepted, stay lists."""
 
 
 def rounded(values: Any) -> np.ndarray:
-    """Numbers to `BITS` bits of mantissa, ties to even; NaN stays."""
+    """Numbers rounded to `BITS` bits of mantissa, ties to even; NaN stays."""
     x = np.array(values, np.float32)
     drop = np.uint32(23 - BITS)
     bits = x.view(np.uint32)
     half = np.uint32((1 << (int(drop) - 1)) - 1) + ((bits >> drop) & np.uint32(1))
     with np.errstate(over="ignore"):
-        kept = (((bits + half) >> drop) << drop).view(np.float32)
-    return np.where(np.isnan(x), np.float32(np.nan), kept).astype(np.float32)
+        nearest = (((bits + half) >> drop) << drop).view(np.float32)
+    return np.where(np.isnan(x), np.float32(np.nan), nearest).astype(np.float32)
 
 
 def pack(values: Sequence[float | None]) -> Any:
-    """A series as a file has it: packed where it is long, None being NaN; a list otherwise."""
+    """A series as a file has it: packed where it is long, with NaN for None; else a list."""
     if len(values) <= LONG:
         return values
     x = np.array(values, float)
@@ -56,11 +56,14 @@ def pack(values: Sequence[float | None]) -> Any:
     return {"bits": BITS, "length": len(x), "data": data}
 
 
-def unpack(given: Any) -> Any:
-    """What `pack` was given, rounded; anything else as it is. ValueError where it is damaged."""
-    if not isinstance(given, Mapping):
-        return given
-    length, data = given.get("length"), given.get("data")
+def unpack(series: Any) -> Any:
+    """The inverse of `pack`, with rounded numbers; anything else as it is.
+
+    Raises: ValueError where a packed series is damaged.
+    """
+    if not isinstance(series, Mapping):
+        return series
+    length, data = series.get("length"), series.get("data")
     if not isinstance(length, int) or not 0 < length <= MOST or not isinstance(data, str):
         raise ValueError(f"no packed series of at most {MOST} numbers")
     try:
@@ -76,13 +79,13 @@ def unpack(given: Any) -> Any:
     return [None if np.isnan(v) else float(v) for v in x]
 
 
-def is_of(kept: Sequence[float | None], whole: Sequence[float | None], slack: float) -> bool:
-    """Whether numbers are those of a whole series, to half of the last bit that is kept.
+def is_of(packed: Sequence[float | None], whole: Sequence[float | None], slack: float) -> bool:
+    """Whether rounded numbers are those of a whole series, to half of the last bit.
 
     Arguments:
-        slack: How well the whole numbers are known, relative.
+        slack: Relative error of the whole numbers themselves.
     """
-    a, b = np.array(kept, float), np.array(whole, float)
+    a, b = np.array(packed, float), np.array(whole, float)
     if a.shape != b.shape or not np.array_equal(np.isnan(a), np.isnan(b)):
         return False
     half = np.exp2(np.floor(np.log2(np.fmax(abs(b), SMALL))) - BITS - 1)
@@ -92,18 +95,18 @@ def is_of(kept: Sequence[float | None], whole: Sequence[float | None], slack: fl
 def pack_times(seconds: Sequence[float]) -> Any:
     """Valid times: first, step and length where they are regular and many; a list otherwise."""
     if len(seconds) > LONG:
-        told = {"first": seconds[0], "step": seconds[1] - seconds[0], "length": len(seconds)}
-        if unpack_times(told) == list(seconds):
-            return told
+        regular = {"first": seconds[0], "step": seconds[1] - seconds[0], "length": len(seconds)}
+        if unpack_times(regular) == list(seconds):
+            return regular
     return seconds
 
 
-def unpack_times(given: Any) -> Any:
-    """What `pack_times` was given; ValueError where that cannot be."""
-    if not isinstance(given, Mapping):
-        return given
+def unpack_times(times: Any) -> Any:
+    """The inverse of `pack_times`; ValueError where packed times are damaged."""
+    if not isinstance(times, Mapping):
+        return times
     try:
-        first, step, length = float(given["first"]), float(given["step"]), int(given["length"])
+        first, step, length = float(times["first"]), float(times["step"]), int(times["length"])
     except (KeyError, TypeError, ValueError) as e:
         raise ValueError(f"no regular times: {e!r}") from None
     if not 0 < length <= MOST:

@@ -1,4 +1,7 @@
-"""What a result file may hold. It is not trusted: texts are short, names plain, numbers finite."""
+"""The schema of result files.
+
+Files are not trusted: texts and series have a greatest length, names are plain, numbers finite.
+"""
 
 from typing import Annotated, Any
 
@@ -9,7 +12,7 @@ from dabench.leaderboard.thumbnails import unpacked
 
 SCHEMA = 4
 OLDEST = 2
-"""Still read: what came later is missing (3: pictures) or written at length (4: long series)."""
+"""Oldest schema that is read. Schema 3 added pictures, schema 4 packed long series."""
 
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")]
@@ -30,7 +33,7 @@ Shown = dict[Name, Any]
 
 
 class Loose(BaseModel):
-    """More keys may come, finite numbers only."""
+    """A record whose numbers are finite; keys that it does not know are ignored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -159,7 +162,7 @@ class MapRecord(Loose):
 
 
 class MapsRecord(Loose):
-    """Of `pictures`: maps (latitude, longitude), every so many grid points."""
+    """Maps (latitude, longitude) on every n-th point of the grid in both directions."""
 
     latitude: Annotated[list[float], Field(min_length=2, max_length=181)]
     longitude: Annotated[list[float], Field(min_length=2, max_length=360)]
@@ -168,8 +171,8 @@ class MapsRecord(Loose):
 
     @model_validator(mode="after")
     def _hold_whole_maps(self) -> "MapsRecord":
-        for shown in self.maps:
-            for part in (shown.truth, shown.error):
+        for record in self.maps:
+            for part in (record.truth, record.error):
                 unpacked(part.model_dump(), (len(self.latitude), len(self.longitude)))
         return self
 
@@ -193,9 +196,9 @@ class PicturesRecord(Loose):
 
     @property
     def cycles(self) -> list[int]:
-        """That something is shown of."""
-        shown = [*(self.fields.maps if self.fields else []), *filter(None, [self.point])]
-        return [one.cycle for one in shown]
+        """Cycles that a map or the density at a point shows."""
+        cycles = [record.cycle for record in self.fields.maps] if self.fields else []
+        return [*cycles, self.point.cycle] if self.point else cycles
 
 
 class RunRecord(Loose):
@@ -246,9 +249,9 @@ class ResultFile(Loose):
     Arguments:
         metric_version, scenario_digest, system_digest, digest: What all runs share; the last is of
             filter, settings and members.
-        seeds: Of the runs, in their order.
-        commands: That made the runs.
-        sha256: Of the runs as canonical JSON; a number changed by hand shows.
+        seeds: Seeds of the runs, in their order.
+        commands: Shell commands that made the runs.
+        sha256: Digest of the runs as canonical JSON, which reveals a number changed by hand.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

@@ -1,9 +1,9 @@
-"""Results: what a method scored on a scenario, one file a method, small enough to be committed.
+"""Result files: what a method scored on a scenario, small enough to be committed.
 
 A result is the scores of one or several seeds, without the series and histograms of cells that no
-page shows; long series are packed (see `packed`). Its file is
-<results>/<scenario>/<system>/<method>.json. What a file says is not trusted: it is checked here,
-and shown as text.
+page shows; long series are packed (see `packed_series`). Its file is
+<results>/<scenario>/<system>/<method>.json. The content of a file is not trusted: it is checked
+here, and pages show it as text.
 """
 
 import hashlib
@@ -28,33 +28,37 @@ from dabench.scores.metrics.registry import TESTED
 from dabench.scores.record import GLOBAL, Scores
 
 LARGEST = 20 * 2**20
-"""Larger files are not read, bytes."""
+"""Size in bytes above which a file is not read."""
 
 MANY = 100
-"""So many files are worth the start of other processes."""
+"""Number of files that are worth the start of other processes."""
 
 WITH_SERIES = ("series", "rank", "spectra", "observations", "withheld", "ensemble")
-"""Parts of a run that hold numbers cycle by cycle, bin by bin, or wavenumber by wavenumber."""
+"""Parts of a run that hold a number for every cycle, bin or wavenumber."""
 
 MADE_WITH = ("scenario", "settings")
-"""Parts from which a run can be made again, to the last digit."""
+"""Parts from which a run can be made again; they keep all their digits."""
 
 
 def of_run(folder: str | Path) -> dict[str, Any]:
-    """One seed's part of a result, from a run's folder; what no page shows is left out."""
+    """One seed's part of a result, from the folder of its run."""
     return of_scores(current_scores(folder), folder)
 
 
 def of_scores(scores: Scores, folder: str | Path) -> dict[str, Any]:
-    """One seed's part of a result, from its scores and, for pictures, the archive in its folder."""
-    shown = set(headlines(scores.variables))
+    """One seed's part of a result, without what no page shows.
+
+    Arguments:
+        folder: Folder of the run, from whose archive the pictures are made.
+    """
+    headline_cells = set(headlines(scores.variables))
     globe = {k: v for k, v in scores.every_cycle.items() if k.region == GLOBAL}
-    drawn = {key: values for key, values in globe.items() if key.cell in shown}
+    drawn = {key: values for key, values in globe.items() if key.cell in headline_cells}
     tested = {key: values for key, values in globe.items() if key.metric in TESTED}
     slim = scores.replace(
         every_cycle=drawn | tested,
-        histograms={cell: v for cell, v in scores.histograms.items() if cell in shown},
-        spectra={cell: v for cell, v in scores.spectra.items() if cell in shown},
+        histograms={cell: v for cell, v in scores.histograms.items() if cell in headline_cells},
+        spectra={cell: v for cell, v in scores.spectra.items() if cell in headline_cells},
         pictures=thumbnails.of_run(folder, scores.variables),
     ).plain()
     made_with = {name: slim[name] for name in MADE_WITH}
@@ -62,7 +66,7 @@ def of_scores(scores: Scores, folder: str | Path) -> dict[str, Any]:
 
 
 def rounded(value: Any) -> Any:
-    """Plain data with floats of `packed.DIGITS` significant digits."""
+    """Plain data whose floats have `packed_series.DIGITS` significant digits."""
     if isinstance(value, float):
         return float(f"{value:.{packed_series.DIGITS}g}")
     if isinstance(value, dict):
@@ -71,10 +75,9 @@ def rounded(value: Any) -> Any:
 
 
 def content(runs: Sequence[Mapping[str, Any]]) -> bytes:
-    """The file of a method's runs, one a seed."""
-    runs = sorted(runs, key=lambda run: run["seed"])
-    runs = [{**run, "pictures": None} if i else run for i, run in enumerate(runs)]
-    runs = [_packed(run) for run in runs]
+    """Content of the file of a method's runs, one for each seed; the first keeps its pictures."""
+    first, *others = sorted(runs, key=lambda run: run["seed"])
+    runs = [_packed(run) for run in (first, *({**run, "pictures": None} for run in others))]
     _, scenario, _, system, version = _problem(runs[0])
     head = {
         "schema": SCHEMA,
@@ -90,7 +93,7 @@ def content(runs: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _packed(run: Mapping[str, Any]) -> dict[str, Any]:
-    """A run as a file has it."""
+    """A run as a file has it: its long series packed."""
     parts = {name: _short(run[name]) for name in WITH_SERIES if name in run}
     return {**run, **parts, "seconds": packed_series.pack_times(run["seconds"])}
 
@@ -114,30 +117,42 @@ def fingerprint(runs: Sequence[Mapping[str, Any]]) -> str:
 def add(folders: Iterable[str | Path], results: str | Path) -> list[Path]:
     """Write runs into the results folder, beside other seeds of the same experiment.
 
-    Seeds of another problem, or of other settings, are dropped: the new runs stand for the method.
-    UserError, before anything is written, for runs that have not ended or do not belong together.
+    Seeds of another problem, or of other settings, are dropped: the new runs replace them.
+
+    Returns: The files that were written.
+    Raises: UserError, before anything is written, for runs that have not ended or do not belong
+        together.
     """
     files: dict[Path, dict[int, dict[str, Any]]] = {}
     for run in map(of_run, folders):
         if run["status"] == "running":
             raise UserError(
-                f"{run['method']}, seed {run['seed']}: has not ended; go on with `dabench run`."
+                f"{run['method']}, seed {run['seed']}: has not ended; finish it with `dabench run`."
             )
         files.setdefault(Path(results, place(run)), {})[run["seed"]] = run
     for file, runs in files.items():
         if _several(runs.values()):
             raise UserError(f"{file.stem}: its runs are of {SEVERAL}; add those of one experiment")
     for file, runs in files.items():
-        old = {r["seed"]: r for r in (load(file) if file.exists() else [])}
-        newest = next(iter(runs.values()))
-        kept = {seed: r for seed, r in old.items() if experiment(r) == experiment(newest)} | runs
         file.parent.mkdir(parents=True, exist_ok=True)
-        replace(file, content(list(kept.values())))
+        replace(file, content([*_other_seeds(file, runs), *runs.values()]))
     return list(files)
 
 
+def _other_seeds(file: Path, runs: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Runs of a file that are of the same experiment as new ones, and of other seeds."""
+    if not file.exists():
+        return []
+    new = {json.dumps(experiment(run), sort_keys=True) for run in runs.values()}
+    return [
+        run
+        for run in load(file)
+        if run["seed"] not in runs and json.dumps(experiment(run), sort_keys=True) in new
+    ]
+
+
 def place(run: Mapping[str, Any]) -> Path:
-    """The file of a run, in a folder of results."""
+    """Path of a run's file in a folder of results."""
     return Path(run["scenario"]["name"], run["system"]["name"], f"{run['method']}.json")
 
 
@@ -158,12 +173,12 @@ SEVERAL = "several problems, settings or lengths"
 
 
 def _several(runs: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether they are not seeds of one experiment."""
+    """Whether runs are of more than one experiment."""
     return len({json.dumps(experiment(run), sort_keys=True) for run in runs}) > 1
 
 
 def load(file: str | Path) -> list[dict[str, Any]]:
-    """The runs of a result file; UserError where it is not one."""
+    """The runs of a result file; UserError where it is not one, or contradicts itself."""
     file = Path(file)
     try:
         if file.stat().st_size > LARGEST:
@@ -182,11 +197,11 @@ def load(file: str | Path) -> list[dict[str, Any]]:
     return runs
 
 
-def _check(file: Path, result: ResultFile, runs: Sequence[Mapping[str, Any]], found: str) -> None:
-    """UserError where a file is of other metrics, or does not agree with itself.
+def _check(file: Path, result: ResultFile, runs: Sequence[Mapping[str, Any]], sha256: str) -> None:
+    """UserError where a file was made with other metrics, or contradicts itself.
 
     Arguments:
-        found: Fingerprint of the runs as the file has them.
+        sha256: Fingerprint of the runs as the file has them.
     """
     if stale := {r["metric_version"] for r in runs} - {metrics.VERSION}:
         raise UserError(
@@ -196,14 +211,14 @@ def _check(file: Path, result: ResultFile, runs: Sequence[Mapping[str, Any]], fo
     if _several(runs):
         raise UserError(f"{file}: its seeds are of {SEVERAL}")
     _, scenario, _, system, version = _problem(runs[0])
-    told = (result.scenario_digest, result.system_digest, result.metric_version, result.digest)
-    if told != (scenario, system, version, _settings_digest(runs[0])):
+    head = (result.scenario_digest, result.system_digest, result.metric_version, result.digest)
+    if head != (scenario, system, version, _settings_digest(runs[0])):
         raise UserError(f"{file}: its digests are not those of its runs")
     if result.seeds != [run["seed"] for run in runs] or len({*result.seeds}) < len(runs):
         raise UserError(f"{file}: its seeds are not those of its runs")
-    if result.sha256 != found:
+    if result.sha256 != sha256:
         raise UserError(
-            f"{file}: was changed after it was made (sha256 {found[:12]}, "
+            f"{file}: was changed after it was made (sha256 {sha256[:12]}, "
             f"it says {result.sha256[:12]}); add the runs again."
         )
 
@@ -211,19 +226,20 @@ def _check(file: Path, result: ResultFile, runs: Sequence[Mapping[str, Any]], fo
 def find(sources: Iterable[str | Path], each: Each = here) -> list[Scores]:
     """All runs of result files, folders of result files and folders with runs, each seed once.
 
-    The later source wins. Runs without a whole cycle are passed over.
+    Where two sources have the same run, the later one counts. Runs without a whole cycle are left
+    out.
 
     Arguments:
-        each: Reads the files of a folder; see `workers.processes`.
+        each: What spreads the reading of many files over processes; see `workers.processes`.
     """
     runs: dict[tuple, Scores] = {}
     for source in map(Path, sources):
         if not source.exists():
-            raise UserError(f"{source}: not there")
+            raise UserError(f"{source}: not there; runs and result files are given by their paths")
         for run in _read(source, each):
             key = (run.problem, run.method, run.seed)
             runs.pop(key, None)
-            runs[key] = run  # the last of all
+            runs[key] = run  # at the end: the order is that of the last sources
     return list(runs.values())
 
 
@@ -241,7 +257,7 @@ def _read(source: Path, each: Each) -> Iterator[Scores]:
 def committed(folder: Path, each: Each = here) -> Iterator[Scores]:
     """The runs of a folder of result files.
 
-    A row whose scenario has been changed since must be run again, or go.
+    A row whose scenario has changed must be run again, or be removed.
 
     Raises: UserError where rows of one board are of two problems, or where a file does not have the
         name of what it holds.
@@ -260,7 +276,7 @@ def committed(folder: Path, each: Each = here) -> Iterator[Scores]:
             raise UserError(
                 f"{other} and {file.name}: are of different problems (digests of scenario and "
                 f"system {_digests(expected)} and {_digests(problem)}); they cannot share a board. "
-                "Run the older one again and add it, or take it away."
+                "Run the older one again and add it, or remove it."
             )
         yield from map(Scores.from_plain, runs)
 

@@ -53,7 +53,7 @@ ALTERNATIVES = {
     "spread-levels": "Ensemble spread against time at three levels",
     "weights": "Effective sample size, members with children, largest weight, genealogy, tempering "
     "exponent and innovation chi² in every cycle",
-    "pareto": "CRPS against the cost of a cycle; no method is both cheaper and better than the line",
+    "pareto": "CRPS against the cost of a cycle; no method beats those on the line in both",
     "ranks": "Histograms of where the truth falls among the members",
     "spectra": "Power of truth, members and error against zonal wavenumber",
     "network": "Where each group of observations lies",

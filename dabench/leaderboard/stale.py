@@ -16,9 +16,10 @@ from dabench.systems import DIGESTS as SYSTEM_DIGESTS
 
 
 def origin(run: Scores) -> list[str]:
-    """Reference, and the search in a line; or that the file has other settings than the run.
+    """Sentences on where the settings of a run come from.
 
-    Nothing where this dabench has no file for the method.
+    They are the reference and the tuning in the method's file, or say that the file has other
+    settings now; none where there is no file for the method.
     """
     scenario, method = run.problem.scenario, run.method
     if method not in methods(scenario):
@@ -32,12 +33,13 @@ def origin(run: Scores) -> list[str]:
 
 
 def _holds(run: Scores, data: Mapping[str, Any]) -> bool:
-    made = {"members": run.members, "filter": {"name": run.filter, **run.settings}}
-    return _within(made, {key: data.get(key) for key in made})
+    """Whether a run was made with all that a method's file says."""
+    own = {"members": run.members, "filter": {"name": run.filter, **run.settings}}
+    return _within(own, {key: data.get(key) for key in own})
 
 
 def _within(whole: Any, part: Any) -> bool:
-    """Whether plain data has all that a part says."""
+    """Whether plain data contains all of a part."""
     if isinstance(part, Mapping) and isinstance(whole, Mapping):
         return all(key in whole and _within(whole[key], value) for key, value in part.items())
     return whole == part
@@ -53,7 +55,7 @@ def _search(tuned: Mapping[str, Any] | None) -> str:
 
 @cache
 def _digest_now(name: str) -> str | None:
-    """Of the scenario of this name as it is now; None if there is none."""
+    """Digest that the scenario of a name has now; None if there is none."""
     if name not in catalogue.names("scenarios"):
         return None
     try:
@@ -63,7 +65,7 @@ def _digest_now(name: str) -> str | None:
 
 
 def stale_since(run: Scores) -> str:
-    """Why a row is stale; nothing if it is not, or if nobody can tell."""
+    """Why a row is out of date; empty if it is not, or if this cannot be known."""
     now = _digest_now(run.problem.scenario)
     if now not in (None, run.problem.scenario_digest):
         return "the scenario has changed since, or other cycles were asked for"
@@ -77,10 +79,10 @@ def stale_since(run: Scores) -> str:
 def _system_now(given: str) -> str | None:
     """The digest that a system (JSON: name and settings) has now; None where that needs a run."""
     settings = json.loads(given)
-    known = SYSTEM_DIGESTS.get(settings.pop("name", "")) if isinstance(settings, dict) else None
-    if known is None:
+    name = settings.pop("name", "") if isinstance(settings, dict) else ""
+    if name not in SYSTEM_DIGESTS:
         return None
-    module, _, name = known.partition(":")
+    module, _, name = SYSTEM_DIGESTS[name].partition(":")
     try:
         return getattr(import_module(module), name)(**settings)
     except (OSError, TypeError):  # other files, or settings of another version

@@ -26,13 +26,13 @@ MAPPED: tuple[Cell, ...] = (
 )
 DAYS = (3.0, 7.0, 15.0)
 PLACE = (50.0, 5.0)
-"""What Savary, Rozet & Louppe (2025), arXiv 2509.18811, show in their figures 1 to 7."""
+"""Cells, days and point of figures 1 to 7 of Savary, Rozet & Louppe (2025), arXiv:2509.18811."""
 
 ROWS = 60
-"""Finer grids are thinned to this many latitudes or a little less."""
+"""Largest number of latitudes of a map; finer grids are thinned."""
 
 PLACES = 2000
-"""Of a group; a network of more is thinned, unless it is a grid."""
+"""Largest number of places of a group; more are thinned, unless they are a grid."""
 
 MISSING, MOST = 255, 254
 
@@ -41,7 +41,7 @@ def of_run(folder: str | Path, variables: Mapping[str, Variable]) -> dict[str, A
     """Network, maps and members of a run, as `result_schema.PicturesRecord`.
 
     Arguments:
-        variables: With their levels, as in `scores.json`.
+        variables: Variables of the state with their levels.
     """
     tree = open_run(folder)
     found: dict[str, Any] = {"network": network(tree), "fields": None, "point": None}
@@ -54,39 +54,38 @@ def of_run(folder: str | Path, variables: Mapping[str, Variable]) -> dict[str, A
 
 
 def mapped_cycles(tree: xr.DataTree) -> list[int]:
-    """The cycles after 3, 7 and 15 days, or the last for those beyond it, so far as reached."""
+    """The cycles after 3, 7 and 15 days, or the last one for later days, as far as reached."""
     time = seconds(tree["truth"].to_dataset()["time"].values)
     last, step = int(tree.attrs["cycles"]), (time[1] - time[0]) / 86400
-    wanted = {min(last, int(np.ceil(day / step - 1e-9))) for day in DAYS}
-    return sorted(k for k in wanted if 0 < k <= int(tree.attrs["completed"]))
+    cycles = {min(last, int(np.ceil(day / step - 1e-9))) for day in DAYS}
+    return sorted(k for k in cycles if 0 < k <= int(tree.attrs["completed"]))
 
 
 def network(tree: xr.DataTree) -> list[dict[str, Any]]:
-    """Where each group observes, and what is withheld, as places or the two axes of a grid."""
-    found = []
+    """Places of every group of observations, withheld ones too; a grid as its two axes."""
+    groups = []
     for name in ("observations", "withheld"):
         if name not in tree or not tree[name].sizes.get("observation"):
             continue
-        seen = tree[name].to_dataset()
-        columns = [c for c in seen.variables if seen[c].dims == ("observation",)]
-        table = seen[columns].drop_vars(["cycle", "time"], errors="ignore").to_dataframe()
+        rows = tree[name].to_dataset()
+        columns = [c for c in rows.variables if rows[c].dims == ("observation",)]
+        table = rows[columns].drop_vars(["cycle", "time"], errors="ignore").to_dataframe()
         axes = [a for a in ("latitude", "longitude", "site") if a in table.columns]
         for group, part in table.reset_index(drop=True).groupby("group", sort=False):
             places = part[axes].drop_duplicates().to_numpy(float)
             about = {"group": str(group), "withheld": name == "withheld", "values": len(part)}
             about["variables"] = [str(v) for v in dict.fromkeys(part["variable"])]
-            found.append(about | {"places": len(places)} | _where(axes, places))
-    return found
+            groups.append(about | {"places": len(places)} | _where(axes, places))
+    return groups
 
 
 def _where(axes: Sequence[str], places: np.ndarray) -> dict[str, Any]:
     unique = [np.unique(column) for column in places.T]
     grid = len(axes) == 2 and len(places) == np.prod([len(u) for u in unique])
     every = -(-len(places) // PLACES)
-    kept = unique if grid else list(places[::every].T)
-    return {"grid": bool(grid)} | {
-        a: plain(np.round(v, 3)) for a, v in zip(axes, kept, strict=True)
-    }
+    columns = unique if grid else list(places[::every].T)
+    rounded = (plain(np.round(column, 3)) for column in columns)
+    return {"grid": bool(grid), **dict(zip(axes, rounded, strict=True))}
 
 
 def _fields(tree: xr.DataTree, cells: Sequence[Cell], cycles: Sequence[int]) -> dict[str, Any]:
@@ -122,24 +121,26 @@ def _point(tree: xr.DataTree, cell: Cell, cycle: int) -> dict[str, Any] | None:
 
 
 def packed(values: np.ndarray) -> dict[str, Any]:
-    """A field as bytes (255: missing) with the range that they span, compressed, as text."""
-    known = values[np.isfinite(values)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    """A field as text: one byte for each value (255: missing), compressed; and their range."""
+    present = np.isfinite(values)
+    low, high = (float(x(values[present])) if present.any() else 0.0 for x in (np.min, np.max))
     step = (high - low) / MOST or 1.0
     with np.errstate(invalid="ignore"):
-        level = np.where(np.isfinite(values), np.rint((values - low) / step), MISSING)
+        level = np.where(present, np.rint((values - low) / step), MISSING)
     text = base64.b64encode(zlib.compress(level.astype(np.uint8).tobytes(), 9)).decode()
     return {"low": low, "step": step, "data": text}
 
 
-def unpacked(given: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray:
-    """The field (latitude, longitude), to half a step; ValueError if it is not of that shape."""
+def unpacked(packed_map: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray:
+    """The field (latitude, longitude), to half a step; ValueError if it has another shape."""
     size = shape[0] * shape[1]
     try:
-        raw = zlib.decompressobj().decompress(base64.b64decode(given["data"]), size + 1)
+        raw = zlib.decompressobj().decompress(base64.b64decode(packed_map["data"]), size + 1)
     except zlib.error as e:
         raise ValueError(str(e)) from None
     if len(raw) != size:
         raise ValueError(f"not {shape[0]} x {shape[1]} values")
     level = np.frombuffer(raw, np.uint8).reshape(shape)
-    return np.where(level == MISSING, np.nan, given["low"] + given["step"] * level.astype(float))
+    return np.where(
+        level == MISSING, np.nan, packed_map["low"] + packed_map["step"] * level.astype(float)
+    )
