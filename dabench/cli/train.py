@@ -2,12 +2,15 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dabench.core.errors import UserError
 from dabench.systems import RECIPES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FREE_DAYS = 20
 SHOWN = {
@@ -49,8 +52,8 @@ def train(
     typer.echo(f"files     {folder}")
 
 
-def maps(system: Any, days: int) -> Any:
-    """The figure of a state of the truth, and of a forecast of `days` from another."""
+def maps(system: Any, days: int) -> "Figure":
+    """Maps of a state of the truth, and of a forecast over a number of days from another one."""
     import numpy as np
 
     from dabench.leaderboard.figures.weather import Map, weather

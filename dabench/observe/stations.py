@@ -169,7 +169,7 @@ def block_means(size: int, layout: Layout) -> Stations:
     index, inside = (a.reshape(len(rows) * len(columns), -1) for a in (index, inside))
     middle = _mesh(*(_means(c, size) for c in (lat, lon)))
     weight = inside / inside.sum(-1, keepdims=True)
-    coords = dict(zip(("latitude", "longitude"), middle, strict=True))
+    coords: dict[str, np.ndarray] = dict(zip(("latitude", "longitude"), middle, strict=True))
     return _tidy(Stations(coords, index, weight, np.zeros(index.shape, bool)))
 
 
