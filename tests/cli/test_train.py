@@ -31,7 +31,7 @@ def test_a_system_without_a_recipe_is_refused(tmp_path):
 def test_a_map_for_every_field_that_there_is(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "free_forecast", lambda system, x, days: x + days)
     figure = train.maps(Planet(), 20)
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    titles = [text for axes in figure.axes if (text := axes.get_title(loc="left"))]
     assert titles == [
         "sea-level pressure, Pa, truth",
         "sea-level pressure, Pa, forecast of 20 days",
