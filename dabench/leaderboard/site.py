@@ -72,14 +72,14 @@ def build(sources: Iterable[str | Path], out: str | Path) -> Path:
         out: Folder of the site; new, empty, or made by an earlier build (UserError otherwise).
     """
     out = Path(out)
-    known = _ours(out)
+    earlier_files = _ours(out)
     with processes() as each:
-        shown = boards(find(sources, each))
+        all_boards = boards(find(sources, each))
         with lock(out):
             part = out.with_name(f".{out.name}.part")
             shutil.rmtree(part, ignore_errors=True)
-            _write(shown, part, out, each)
-            _publish(part, out, known)
+            _write(all_boards, part, out, each)
+            _publish(part, out, earlier_files)
     return out / "index.html"
 
 
@@ -96,16 +96,16 @@ def _ours(out: Path) -> list[str]:
         ) from None
 
 
-def _publish(part: Path, out: Path, known: list[str]) -> None:
+def _publish(part: Path, out: Path, earlier_files: list[str]) -> None:
     """Move all files into place, and delete those that only the earlier build made."""
     new = sorted(p.relative_to(part).as_posix() for p in part.rglob("*") if p.is_file())
-    everything = {"files": sorted({*known, *new})}
+    everything = {"files": sorted({*earlier_files, *new})}
     out.mkdir(parents=True, exist_ok=True)
     _list(everything, part, out)
     for name in sorted(new, key=lambda n: (n == "index.html", n)):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(part / name, out / name)
-    for name in {*known} - {*new}:
+    for name in {*earlier_files} - {*new}:
         if (gone := out / name).resolve().is_relative_to(out.resolve()):
             gone.unlink(missing_ok=True)
     _list({"files": new}, part, out)
@@ -118,19 +118,22 @@ def _list(names: dict[str, list[str]], part: Path, out: Path) -> None:
     os.replace(part / MANIFEST, out / MANIFEST)
 
 
-def _write(shown: list[Board], part: Path, out: Path, each: Each) -> None:
+def _write(all_boards: list[Board], part: Path, out: Path, each: Each) -> None:
     part.mkdir(parents=True)
     for name in STATIC:
         _page(_environment(), name, part / name)
-    folders = [part / board.slug for board in shown], [out / board.slug for board in shown]
-    sections = "".join(each(MANY)(_board, shown, *folders))
+    folders = (
+        [part / board.slug for board in all_boards],
+        [out / board.slug for board in all_boards],
+    )
+    sections = "".join(each(MANY)(_board, all_boards, *folders))
     pages = _environment()
-    for identifier, found in rows_by_method(shown).items():
-        path = part / "methods" / f"{found[0][1].slug}.html"
-        rows = [(board, row, origin(row.first)) for board, row in found]
+    for identifier, own in rows_by_method(all_boards).items():
+        path = part / "methods" / f"{own[0][1].slug}.html"
+        rows = [(board, row, origin(row.first)) for board, row in own]
         about = {"identifier": identifier, "name": display_name(identifier), "found": rows}
         _page(pages, "method.html", path, method=method_of(identifier), root="../", **about)
-    front = {"boards": shown, "sections": Markup(sections), "root": ""}
+    front = {"boards": all_boards, "sections": Markup(sections), "root": ""}
     _page(pages, "index.html", part / "index.html", **front)
 
 
@@ -189,13 +192,13 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
 
 def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, Any]:
     """Draw the figures of a board; returns their names by section, and their sizes."""
-    shown = [run for row in board.rows for run in row.runs]
-    drawn = draw_scores(shown, folder, earlier, key)
+    runs = [run for row in board.rows for run in row.runs]
+    drawn = draw_scores(runs, folder, earlier, key)
     names = [file.stem for file in drawn if file.suffix == ".svg"]
     maps: dict[str, list[str]] = {}
     for name in names:
-        if found := MAP.fullmatch(name):
-            what = title(found["variable"], float(found["level"]) if found["level"] else None)
+        if match := MAP.fullmatch(name):
+            what = title(match["variable"], float(match["level"]) if match["level"] else None)
             maps.setdefault(what, []).append(name)
     sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
     chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
@@ -206,8 +209,8 @@ def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, A
 def _size(file: Path) -> list[int]:
     """Width and height of a figure in points, for which a page keeps room."""
     with file.open(encoding="utf-8") as f:
-        found = re.findall(r'(?:width|height)="([\d.]+)pt"', f.read(1000))
-    return [round(float(length)) for length in found[:2]]
+        lengths = re.findall(r'(?:width|height)="([\d.]+)pt"', f.read(1000))
+    return [round(float(length)) for length in lengths[:2]]
 
 
 def _downloads(board: Board, folder: Path) -> str:

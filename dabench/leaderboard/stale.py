@@ -76,9 +76,9 @@ def stale_since(run: Scores) -> str:
 
 
 @cache
-def _system_now(given: str) -> str | None:
+def _system_now(system: str) -> str | None:
     """The digest that a system (JSON: name and settings) has now; None where that needs a run."""
-    settings = json.loads(given)
+    settings = json.loads(system)
     name = settings.pop("name", "") if isinstance(settings, dict) else ""
     if name not in SYSTEM_DIGESTS:
         return None

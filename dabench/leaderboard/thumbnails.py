@@ -44,13 +44,13 @@ def of_run(folder: str | Path, variables: Mapping[str, Variable]) -> dict[str, A
         variables: Variables of the state with their levels.
     """
     tree = open_run(folder)
-    found: dict[str, Any] = {"network": network(tree), "fields": None, "point": None}
+    pictures: dict[str, Any] = {"network": network(tree), "fields": None, "point": None}
     cells = [c for c in MAPPED if c[0] in variables and c[1] in variables[c[0]].levels]
     cells, cycles = cells or headlines(variables)[:1], mapped_cycles(tree)
     if "latitude" in tree["truth"].dims and cycles:
-        found["fields"] = _fields(tree, cells, cycles)
-        found["point"] = _point(tree, cells[0], cycles[-1])
-    return found
+        pictures["fields"] = _fields(tree, cells, cycles)
+        pictures["point"] = _point(tree, cells[0], cycles[-1])
+    return pictures
 
 
 def mapped_cycles(tree: xr.DataTree) -> list[int]:
