@@ -50,7 +50,7 @@ def test_a_file_that_is_shown_is_sound(block: Block, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_files_that_are_named_are_there(name):
-    for path in re.findall(
-        r"`((?:dabench|docs|scenarios|benchmarks|leaderboard)/[\w./-]+)`", TEXTS[name]
-    ):
-        assert (ROOT / path).exists(), path
+    folders = "dabench|docs|scenarios|baselines|benchmarks|leaderboard"
+    new = re.findall(r"^New file `([^`]+)`", TEXTS[name], re.MULTILINE)  # of a drill
+    for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", TEXTS[name]):
+        assert (ROOT / path).exists() != (path in new), path
