@@ -93,10 +93,10 @@ def _mean_ratio(runs: Sequence[Scores], reference: Sequence[Scores]) -> float | 
 
 def geometric_mean(ratios: Sequence[float | None]) -> float | None:
     """The mean of the logarithms as a ratio; None where a ratio is missing or zero."""
-    known = [ratio for ratio in ratios if ratio]
-    if not known or len(known) < len(ratios):
+    usable = [ratio for ratio in ratios if ratio]
+    if not usable or len(usable) < len(ratios):
         return None
-    return float(np.exp(np.mean(np.log(known))))
+    return float(np.exp(np.mean(np.log(usable))))
 
 
 def _cost(runs: Sequence[Scores], name: str) -> float | None:

@@ -294,10 +294,10 @@ def memory_unit(runs: Iterable[Scores]) -> str:
 
 def _median(values: Iterable[float | None]) -> Value:
     """Median of the known values."""
-    known = [value for value in values if value is not None]
-    if not known:
+    numbers = [value for value in values if value is not None]
+    if not numbers:
         return Value("–")
-    median = float(np.median(known))
+    median = float(np.median(numbers))
     return Value(number(median), median)
 
 

@@ -159,8 +159,8 @@ def _metrics(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Fi
         if metric.curve and metric.name in scored:
             yield metric.name, curves.metric(runs, metric.name, cells, palette)
     for name in AT_LEVELS:
-        kept = {key.cell for key in runs[0].every_cycle if key.metric == name}
-        if levels and kept.issuperset(levels):
+        scored_cells = {key.cell for key in runs[0].every_cycle if key.metric == name}
+        if levels and scored_cells.issuperset(levels):
             yield f"{name}-levels", curves.metric(runs, name, levels, palette)
 
 

@@ -135,8 +135,8 @@ def _draw(axes: Axes, curves: Curves, style: LineStyle) -> None:
     seeds have ended, and the band where the first has.
     """
     time, values = curves
-    known = np.where(np.isfinite(values), values, np.inf)
-    median = np.median(known, axis=0)
+    ranked = np.where(np.isfinite(values), values, np.inf)
+    median = np.median(ranked, axis=0)
     median = np.where(np.isfinite(median), median, np.nan)
     axes.plot(time, median, color=style.colour, linestyle=style.pattern, zorder=3)
     if len(values) > 1:
@@ -210,7 +210,7 @@ def _thinned(run: Scores, values: np.ndarray, *, root: bool) -> tuple[np.ndarray
 
 def _means(blocks: Float[np.ndarray, "block cycle"], power: int) -> Float[np.ndarray, "block"]:
     """Mean of the powers of the known values in each block, its root; NaN where none is known."""
-    known = np.isfinite(blocks)
+    finite = np.isfinite(blocks)
     with np.errstate(over="ignore", invalid="ignore"):  # values that diverged; no values
-        total = np.where(known, blocks**power, 0.0).sum(1)
-        return (total / known.sum(1)) ** (1 / power)
+        total = np.where(finite, blocks**power, 0.0).sum(1)
+        return (total / finite.sum(1)) ** (1 / power)
