@@ -16,11 +16,11 @@ FILES = sorted((ROOT / "dabench").rglob("*.py"))
 PARTICIPLES = frozenset(
     ["found", "known", "given", "shown", "seen", "told", "wanted", "kept", "made", "asked", "held"]
 )
-MOST_PARTICIPLES = 144
+MOST_PARTICIPLES = 17
 """Variables and arguments named by a participle, which says grammar and not content; only falls."""
 
 FRAGMENT = re.compile(r"(Of|That|So many|With)\b|\.\.")
-MOST_FRAGMENTS = 47
+MOST_FRAGMENTS = 0
 """Docstrings, and entries of `Arguments:`, that begin in the middle of a sentence; only falls."""
 
 LONGEST_FILE = 400
