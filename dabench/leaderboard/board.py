@@ -251,8 +251,8 @@ class Board:
             kind: `diagnostic` or `cost`, the method of `Row` that gives the values.
         """
         rows = [(row, {name: getattr(row, kind)(name) for name in names}) for row in self.rows]
-        known = {name: any(values[name].sort is not None for _, values in rows) for name in names}
-        return {"rows": rows, "known": known}
+        present = {name: any(values[name].sort is not None for _, values in rows) for name in names}
+        return {"rows": rows, "known": present}
 
     @property
     def innovations(self) -> list[tuple[Row, dict[str, Any]]]:
@@ -266,19 +266,19 @@ class Board:
 
     def provenance(self, row: Row) -> dict[str, str]:
         """Where a row comes from, for a list of terms."""
-        run, made = row.first, {key: _of_seeds(row, key) for key in SEVERAL}
+        run, of_seeds = row.first, {key: _of_seeds(row, key) for key in SEVERAL}
         terms = {
             "filter": run.filter,
             "settings": words(run.settings),
             "members": run.members,
             "seeds": ", ".join(str(r.seed) for r in row.runs),
             "status": ", ".join(dict.fromkeys(str(r.status) for r in row.runs)),
-            "commit": made["commit"],
-            "made": made["created"],
-            "device": made["device"],
-            "processor": made["processor"],
-            "cores": made["cores"],
-            "packages": made["packages"],
+            "commit": of_seeds["commit"],
+            "made": of_seeds["created"],
+            "device": of_seeds["device"],
+            "processor": of_seeds["processor"],
+            "cores": of_seeds["cores"],
+            "packages": of_seeds["packages"],
             "settings' digest": run.digest[:16],
         }
         return {term: str(text)[:LONGEST] for term, text in terms.items() if text not in (None, "")}

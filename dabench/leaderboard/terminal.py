@@ -214,7 +214,7 @@ def _comparison_table(rows: pd.DataFrame, reference: str) -> Table:
     for method in in_order(rows["method"].unique()):
         table.add_section()
         name = display_name(method)
-        for row in rows[rows["method"] == method].to_dict("records"):
+        for row in rows.loc[rows["method"] == method].to_dict(orient="records"):
             what = _compared_score(row, with_region=with_regions)
             table.add_row(name, what, *_comparison_texts(row, with_null=with_null))
             name = ""
