@@ -135,7 +135,8 @@ def everything(folder):
 
 def on_devices(count, what, folder):
     """This file as a program that has some devices."""
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(count)}
+    paths = os.pathsep.join(filter(None, sys.path))  # of this process, the tests' among them
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(count), "PYTHONPATH": paths}
     command = [sys.executable, __file__, what, str(folder)]
     subprocess.run(command, check=True, env=environment, timeout=3000)
     return folder

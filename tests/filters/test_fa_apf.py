@@ -221,6 +221,8 @@ def test_methods_that_need_a_denoiser_say_so():
     for make in (fa_apf, guided):
         with pytest.raises(UserError, match="needs a diffusion model"):
             make(p._replace(model=Plain()))
-    many = Network(p.network.h, np.ones(2001), pd.DataFrame(), linear=True)
+    many = Network(
+        lambda x: jnp.resize(p.network.h(x), 2001), np.ones(2001), pd.DataFrame(), linear=True
+    )
     with pytest.raises(UserError, match="up to 2000 observations"):
         fa_apf(p._replace(network=many), weight="gaussian")

@@ -95,7 +95,8 @@ def edits(path: Keys, value: Any) -> Iterator[tuple[str, Any]]:
         yield "text for a number", set_to("many")
         yield "NaN", set_to(float("nan"))
         yield "infinite", set_to(float("inf"))
-        yield "true for a number", set_to(True)
+        if not isinstance(value, bool):
+            yield "true for a number", set_to(True)
         yield "mapping for a number", set_to({"a": 1})
         yield "enormous number", set_to(10**40)
     if key in POSITIVE | NOT_NEGATIVE and isinstance(value, (int, float)):

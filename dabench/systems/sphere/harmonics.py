@@ -132,7 +132,7 @@ class Harmonics:
     @cached_property
     def _slots(self) -> Int[np.ndarray, "wave order degree"]:
         """Where each (wave, order, degree) is among the coefficients; one past them if nowhere."""
-        slots = np.full((2, self.lmax + 1, self.lmax + 1), self.size)
+        slots = np.full((2, self.lmax + 1, self.lmax + 1), self.size, np.int32)
         slots[(self._orders < 0).astype(int), np.abs(self._orders), degrees(self.lmax)] = np.arange(
             self.size
         )
@@ -142,4 +142,4 @@ class Harmonics:
         table = jnp.einsum(rule, matrices.astype(waves.dtype), waves)
         index = ((self._orders < 0), np.abs(self._orders), degrees(self.lmax))
         flat = np.ravel_multi_index((index[0].astype(int), *index[1:]), self._slots.shape)
-        return table.reshape(*table.shape[:-3], -1)[..., flat]
+        return table.reshape(*table.shape[:-3], -1)[..., flat.astype(np.int32)]

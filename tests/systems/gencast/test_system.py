@@ -115,7 +115,7 @@ def test_fetched_files_run_with_every_method(fetched, sources):
 def exported(folder):
     """The analysis and its truth, readable as any other store."""
     export(folder)
-    store = folder / "weatherbench2"
+    store = folder / "weatherbench2" / "forecast.zarr"
     with (
         xr.open_zarr(store, consolidated=True) as found,
         xr.open_zarr(store.with_name("truth.zarr")) as truth,
