@@ -137,7 +137,7 @@ def ranked(*folders):
     """Ours and the external one on one board."""
     page = site.build(list(folders), Path("site"))
     heads = re.findall(r"<th scope=.?row[^\n]*", page.read_text())
-    for method in ("fa_apf", "external-again"):
+    for method in ("FA-APF", "external-again"):
         assert any(f">{method}<" in head for head in heads), method
 
 
