@@ -15,12 +15,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numcodecs import BitRound, Shuffle
 
 DIGITS = 7
 """Significant digits of all other numbers in a result."""
 
 BITS = 12
 """Bits of the mantissa that are kept, of the 23 that float32 stores."""
+
+ROUND, SHUFFLE = BitRound(keepbits=BITS), Shuffle(elementsize=4)
+"""Rounding to these bits, and sorting of bytes by significance."""
 
 LONG = 100
 """Series up to this length stay lists of numbers."""
@@ -35,11 +39,8 @@ SMALL, LARGE = 1e-30, 1e30
 def rounded(values: Any) -> np.ndarray:
     """Numbers rounded to `BITS` bits of mantissa, ties to even; NaN stays."""
     x = np.array(values, np.float32)
-    drop = np.uint32(23 - BITS)
-    bits = x.view(np.uint32)
-    half = np.uint32((1 << (int(drop) - 1)) - 1) + ((bits >> drop) & np.uint32(1))
     with np.errstate(over="ignore"):
-        nearest = (((bits + half) >> drop) << drop).view(np.float32)
+        nearest = np.asarray(ROUND.encode(x.copy())).view(np.float32)
     return np.where(np.isnan(x), np.float32(np.nan), nearest).astype(np.float32)
 
 
@@ -51,8 +52,8 @@ def pack(values: Sequence[float | None]) -> Any:
     size = np.abs(x[np.isfinite(x) & (x != 0)])
     if size.size and (size.min() < SMALL or size.max() > LARGE):
         return values
-    planes = rounded(x).astype("<f4").view(np.uint8).reshape(-1, 4).T
-    data = base64.b64encode(zlib.compress(planes.tobytes(), 9)).decode()
+    planes = bytes(SHUFFLE.encode(rounded(x).astype("<f4")))
+    data = base64.b64encode(zlib.compress(planes, 9)).decode()
     return {"bits": BITS, "length": len(x), "data": data}
 
 
@@ -73,7 +74,7 @@ def unpack(series: Any) -> Any:
         raise ValueError(str(e)) from None
     if len(planes) != 4 * length:
         raise ValueError(f"not {length} numbers")
-    x = np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<f4").ravel()
+    x = np.frombuffer(SHUFFLE.decode(planes), "<f4")
     if np.isinf(x).any() or not np.array_equal(rounded(x), x, equal_nan=True):
         raise ValueError(f"numbers that do not have {BITS} bits")
     return [None if np.isnan(v) else float(v) for v in x]

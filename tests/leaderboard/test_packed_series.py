@@ -1,7 +1,9 @@
 """Packed series: what comes back, to how many bits, and that statistics do not notice."""
 
+import base64
 import json
 import struct
+import zlib
 
 import mock_run
 import numpy as np
@@ -39,6 +41,16 @@ def test_rounding_is_to_the_nearest_number_of_twelve_bits_and_ties_go_to_even():
     np.testing.assert_array_equal(packed_series.rounded(given), wanted)
     whole = np.arange(8193.0)
     np.testing.assert_array_equal(packed_series.rounded(whole), whole)
+
+
+def test_bytes_of_a_packed_series_are_those_of_its_definition():
+    """Half of the last bit is added to the integer that float32 is, and the rest cut off."""
+    x = np.random.default_rng(1).normal(size=1000).astype("<f4")
+    bits = x.view("<u4")
+    nearest = (bits + 0x3FF + ((bits >> 11) & 1)) >> 11 << 11
+    planes = nearest.astype("<u4").view(np.uint8).reshape(-1, 4).T.tobytes()
+    packed = packed_series.pack(x.astype(float).tolist())
+    assert zlib.decompress(base64.b64decode(packed["data"])) == planes
 
 
 @pytest.mark.parametrize(
