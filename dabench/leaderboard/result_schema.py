@@ -95,7 +95,9 @@ class DiagnosticRecord(Loose):
     values: Series
 
 
-class InnovationRecord(Loose):
+class FitRecord(Loose):
+    """Differences of a run from the observations of one group and field."""
+
     group: Label
     variable: Label
     level: Number
@@ -105,8 +107,11 @@ class InnovationRecord(Loose):
     bias: Number
     rms: Number
     expected_rms: Number
-    background_error: Number
     chi2: Number
+
+
+class InnovationRecord(FitRecord):
+    background_error: Number
     desroziers: Number = None
 
 
@@ -115,19 +120,9 @@ class InnovationsRecord(Loose):
     chi2: Series
 
 
-class WithheldFitRecord(Loose):
+class WithheldFitRecord(FitRecord):
     stage: Label
-    group: Label
-    variable: Label
-    level: Number
-    units: Name
-    count: int
-    error_std: Number
-    bias: Number
-    rms: Number
-    expected_rms: Number
     error: Number
-    chi2: Number
 
 
 class WithheldRecord(Loose):
