@@ -78,6 +78,15 @@ def test_built_pages_ask_for_nothing_from_outside(site):
         assert not styles.findall(sheet.read_text()), sheet
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_built_from_its_source(site, name):
+    """Sphinx writes pages of its own, such as search.html, over one of the same name."""
+    heading = re.search(r"^# (.+)$", PAGES[name], re.MULTILINE)
+    assert heading, name
+    html = (site / name).with_suffix(".html").read_text()
+    assert re.search(rf"<h1>{re.escape(heading[1])}", html)
+
+
 def test_formulas_are_mathml(site):
     page = (site / "metrics.html").read_text()
     assert page.count("<math") > 20
