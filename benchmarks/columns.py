@@ -12,11 +12,11 @@ import pandas as pd
 
 from benchmarks.race import Row, race, temporary_bytes
 from dabench.core.layout import Layout
-from dabench.filters.letkf import SquareRoot
 from dabench.filters.local import gramian
 from dabench.filters.local.nodes import Nodes
 from dabench.filters.local.plan import Plan, make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
+from dabench.filters.local.square_root import SquareRoot
 from dabench.filters.local.taper import Localisation
 from dabench.observe.network import networks
 from dabench.scenario.load import load_scenario

@@ -179,21 +179,31 @@ def log_evidence(
 ) -> tuple[Float[Array, "member"], Float[Array, "member target"]]:
     """log N(y; h(D), R + H V Hᵀ) up to a constant, in float64, and D.
 
-    H V Hᵀ is made with one product an observation, symmetrised, and its negative eigenvalues (which
-    an exact denoiser does not have) are set to zero. Arguments are those of `posterior_mean`.
+    Negative eigenvalues of H V Hᵀ (which an exact denoiser does not have) are set to zero.
+    Arguments are those of `posterior_mean`.
     """
     errors = jnp.asarray(condition.error_std, z.dtype)
     update = kalman_update(model, condition, denoise, sigma, z, x, errors)
-    innovation = update.innovation
-    unit = jnp.eye(innovation.shape[1], dtype=z.dtype)
-    columns = jax.lax.map(
-        lambda e: update.apply(jnp.broadcast_to(e[None], innovation.shape))[0], unit, batch_size=64
-    )
-    S = jnp.moveaxis(columns, 0, -1).astype(wide())
-    lam, U = jnp.linalg.eigh((S + S.mT) / 2)
+    lam, U = jnp.linalg.eigh(_matrix(update))
     lam = jnp.maximum(lam, 1)
-    along = (innovation[:, None].astype(wide()) @ U)[:, 0]
+    along = (update.innovation[:, None].astype(wide()) @ U)[:, 0]
     return -0.5 * (along**2 / lam + jnp.log(lam)).sum(-1), update.mean
+
+
+def innovation_covariance(
+    model: DiffusionModel,
+    condition: Condition,
+    denoise: Map,
+    sigma: Float[Array, ""],
+    z: Float[Array, "member target"],
+    x: Members,
+) -> Float[Array, "member obs obs"]:
+    """R + H V Hᵀ in units of the observations' errors, in float64, one product an observation.
+
+    Arguments are those of `posterior_mean`.
+    """
+    errors = jnp.asarray(condition.error_std, z.dtype)
+    return _matrix(kalman_update(model, condition, denoise, sigma, z, x, errors))
 
 
 class Jacobian(NamedTuple):
@@ -244,6 +254,17 @@ def kalman_update(
         return error_var[None] * u + H.observe(v), v
 
     return KalmanUpdate(D, innovation, error_var, H, apply)
+
+
+def _matrix(update: KalmanUpdate) -> Float[Array, "member obs obs"]:
+    """The matrix of the system in float64, symmetrised; one product an observation."""
+    innovation = update.innovation
+    unit = jnp.eye(innovation.shape[1], dtype=innovation.dtype)
+    columns = jax.lax.map(
+        lambda e: update.apply(jnp.broadcast_to(e[None], innovation.shape))[0], unit, batch_size=64
+    )
+    S = jnp.moveaxis(columns, 0, -1).astype(wide())
+    return (S + S.mT) / 2
 
 
 def _tweedie(

@@ -6,6 +6,7 @@ FILTERS = {
     "enkf": "dabench.filters.enkf:enkf",
     "ensemble": "dabench.filters.ensemble:ensemble",
     "fa_apf": "dabench.filters.fa_apf:fa_apf",
+    "fa_enkf": "dabench.filters.fa_enkf:fa_enkf",
     "guided": "dabench.filters.guided:guided",
     "kalman": "dabench.filters.kalman:kalman",
     "letkf": "dabench.filters.letkf:letkf",

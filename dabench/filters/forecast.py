@@ -40,6 +40,30 @@ def observed(network: Network, x: Members) -> Float[Array, "member obs"]:
     return devices.gather(devices.share(jax.vmap(network.h), x)).astype(wide())
 
 
+def observed_mean(
+    problem: Problem,
+    model: DiffusionModel,
+    sampler: Sampler,
+    keys: Keys,
+    x: Members,
+    time: Time,
+) -> Float[Array, "member obs"]:
+    """h(E[x' | x]) of all members in float64, from one denoiser evaluation each.
+
+    Arguments:
+        keys: Keys of the noise that is denoised.
+        sampler: Sampler whose highest noise level it has.
+    """
+    context = draw.contexts(model, x, time, problem.batch)
+
+    def look_ahead(start: draw.Start) -> Float[Array, "member obs"]:
+        z = draw.expected_target(start, model, time, sampler, problem.batch)
+        return jax.vmap(problem.network.h)(model.next_state(z, start.x))
+
+    hx = devices.share(look_ahead, draw.Start(keys, x, context))
+    return devices.gather(hx).astype(wide())
+
+
 def diffusion_model(model: Model) -> DiffusionModel:
     """The model, if it can be conditioned on observations; UserError if not."""
     if not isinstance(model, DiffusionModel):

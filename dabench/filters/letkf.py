@@ -1,7 +1,7 @@
 """The local ensemble transform Kalman filter: each point from the observations around it.
 
 `etkf_update` is the analysis of one point as its authors write it. The filter computes the same for
-all points and levels at once, without W: see `SquareRoot` and `filters.local`.
+all points and levels at once, without W: see `filters.local`, and `SquareRoot` there.
 """
 
 from typing import Annotated, NamedTuple
@@ -15,11 +15,11 @@ from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Filter, Info, Problem, split_key
 from dabench.filters.forecast import background, forecast, observed
-from dabench.filters.local.gramian import Factor, product, times
-from dabench.filters.local.inflation import Consistency, adapt, analysis_inflation, rotate
+from dabench.filters.local.inflation import analysis_inflation, rotate
 from dabench.filters.local.moments import scaled, with_error_variances
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
+from dabench.filters.local.square_root import SquareRoot
 from dabench.filters.local.taper import localisation
 from dabench.observe.network import Observation
 
@@ -61,65 +61,6 @@ class Carry(NamedTuple):
 
     x: Members
     inflation: Float[Array, "unit level"]
-
-
-class SquareRoot(NamedTuple):
-    r"""The solver of `etkf_update`'s problem, for S = R^-½ Y / √(k - 1) and d likewise.
-
-        C = I + λ SᵀS      T = λ C⁻¹ Sᵀd 1ᵀ + √λ (C^-½ - I) + (√λ - 1) I
-
-    are the weights of the increments, with inflation λ of the prior covariance (1 unless adaptive);
-    w̄ + W - I = T. Only A C^-½ and A C⁻¹ are needed, for few rows A. They are functions of λ SᵀS or,
-    where a unit has fewer observations than members, of λ SSᵀ:
-
-        C^-½ - I = -G φ(G) = -λ Sᵀ φ(λ SSᵀ) S      G = λ SᵀS,  φ(g) = 1 / (s (1 + s)),  s = √(1 + g)
-    """
-
-    adaptive: bool
-
-    def from_gram(
-        self, A: Array, G: Array, g: Array, inflation: Array, consistency: Consistency
-    ) -> tuple[Array, Array]:
-        """See `routes.Solver`. Deviations are centred, so that rounding of G spares the mean."""
-        if self.adaptive:
-            inflation = adapt(inflation, consistency)
-        lam = inflation[..., None, None].astype(G.dtype)
-        b = (lam * g).mT.astype(A.dtype)
-        root = Factor(A, lambda g: -g / _one_over_phi(g))
-        deviations, weights = times(lam * G, root, Factor(b, _inverse))
-        deviations = deviations - deviations.mean(-1, keepdims=True)
-        return _increments(A, product(A, weights.mT), deviations, lam), inflation
-
-    def from_rows(
-        self, A: Array, S: Array, d: Array, inflation: Array, consistency: Consistency
-    ) -> tuple[Array, Array]:
-        """See `routes.Solver`."""
-        if S.shape[-2] > S.shape[-1]:
-            return self.from_gram(A, S.mT @ S, S.mT @ d, inflation, consistency)
-        if self.adaptive:
-            inflation = adapt(inflation, consistency)
-        lam = inflation[..., None, None]
-        AS, b = product(A, S.mT).astype(A.dtype), d.mT.astype(A.dtype)
-        G = lam * (S @ S.mT)
-        root = Factor(AS, lambda g: -1 / _one_over_phi(g))
-        deviations, weights = times(G, root, Factor(b, _inverse))
-        mean = lam * product(AS, weights.mT)
-        return _increments(A, mean, product(deviations, lam * S), lam), inflation
-
-
-def _one_over_phi(g: Array) -> Array:
-    s = jnp.sqrt(1 + g)
-    return s * (1 + s)
-
-
-def _inverse(g: Array) -> Array:
-    return 1 / (1 + g)
-
-
-def _increments(A: Array, mean: Array, deviations: Array, lam: Array) -> Array:
-    """A T, from the increment of the mean and A (C^-½ - I)."""
-    root = jnp.sqrt(lam)
-    return mean + root * deviations + (root - 1) * A
 
 
 def letkf(

@@ -64,6 +64,16 @@ METHODS = (
         "Rozet, Andry, Lanusse & Louppe (2024), arXiv:2405.13712",
     ),
     Method(
+        "fa_enkf",
+        "FA-EnKF",
+        Colour("#690000", "#a32841"),
+        "Fully adapted ensemble Kalman filter: the current states are moved by what the next "
+        "observations say of them, as in the LETKF; then the diffusion model draws each next state "
+        "given the observations.",
+        "Raboudi, Ait-El-Fquih & Hoteit (2018), Mon. Weather Rev. 146; "
+        "Savary, Rozet & Louppe (2025), arXiv:2509.18811",
+    ),
+    Method(
         "letkf",
         "LETKF",
         Colour("#d55e00", "#f08a3c"),

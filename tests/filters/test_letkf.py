@@ -12,10 +12,11 @@ from twins import SPHERE, Still, channels, distances, free, sites, sphere, stati
 
 from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
-from dabench.filters.letkf import SquareRoot, etkf_update, letkf
+from dabench.filters.letkf import etkf_update, letkf
 from dabench.filters.local import combine, nodes, plan
 from dabench.filters.local.inflation import Consistency
 from dabench.filters.local.plan import make_plan
+from dabench.filters.local.square_root import SquareRoot
 from dabench.filters.local.taper import gaspari_cohn, half_width, localisation
 from dabench.observe.network import Observation
 from dabench.systems.toys.lorenz96 import lorenz96

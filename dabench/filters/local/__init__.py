@@ -5,14 +5,15 @@
 A are the anomalies of the members (or of the climate), T_p the weights that solve the local problem
 of p. A filter chooses a `Solver`; the rest is shared. Read in this order:
 
-taper      how influence falls with distance
-plan       which points are analysed together, and from which observations
-routes     sums over the observations near a unit, three ways; what a solver gets
-gramian    functions of the Gram matrix SᵀS, for solvers
-combine    A T from all blocks, added to the members
-nodes      weights at every n-th point, interpolated to the points between
-inflation  inflation after an analysis, and estimated from innovations
-moments    means, anomalies, perturbed observations
+taper        how influence falls with distance
+plan         which points are analysed together, and from which observations
+routes       sums over the observations near a unit, three ways; what a solver gets
+gramian      functions of the Gram matrix SᵀS, for solvers
+square_root  a solver, the transform of the LETKF
+combine      A T from all blocks, added to the members
+nodes        weights at every n-th point, interpolated to the points between
+inflation    inflation after an analysis, and estimated from innovations
+moments      means, anomalies, perturbed observations
 
 Words for the parts of a plan, small to large (here with two devices and three blocks a part):
 

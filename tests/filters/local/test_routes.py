@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from twins import SPHERE, distances, sphere
 
-from dabench.filters.letkf import SquareRoot
 from dabench.filters.local.moments import scaled
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, analyse, within_reach
+from dabench.filters.local.square_root import SquareRoot
 from dabench.filters.local.taper import cutoff, localisation
 from dabench.filters.oi import Gain
 
