@@ -56,6 +56,7 @@ def maps(system: Any, days: int) -> "Figure":
     """Maps of a state of the truth, and of a forecast over a number of days from another one."""
     import numpy as np
 
+    from dabench.leaderboard.figures.coastlines import ON_EARTH
     from dabench.leaderboard.figures.weather import Map, weather
 
     layout = system.layout
@@ -68,9 +69,8 @@ def maps(system: Any, days: int) -> "Figure":
         for cell, title in SHOWN.items()
         if cell in place
     ]
-    land = None if layout.land is None else layout.land.reshape(len(lat), len(lon))
     columns = ("truth", f"forecast of {days} days")
-    return weather(lat, lon, columns, rows, land)
+    return weather(lat, lon, columns, rows, coasts=system.name in ON_EARTH)
 
 
 def free_forecast(system: Any, x: Any, days: int) -> Any:

@@ -4,6 +4,8 @@ style        colours, and files               panels       axes in rows, legends
 curves       numbers against time             consistency  histograms and spectra
 pareto       skill against cost               network      places of observations
 maps         truth, means and errors          density      members at a point
+globe        the projection of maps           coastlines   coasts and land of the Earth
+weather      maps of whole states
 """
 
 import hashlib
@@ -29,7 +31,7 @@ from dabench.scores.headlines import headlines
 from dabench.scores.metrics.registry import METRICS
 from dabench.scores.record import Scores
 
-VERSION = 9
+VERSION = 10
 """Version of the drawing: when it changes, all figures are drawn again."""
 
 AT_LEVELS = ("rmse", "spread")
@@ -167,9 +169,9 @@ def _metrics(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Fi
 def _pictures(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Figure]]:
     """What the first run of each method keeps of its fields."""
     first = first_of_each(run for run in runs if run.pictures)
-    networks = [run.pictures["network"] for run in first.values() if run.pictures]
-    if networks and networks[0]:
-        yield "network", network(networks[0])
+    run = next(iter(first.values()), None)
+    if run and run.pictures and run.pictures["network"]:
+        yield "network", network(run.pictures["network"], run.system["name"], palette)
     mapped = {m: run for m, run in first.items() if run.pictures and run.pictures["fields"]}
     for cell, cycle in shown_maps(mapped):
         level = "" if cell[1] is None else f"{cell[1]:g}"

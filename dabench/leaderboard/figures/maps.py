@@ -5,20 +5,20 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
+from dabench.leaderboard.figures import globe
+from dabench.leaderboard.figures.coastlines import ON_EARTH
+from dabench.leaderboard.figures.globe import Field, Grid
 from dabench.leaderboard.figures.panels import LARGE, SMALL, WIDTH, new_figure, place, write
 from dabench.leaderboard.figures.style import Palette
 from dabench.leaderboard.format import day, title, units
 from dabench.leaderboard.methods import display_name
 from dabench.leaderboard.thumbnails import unpacked
 from dabench.scores.record import Cell, Scores
-
-Field = Float[np.ndarray, "latitude longitude"]
 
 ABOUT_ZERO = ("wind", "vorticity", "divergence", "velocity")
 """Parts of names of variables whose colours are symmetric about zero."""
@@ -64,7 +64,7 @@ def maps(first: Mapping[str, Scores], cell: Cell, cycle: int, palette: Palette) 
     values = _shades(cell[0], truth)
     errors = _error_shades([error for _, error in fields.values()])
     rows = 1 + -(-2 * len(fields) // COLUMNS)
-    tile = Tiles(rows, truth.shape)
+    tile = Tiles(rows, _grid(run), run.system["name"] in ON_EARTH)
     write(tile.figure, 0.08, 0.2, f"{title(*cell)}, day {day(run, cycle)}", fontsize=LARGE,
           fontweight="bold")  # fmt: skip
     unit = units(run.units(cell[0]))
@@ -79,11 +79,18 @@ def maps(first: Mapping[str, Scores], cell: Cell, cycle: int, palette: Palette) 
 
 
 class Tiles:
-    """A figure of maps of one shape, `COLUMNS` in a row."""
+    """A figure of maps of one grid, `COLUMNS` in a row.
 
-    def __init__(self, rows: int, shape: tuple[int, ...]):
+    Arguments:
+        rows: Number of rows.
+        grid: Places of the points of all fields.
+        coasts: Whether the coasts of the Earth are drawn.
+    """
+
+    def __init__(self, rows: int, grid: Grid, coasts: bool):
+        self.grid, self.coasts = grid, coasts
         self.wide = WIDTH / COLUMNS - GAP
-        self.high = self.wide * min(1.0, shape[0] / shape[1])
+        self.high = self.wide * globe.RATIO
         self.figure = new_figure(HEAD + rows * (ABOVE + self.high) + 0.05)
 
     def _axes(self, at: int, low: float = 0.0, height: float = 1.0) -> Axes:
@@ -97,20 +104,12 @@ class Tiles:
     def map(
         self, at: int, values: Field, shades: Shades, name: str, palette: Palette, bold: bool = True
     ) -> None:
-        """A field, north up, with a line every 60 degrees across and 30 up; grey where missing."""
+        """A field with its coasts; grey where it is missing."""
         axes = self._axes(at)
-        axes.imshow(
-            values,
-            shades.colours,
-            shades.scale,
-            aspect="auto",
-            interpolation="none",
-            extent=(0, 360, -90, 90),
-        )
-        lines = {"color": palette.ink, "alpha": 0.18, "lw": 0.4}
-        axes.vlines(range(0, 361, 60), -90, 90, **lines)
-        axes.hlines(range(-90, 91, 30), 0, 360, **lines)
-        axes.set_axis_off()
+        outline = globe.set_up(axes, palette.ink)
+        globe.image(axes, outline, values, self.grid, cmap=shades.colours, norm=shades.scale)
+        if self.coasts:
+            globe.coasts(axes)
         axes.set_title(
             name, fontsize=SMALL, fontweight="bold" if bold else "normal", pad=3, loc="left"
         )
@@ -148,14 +147,17 @@ def _maps(run: Scores) -> list[Mapping[str, Any]]:
 
 
 def _fields(run: Scores, cell: Cell, cycle: int) -> Iterator[Field]:
-    """Truth and error of the mean, north up; nothing where the run has no such map."""
+    """Truth and error of the mean; nothing where the run has no such map."""
+    grid = _grid(run)
     for row in _maps(run):
         if ((row["variable"], row["level"]), row["cycle"]) == (cell, cycle):
-            axes = run.pictures["fields"]  # type: ignore[index]
-            latitude, longitude = axes["latitude"], axes["longitude"]
-            step = -1 if latitude[0] < latitude[-1] else 1
             for kind in ("truth", "error"):
-                yield unpacked(row[kind], (len(latitude), len(longitude)))[::step]
+                yield unpacked(row[kind], (len(grid.latitude), len(grid.longitude)))
+
+
+def _grid(run: Scores) -> Grid:
+    axes = run.pictures["fields"]  # type: ignore[index]
+    return Grid(tuple(axes["latitude"]), tuple(axes["longitude"]))
 
 
 def _shades(variable: str, values: Field) -> Shades:

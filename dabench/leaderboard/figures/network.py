@@ -9,7 +9,11 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dabench.leaderboard.figures import globe
+from dabench.leaderboard.figures.coastlines import ON_EARTH, ON_SPEEDY, land
+from dabench.leaderboard.figures.globe import Grid
 from dabench.leaderboard.figures.panels import place
+from dabench.leaderboard.figures.style import Palette
 from dabench.leaderboard.format import label
 
 Group = Mapping[str, Any]
@@ -18,6 +22,8 @@ Group = Mapping[str, Any]
 COLOURS = ("#2a86c7", "#d96a1d", "#2f9e78", "#b0559e", "#a08a2c", "#7a7f87")
 """Colours of groups, which can be read on light and on dark pages."""
 MARKERS = "os^Dv*"
+LAND = 0.5
+"""Grey of land, between black and white."""
 MANY = 300
 """More marks than this are drawn as pixels."""
 MOST = 361
@@ -28,23 +34,41 @@ WIDTH, LINE, GAP = 6.4, 0.15, 0.07
 """Width of the figure; height of a line of the legend and of the gap between groups; inches."""
 
 
-def network(groups: Sequence[Group]) -> Figure:
-    """The places of every group of observations; withheld groups have hollow marks."""
+def network(groups: Sequence[Group], system: str, palette: Palette) -> Figure:
+    """The places of every group of observations; withheld groups have hollow marks.
+
+    Arguments:
+        groups: Groups of observations, on the sphere or on sites in a row.
+        system: Name of the system, which tells whether there are coasts.
+    """
     on_sphere = any(group.get("latitude") for group in groups)
     texts = [fill(_description(group), LETTERS) for group in groups]
     head = 0.1 + sum(GAP + LINE * (1 + text.count("\n")) for text in texts)
-    below, height = (0.3, 2.95) if on_sphere else (0.45, 0.55)
+    below, height = (0.05, 0.9 * WIDTH * globe.RATIO) if on_sphere else (0.45, 0.55)
     figure = Figure(figsize=(WIDTH, head + below + height + 0.05))
-    axes = place(figure, 0.08 * WIDTH, below, 0.9 * WIDTH, height)
-    for i, (group, text) in enumerate(zip(groups, texts, strict=True)):
-        _draw(axes, group, text, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+    axes = place(figure, (0.05 if on_sphere else 0.08) * WIDTH, below, 0.9 * WIDTH, height)
     if on_sphere:
-        _as_map(axes)
+        _map(axes, system, palette)
     else:
         axes.set(yticks=[], xlabel="site")
         axes.grid(False)
+    for i, (group, text) in enumerate(zip(groups, texts, strict=True)):
+        _draw(axes, group, text, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
     figure.legend(loc="upper left", markerscale=1.5, handletextpad=0.2, borderaxespad=0.2)
     return figure
+
+
+def _map(axes: Axes, system: str, palette: Palette) -> None:
+    """The map beneath the observations."""
+    outline = globe.set_up(axes, palette.ink, palette.ink)
+    if system == ON_SPEEDY:
+        mask = land()
+        rows, columns = mask.shape
+        grid = Grid(tuple(np.linspace(-90, 90, rows)), tuple(np.arange(columns) * 360 / columns))
+        field = np.where(mask, LAND, np.nan)
+        globe.image(axes, outline, field, grid, cmap="gray", vmin=0, vmax=1, alpha=0.25)
+    if system in ON_EARTH:
+        globe.coasts(axes, palette.soft)
 
 
 def _draw(axes: Axes, group: Group, text: str, colour: str, marker: str) -> None:
@@ -63,13 +87,6 @@ def _draw(axes: Axes, group: Group, text: str, colour: str, marker: str) -> None
     )
 
 
-def _as_map(axes: Axes) -> None:
-    axes.set(xlim=(0, 360), ylim=(-90, 90), xticks=range(0, 361, 60), yticks=range(-60, 61, 30))
-    axes.xaxis.set_major_formatter("{x:.0f}°")
-    axes.yaxis.set_major_formatter("{x:.0f}°")
-    axes.grid(True, axis="both")
-
-
 def _description(group: Group) -> str:
     variables = ", ".join(map(label, group["variables"]))
     text = f"{group['group']}: {variables}; {group['places']} places, {group['values']} values"
@@ -78,12 +95,12 @@ def _description(group: Group) -> str:
 
 
 def _places(group: Group) -> Float[np.ndarray, "2 place"]:
-    """Across and up of all places of a group: longitudes and latitudes, or sites in a row."""
+    """Across and up of all places of a group: on the map, or sites in a row."""
     if not group.get("latitude"):
         sites = np.array(group["site"], float)
         return np.stack([sites, np.zeros(len(sites))])
-    x, y = np.array(group["longitude"], float) % 360, np.array(group["latitude"], float)
+    x, y = np.array(group["longitude"], float), np.array(group["latitude"], float)
     if group["grid"]:
         x, y = (axis.ravel() for axis in np.meshgrid(x[:MOST], y[:MOST]))
     count = min(len(x), len(y))
-    return np.stack([x[:count], y[:count]])
+    return globe.project((x[:count] + 180) % 360 - 180, y[:count])

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dabench.leaderboard.figures import globe
+from dabench.leaderboard.figures.globe import Grid
 from dabench.leaderboard.figures.style import LIGHT, look
 
-WIDTH, HEIGHT = 3.2, 1.75  # inches of one map
+WIDTH, HEIGHT = 3.4, 1.75  # inches of one map
 PALETTES = {"u_component_of_wind": "RdBu_r", "v_component_of_wind": "RdBu_r"}
 PALETTE = "viridis"
 
@@ -26,31 +29,33 @@ def weather(
     longitude: np.ndarray,
     columns: Sequence[str],
     rows: Sequence[Map],
-    land: np.ndarray | None = None,
+    coasts: bool = False,
 ) -> Figure:
     """One row a field and one column a state, the colours of a row on one scale.
 
     Arguments:
         latitude, longitude: Degrees, ascending.
         columns: Titles of the columns.
-        land: (lat, lon) whether a point is land, whose coast is drawn.
+        coasts: Whether the coasts of the Earth are drawn.
     """
+    grid = Grid(tuple(latitude), tuple(longitude))
     with look(LIGHT):
         figure = Figure(figsize=(WIDTH * len(columns), HEIGHT * len(rows)), layout="constrained")
         axes = figure.subplots(len(rows), len(columns), squeeze=False)
         for line, row in zip(axes, rows, strict=True):
-            low, high = np.percentile(row.values, [0.5, 99.5])
-            palette = PALETTES.get(row.variable, PALETTE)
-            for place, column, field in zip(line, columns, row.values, strict=True):
-                mesh = place.pcolormesh(
-                    longitude, latitude, field, vmin=low, vmax=high, cmap=palette, rasterized=True
-                )
-                if land is not None:
-                    place.contour(
-                        longitude, latitude, land, [0.5], colors=LIGHT.ink, linewidths=0.5
-                    )
-                place.set_title(f"{row.title}, {column}", fontsize=6.5)
-                place.set(xticks=[], yticks=[])
-                place.grid(visible=False)
-            figure.colorbar(mesh, ax=list(line), shrink=0.9, pad=0.01)
+            _draw_row(figure, list(line), columns, row, grid, coasts)
     return figure
+
+
+def _draw_row(
+    figure: Figure, line: list[Axes], columns: Sequence[str], row: Map, grid: Grid, coasts: bool
+) -> None:
+    low, high = np.percentile(row.values, [0.5, 99.5])
+    look = {"cmap": PALETTES.get(row.variable, PALETTE), "vmin": low, "vmax": high}
+    for axes, column, field in zip(line, columns, row.values, strict=True):
+        axes.set_box_aspect(globe.RATIO)
+        drawn = globe.image(axes, globe.set_up(axes, LIGHT.ink), field, grid, **look)
+        if coasts:
+            globe.coasts(axes)
+        axes.set_title(f"{row.title}, {column}", fontsize=6.5)
+    figure.colorbar(drawn, ax=line, shrink=0.9, pad=0.01)

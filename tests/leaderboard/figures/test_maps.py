@@ -2,7 +2,9 @@
 
 import numpy as np
 from figure_runs import run, with_pictures
+from matplotlib.patches import PathPatch
 
+from dabench.leaderboard.figures.coastlines import ON_EARTH
 from dabench.leaderboard.figures.maps import maps
 from dabench.leaderboard.figures.network import network
 from dabench.leaderboard.figures.style import LIGHT, look
@@ -21,13 +23,37 @@ def test_maps_leave_out_runs_that_have_not_come_so_far(folders, tmp_path):
                       "error of the mean"]  # fmt: skip
 
 
-def test_a_map_shows_the_truth_north_up(folders):
+def test_a_map_shows_the_truth_north_up_with_greenwich_in_the_middle(folders):
     figure = maps({"a": with_pictures(folders[0])}, CELL, 6, LIGHT)
-    truth = open_run(folders[0])["truth"]["2m_temperature"].isel(cycle=6).values[::-1]
+    truth = open_run(folders[0])["truth"]["2m_temperature"].isel(cycle=6)
     (image,) = figure.axes[0].images
-    np.testing.assert_allclose(image.get_array(), truth, atol=np.ptp(truth) / 254)
+    pixels = image.get_array()
+    high, wide = pixels.shape
+    half = np.ptp(truth.values) / 254
+    places = {(90, 0): (0, wide // 2), (-90, 0): (-1, wide // 2), (0, 0): (high // 2, wide // 2),
+              (0, 90): (high // 2, 3 * wide // 4), (0, 270): (high // 2, wide // 4)}  # fmt: skip
+    for (lat, lon), pixel in places.items():
+        there = float(truth.sel(latitude=lat, longitude=lon))
+        assert abs(pixels[pixel] - there) <= half, (lat, lon)
     np.testing.assert_allclose(image.get_clim(), np.quantile(truth, [0.005, 0.995]), atol=0.05)
     assert image.origin == "upper"
+
+
+def paths(figure) -> int:
+    return len([patch for patch in figure.axes[0].patches if isinstance(patch, PathPatch)])
+
+
+def test_coasts_are_drawn_where_the_places_are_on_the_earth(folders):
+    run = with_pictures(folders[0])
+    on = {name: run.replace(system={"name": name, "digest": ""}) for name in (*ON_EARTH, "dry")}
+    drawn = {name: paths(maps({"a": run}, CELL, 6, LIGHT)) for name, run in on.items()}
+    networks = {
+        name: network(run.pictures["network"], name, LIGHT).axes[0] for name, run in on.items()
+    }
+    assert {drawn[name] - drawn["dry"] for name in ON_EARTH} == {1}
+    assert {name for name, axes in networks.items() if axes.images} == {"speedy"}
+    without = len(networks["dry"].patches)
+    assert all(len(networks[name].patches) == without + 1 for name in ON_EARTH)
 
 
 def test_a_long_legend_of_the_network_is_wrapped_and_inside():
@@ -35,7 +61,8 @@ def test_a_long_legend_of_the_network_is_wrapped_and_inside():
     group = {"group": "wind", "variables": names, "places": 3, "values": 9, "grid": False}
     where = {"latitude": [0, 1, 2], "longitude": [0, 1, 2]}
     with look(LIGHT):
-        figure = network([group | where | {"withheld": withheld} for withheld in (False, True)])
+        groups = [group | where | {"withheld": withheld} for withheld in (False, True)]
+        figure = network(groups, "dry", LIGHT)
         figure.draw_without_rendering()
         inside = figure.legends[0].get_window_extent()
     texts = [text.get_text() for text in figure.legends[0].get_texts()]

@@ -1,0 +1,115 @@
+"""Maps of the whole globe, areas true: the Equal Earth projection, fields, coasts and lines on it.
+
+Source: Šavrič, Patterson & Jenny (2018), Int. J. Geogr. Inf. Sci. 33, 454-465.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+
+from dabench.leaderboard.figures.coastlines import coastlines
+
+Field = Float[np.ndarray, "latitude longitude"]
+
+COEFFICIENTS, POWERS = (1.340264, -0.081106, 0.000893, 0.003796), (0, 2, 6, 8)
+"""The polynomial of the projection: Σ a θ^(p + 1) up from the equator."""
+HALF_WIDTH, HALF_HEIGHT = 2.7066299837, 1.3173627592
+"""Half of the map of a globe of radius 1."""
+RATIO = HALF_HEIGHT / HALF_WIDTH
+"""Height of a map over its width."""
+PIXELS = 240
+"""Pixels across an image."""
+GREY = "#4a4f55"
+"""Colour of lines on fields, which look the same on light and on dark pages."""
+SIMPLER = 0.3
+"""Points by which a line may be moved to have fewer corners."""
+MERIDIANS, PARALLELS = range(-120, 180, 60), range(-60, 90, 30)
+"""Degrees of the lines of a map."""
+
+
+class Grid(NamedTuple):
+    """Latitudes and longitudes of a field in degrees, in any order."""
+
+    latitude: tuple[float, ...]
+    longitude: tuple[float, ...]
+
+
+def project(longitude: Any, latitude: Any) -> Float[np.ndarray, "2 ..."]:
+    """Across and up on a globe of radius 1; longitudes between -180 and 180."""
+    theta = np.arcsin(np.sqrt(0.75) * np.sin(np.deg2rad(latitude)))
+    up = sum(a * theta ** (p + 1) for a, p in zip(COEFFICIENTS, POWERS, strict=True))
+    slope = sum((p + 1) * a * theta**p for a, p in zip(COEFFICIENTS, POWERS, strict=True))
+    across = np.deg2rad(longitude) * np.cos(theta) / (np.sqrt(0.75) * slope)
+    return np.stack(np.broadcast_arrays(across, up))
+
+
+@cache
+def _nearest(grid: Grid) -> Int[np.ndarray, "2 row column"]:
+    """The row and column of a field at the middle of every pixel, from the north-west."""
+    rows = round(PIXELS * RATIO)
+    x = HALF_WIDTH * ((2 * np.arange(PIXELS) + 1) / PIXELS - 1)
+    y = HALF_HEIGHT * (1 - (2 * np.arange(rows) + 1) / rows)
+    table = np.linspace(-90, 90, 4001)
+    latitude = np.interp(y, project(0.0, table)[1], table)
+    longitude = np.clip(x / project(1.0, latitude)[0][:, None], -180, 180)
+    row = np.abs(latitude[:, None] - np.array(grid.latitude)).argmin(1)
+    turn = (longitude[..., None] - np.array(grid.longitude) + 180) % 360 - 180
+    return np.stack(np.broadcast_arrays(row[:, None], np.abs(turn).argmin(-1)))
+
+
+def set_up(axes: Axes, edge: str, lines: str = GREY) -> PathPatch:
+    """Make axes those of a map with an outline and a few lines; returns the outline.
+
+    Arguments:
+        edge, lines: Colours of the outline and of the lines inside.
+    """
+    axes.set(xlim=(-HALF_WIDTH, HALF_WIDTH), ylim=(-HALF_HEIGHT, HALF_HEIGHT))
+    axes.set_axis_off()
+    around = np.linspace(-90, 90, 91)
+    border = np.concatenate([_line(180.0, around), _line(-180.0, around[::-1])])
+    outline = PathPatch(Path(border, closed=True), fill=False, edgecolor=edge, lw=0.5)
+    outline.set(alpha=0.5, clip_on=False, zorder=2.5)
+    axes.add_patch(outline)
+    inside = [_line(float(lon), around) for lon in MERIDIANS]
+    inside += [_line(np.array([-180.0, 180.0]), float(lat)) for lat in PARALLELS]
+    _strokes(axes, inside, lines, alpha=0.25, lw=0.4)
+    return outline
+
+
+def image(axes: Axes, outline: PathPatch, field: Field, grid: Grid, **look: Any) -> AxesImage:
+    """Draw a field, each pixel in the colour of the nearest point of its grid.
+
+    Arguments:
+        outline: Outline of the map.
+        look: Arguments of `imshow`.
+    """
+    row, column = _nearest(grid)
+    extent = (-HALF_WIDTH, HALF_WIDTH, -HALF_HEIGHT, HALF_HEIGHT)
+    drawn = axes.imshow(
+        field[row, column], extent=extent, aspect="auto", interpolation="none", **look
+    )
+    drawn.set_clip_path(outline)
+    return drawn
+
+
+def coasts(axes: Axes, colour: str = GREY) -> None:
+    """Draw the coasts of the Earth."""
+    _strokes(axes, [_line(*place.T) for place in coastlines()], colour, lw=0.5)
+
+
+def _line(longitude: Any, latitude: Any) -> Float[np.ndarray, "place 2"]:
+    return project(longitude, latitude).T
+
+
+def _strokes(axes: Axes, lines: Iterable[np.ndarray], colour: str, **look: Any) -> None:
+    """Draw lines as one path."""
+    path = Path.make_compound_path(*map(Path, lines))
+    path.simplify_threshold = SIMPLER
+    axes.add_patch(PathPatch(path, fill=False, edgecolor=colour, zorder=2.2, **look))
