@@ -3,10 +3,21 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from dabench.core.layout import Layout
-from dabench.scenario.locations import Blocks, Every, Grid, Land, Misfit, Points, Random
+from dabench.observe.swaths import in_swaths
+from dabench.scenario.locations import (
+    Blocks,
+    Every,
+    Grid,
+    Land,
+    Misfit,
+    Points,
+    Random,
+    Satellites,
+    Sea,
+)
 from dabench.scenario.scenario import Group
 
 SNAP = 1e-6  # distance in grid spacings within which a station is on a grid line
@@ -96,36 +107,57 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
         case Random():
             u = uniform(where.seed, where.random, 2)
             return np.degrees(np.arcsin(2 * u[:, 0] - 1)), 360 * u[:, 1]
-        case Land():
-            point = _on_land(where, layout)
-            lat, lon = (layout.positions[c][point] for c in ("latitude", "longitude"))
-            return np.asarray(lat, float), np.asarray(lon, float)
+        case Land() | Sea():
+            return _positions(layout, _drawn_points(where, layout))
+        case Satellites():
+            return _positions(layout, _scanned(where, layout))
         case Points() if not any(isinstance(p, int) for p in where.points):
             lat, lon = np.array(where.points, float).T
             return lat, lon % 360
     raise Misfit(
         ("locations",),
         "sites are for toy systems; this one is on the sphere, where {grid: 4}, {every: 2}, "
-        "{blocks: 4}, "
-        "{random: 100, seed: 0}, {points: [[lat, lon], ...]} and {file: stations.csv} would work",
+        "{blocks: 4}, {random: 100, seed: 0}, {land: 100, seed: 0}, "
+        "{satellites: 1, swath: 2300, hours: 6}, "
+        "{points: [[lat, lon], ...]} and {file: stations.csv} would work",
     )
 
 
-def _on_land(where: Land, layout: Layout) -> np.ndarray:
-    """Different points on land, drawn one by one with chances in proportion to their area."""
+def _positions(layout: Layout, point: Int[np.ndarray, "station"]) -> tuple[np.ndarray, np.ndarray]:
+    """Latitudes and longitudes of some points of the grid, in degrees."""
+    lat, lon = (layout.positions[c][point] for c in ("latitude", "longitude"))
+    return np.asarray(lat, float), np.asarray(lon, float)
+
+
+def _drawn_points(where: Land | Sea, layout: Layout) -> np.ndarray:
+    """Different points on land or at sea, drawn one by one with chances in proportion to area."""
     if layout.land is None:
         raise Misfit(
             ("locations",), "this system does not say where land is; {random: 100, seed: 0} works"
         )
+    if isinstance(where, Land):
+        key, count, part, place = "land", where.land, layout.land, "on land"
+    else:
+        key, count, part, place = "sea", where.sea, ~layout.land, "at sea"
     area = np.cos(np.radians(layout.positions["latitude"]))
-    land = np.flatnonzero(layout.land & (area > 1e-9))
-    if where.land > len(land):
-        raise Misfit(
-            ("locations", "land"), f"{where.land} points, but {len(land)} are on land; use fewer"
-        )
+    points = np.flatnonzero(part & (area > 1e-9))
+    if count > len(points):
+        text = f"{count} points, but {len(points)} are {place}; use fewer"
+        raise Misfit(("locations", key), text)
     # The n smallest of exponential waiting times with rates in proportion to area.
-    waiting = -np.log1p(-uniform(where.seed, layout.points)[land, 0]) / area[land]
-    return np.sort(land[np.argsort(waiting, kind="stable")[: where.land]])
+    waiting = -np.log1p(-uniform(where.seed, layout.points)[points, 0]) / area[points]
+    return np.sort(points[np.argsort(waiting, kind="stable")[:count]])
+
+
+def _scanned(where: Satellites, layout: Layout) -> np.ndarray:
+    """The points that satellites scan; a pole, which is a row of points, is one."""
+    lat, lon = (np.asarray(layout.positions[c], float) for c in ("latitude", "longitude"))
+    again = (np.abs(lat) == 90) & (lon != lon[0])
+    points = np.flatnonzero(in_swaths(where, lat, lon) & ~again)
+    if not len(points):
+        text = f"no point of the grid lies within {where.swath / 2:g} km of the tracks; widen it"
+        raise Misfit(("locations", "swath"), text)
+    return points
 
 
 def _steps(start: float, stop: float, step: float, last: bool = True) -> np.ndarray:

@@ -92,6 +92,44 @@ class Land(Strict):
     seed: Seed = 0
 
 
+class Sea(Strict):
+    """Points of the system's grid at sea, as dense everywhere by area: ships and buoys.
+
+    Arguments:
+        sea: Number of points.
+        seed: Seed of the places; not that of the experiment.
+    """
+
+    sea: Count
+    seed: Seed = 0
+
+
+class Satellites(Strict):
+    """Points of the system's grid beneath satellites, as a sounder that scans across its track.
+
+    Orbits are circles, below which the Earth turns once a day. Observed are the points within half
+    a swath of the ground track of some hours; they are the same in every cycle.
+
+    Arguments:
+        satellites: Number of satellites; the planes of their orbits are spread evenly over half a
+            turn of longitude, beyond which they would repeat. A weather service has some ten.
+        swath: Width of the scan on the ground in km. Below 20 the track, one place a second, would
+            have gaps; at 20 000, half way round the Earth, nothing is out of sight.
+        hours: Hours that are observed, from the ascending node on; up to a day.
+        inclination: Angle between orbit and equator in degrees, beyond 90 against the Earth's turn.
+        period: Minutes an orbit takes: 84.5 at least, those of a stone at the ground, and a day at
+            most, those of a satellite that stays where it is.
+        node: Longitude of the first satellite's ascending node when the hours begin, in degrees.
+    """
+
+    satellites: Annotated[int, Field(ge=1, le=20)]
+    swath: Annotated[float, Field(ge=20, le=20_000)]
+    hours: Annotated[float, Field(gt=0, le=24)]
+    inclination: Annotated[float, Field(ge=0, le=180)] = 98.7
+    period: Annotated[float, Field(ge=84.5, le=1440)] = 101.4
+    node: Longitude = 0.0
+
+
 class Points(Strict):
     """Stations one by one.
 
@@ -125,16 +163,13 @@ class Withhold(Strict):
     seed: Seed = 0
 
 
+KINDS = ("grid", "every", "blocks", "random", "land", "sea", "satellites", "points", "file")
+"""The key that each way to give locations is told by."""
+
+
 def _kind(value: Any) -> str | None:
     keys = value if isinstance(value, dict) else vars(value) if isinstance(value, Strict) else ()
-    return next(
-        (
-            f"<{k}>"
-            for k in ("grid", "every", "blocks", "random", "land", "points", "file")
-            if k in keys
-        ),
-        None,
-    )
+    return next((f"<{k}>" for k in KINDS if k in keys), None)
 
 
 Locations = Annotated[
@@ -143,6 +178,8 @@ Locations = Annotated[
     | Annotated[Blocks, Tag("<blocks>")]
     | Annotated[Random, Tag("<random>")]
     | Annotated[Land, Tag("<land>")]
+    | Annotated[Sea, Tag("<sea>")]
+    | Annotated[Satellites, Tag("<satellites>")]
     | Annotated[Points, Tag("<points>")]
     | Annotated[File, Tag("<file>")],
     Discriminator(_kind),

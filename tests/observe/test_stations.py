@@ -151,6 +151,15 @@ def test_points_on_land_are_land_and_even_by_area():
     assert {*zip(*few.values(), strict=True)} < {*zip(*coords.values(), strict=True)}
 
 
+def test_points_at_sea_are_those_of_the_rest_of_the_grid():
+    layout = replace(sphere(2.0), land=sphere(2.0).positions["longitude"] < 180)
+    coords = place(t2m(sea=1500, seed=3), layout).coords
+    assert (coords["longitude"] >= 180).all()
+    assert len(set(zip(*coords.values(), strict=True))) == 1500
+    with pytest.raises(Misfit, match=r"locations\.sea: 9000 points, but 8010 are at sea"):
+        build([t2m(sea=9000, seed=3)], layout)
+
+
 def test_land_must_be_defined_and_large_enough():
     with pytest.raises(Misfit, match="does not say where land is"):
         place(t2m(land=10, seed=0), sphere())

@@ -25,7 +25,8 @@ Keys = tuple[Any, ...]
 REQUIRED = {"system", "observations", "period", "cycles", "error_std", "name", "members", "filter"}
 POSITIVE = {"size", "resolution", "grid", "every", "error_std", "cycles", "amplitude", "members",
             "iterations", "threshold", "length_scale_sites", "levels", "sigma_min", "sigma_max",
-            "tau", "sigma_guide", "prior_variance"}  # fmt: skip
+            "tau", "sigma_guide", "prior_variance", "land", "sea", "satellites", "swath",
+            "hours"}  # fmt: skip
 NOT_NEGATIVE = {"spinup", "seed", "rtps", "jitter", "noise_std", "truncation"}
 FREE = {"title", "source", "reference"}
 OPTIONAL = {"sampler", "tuned"}
@@ -89,7 +90,8 @@ def edits(path: Keys, value: Any) -> Iterator[tuple[str, Any]]:
     key = path[-1]
     if isinstance(key, str) and path[:-1] != ("profiles",):
         yield "misspelt key", misspell
-    if key in REQUIRED and path[0] != "profiles" and path != ("observations", 0, "name"):
+    optional = key == "name" and path[0] == "observations"
+    if key in REQUIRED and path[0] != "profiles" and not optional:
         yield "missing key", remove
     if isinstance(value, (int, float)):
         yield "text for a number", set_to("many")

@@ -51,6 +51,37 @@ def test_a_scenario_is_its_file_with_defaults_written_out(write):
     assert scenario.seed == 3
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("satellites: 0", "satellites 0 is not a whole number >= 1 and <= 20"),
+        ("satellites: 1.5", "satellites 1.5 is not a whole number"),
+        ("swath: 19", "swath 19 is not a number >= 20 and <= 20000"),
+        ("swath: .nan", "swath"),
+        ("hours: 25", "hours 25 is not a number > 0 and <= 24"),
+        ("inclination: 181", "inclination 181 is not a number >= 0 and <= 180"),
+        ("period: 84", "period 84 is not a number >= 84.5 and <= 1440"),
+        ("node: 361", "node 361 is not a number >= -360 and <= 360"),
+        (
+            "width: 9",
+            "width unknown; did you mean 'swath'? Known: hours",
+        ),
+    ],
+)
+def test_orbits_have_bounds(write, entry, message):
+    orbit = {"satellites": "1", "swath": "2300", "hours": "5"}
+    key, _, value = entry.partition(": ")
+    flow = ", ".join(f"{k}: {v}" for k, v in (orbit | {key: value}).items())
+    text = refusal(write(TEXT.replace("{every: 2}", f"{{{flow}}}")))
+    assert f"observations.0.locations.{message}" in text
+
+
+def test_an_orbit_needs_its_width_and_hours(write):
+    text = refusal(write(TEXT.replace("{every: 2}", "{satellites: 1}")))
+    assert "locations.swath is missing; give a number >= 20 and <= 20000" in text
+    assert "locations.hours is missing" in text
+
+
 def test_it_cannot_be_changed(write):
     scenario = load_scenario(write())
     with pytest.raises(ValidationError):
