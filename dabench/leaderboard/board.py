@@ -18,6 +18,7 @@ from dabench.scores.compare import compare_all
 from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.identity import ProblemIdentity
 from dabench.scores.record import GLOBAL, Cell, Scores
+from dabench.scores.seeds import truths_in_words
 
 KEPT = {"ranks": "histograms", "spectra": "spectra"}
 """Field of the scores that a figure shows."""
@@ -66,7 +67,7 @@ FIRST = "temp_4deg"
 MARKS = {"better": "*", "worse": "*", "same": ""}
 """Marks of ratios by verdict; a question mark where there is too little to tell."""
 
-SEVERAL = ("commit", "created", "device", "processor", "cores", "packages")
+SEVERAL = ("trajectory", "commit", "created", "device", "processor", "cores", "packages")
 """Keys of the provenance that differ between seeds."""
 
 
@@ -219,12 +220,20 @@ class Board:
             "source": scenario.get("source"),
             "system": words(scenario.get("system", first.problem.system)),
             "period": f"{first.cycles} cycles, the first {first.spinup} not scored",
+            "seeds": self._seeds(),
             "initial ensemble": words(scenario.get("initial")),
             "observed": f"{self._observed()} values a cycle" if self._observed() else None,
             "members": ", ".join(map(str, sorted({run.members for run in self.runs}))),
             "digest": str(scenario["digest"])[:16],
         }
         return {term: str(text) for term, text in terms.items() if text}
+
+    def _seeds(self) -> str:
+        """How many seeds there are, and of how many truths; nothing for one seed."""
+        seeds, shared = len({run.seed for run in self.runs}), truths_in_words(self.runs)
+        if seeds == 1:
+            return ""
+        return f"{seeds} of {shared}" if shared else f"{seeds}, each with its own truth"
 
     def groups(self) -> list[dict[str, str]]:
         """The groups of observations in words."""
@@ -273,6 +282,7 @@ class Board:
             "members": run.members,
             "seeds": ", ".join(str(r.seed) for r in row.runs),
             "status": ", ".join(dict.fromkeys(str(r.status) for r in row.runs)),
+            "truth": of_seeds["trajectory"],
             "commit": of_seeds["commit"],
             "made": of_seeds["created"],
             "device": of_seeds["device"],

@@ -13,7 +13,7 @@ from dabench.leaderboard.format import label, number, units
 from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.record import Cell, Scores
-from dabench.scores.seeds import Spread, over_seeds
+from dabench.scores.seeds import Spread, over_seeds, shared_in_words, truths_in_words
 
 Runs = Mapping[str, Sequence[Scores]]
 """The runs of each method of a board, one for each seed."""
@@ -68,7 +68,7 @@ def _skill_table(board: Runs) -> Table:
         f"ratio: RMSE divided by the {display_name(REFERENCE).lower()}'s"
     )
     if len(seeds) > 1:
-        caption += "; medians over seeds"
+        caption += _and("; medians over seeds", truths_in_words(every_run))
     columns = [c for c in SKILL_COLUMNS if len(seeds) > 1 or c not in SEVERAL_SEEDS]
     table = _empty_table(f"{_name_of(first)} · {_seeds(seeds)}", caption)
     table.add_column("", no_wrap=True)
@@ -82,6 +82,11 @@ def _skill_table(board: Runs) -> Table:
 
 def _name_of(scores: Scores) -> str:
     return f"{scores.problem.scenario} · {scores.problem.system}"
+
+
+def _and(text: str, shared: str) -> str:
+    """A text about seeds, and how they share truths."""
+    return f"{text} of {shared}" if shared else text
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -198,9 +203,12 @@ def comparison(table: pd.DataFrame, reference: str = REFERENCE) -> RenderableTyp
 
 
 def _comparison_table(rows: pd.DataFrame, reference: str) -> Table:
-    first, most = rows.iloc[0], max(rows["seeds"])
+    first = rows.loc[rows["seeds"].idxmax()]
+    seeds = _and(_number_of_seeds(first["seeds"]), shared_in_words(first["truths"], first["seeds"]))
+    if first["truths"] == 1 < first["seeds"]:
+        seeds += ": verdicts are about this weather alone"
     title = f"{first['scenario']} · {first['system']}, against {display_name(reference)}"
-    table = _empty_table(title, f"{'1 seed' if most == 1 else f'{most} seeds'}; {NOTES}")
+    table = _empty_table(title, f"{seeds}; {NOTES}")
     with_null = bool(rows["null"].notna().any())
     columns = ["value", "diff.", "95 %", "Sidak", "BH"]
     if with_null:
@@ -219,6 +227,10 @@ def _comparison_table(rows: pd.DataFrame, reference: str) -> Table:
             table.add_row(name, what, *_comparison_texts(row, with_null=with_null))
             name = ""
     return table
+
+
+def _number_of_seeds(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def _compared_score(row: Mapping[str, Any], *, with_region: bool) -> str:

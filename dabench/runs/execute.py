@@ -64,8 +64,9 @@ class Job:
 
     def attrs(self) -> dict[str, Any]:
         """Attributes for the archive's root."""
-        graph = self.experiment.system.graph
-        return attributes(self.experiment.scenario, self.identity, self.label, graph)
+        scenario, system = self.experiment.scenario, self.experiment.system
+        trajectory = system.trajectory(scenario.seed) if system.trajectory else ""
+        return attributes(scenario, self.identity, self.label, system.graph, trajectory)
 
     def filter(self) -> "Filter":
         """The method's filter.

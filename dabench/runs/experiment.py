@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def attributes(
-    scenario: Scenario, identity: dict[str, Any], label: str, graph: str = ""
+    scenario: Scenario,
+    identity: dict[str, Any],
+    label: str,
+    graph: str = "",
+    trajectory: str = "",
 ) -> dict[str, Any]:
     """Attributes of the root of a new run's archive, as plain data.
 
@@ -27,9 +31,11 @@ def attributes(
         identity: All that determines the numbers, see `execute.Job.identity`.
         label: Name of the method in tables.
         graph: Digest of the graph of the model's network, if it has one.
+        trajectory: Name of the truth, if seeds share some.
     """
     from dabench.core.provenance import provenance
 
+    facts = {"graph": graph, "trajectory": trajectory}
     return identity | {
         "status": str(RUNNING),
         "completed": -1,
@@ -40,7 +46,7 @@ def attributes(
         "seed": scenario.seed,
         "cycles": scenario.period.cycles,
         "spinup": scenario.period.spinup,
-        "provenance": provenance() | ({"graph": graph} if graph else {}),
+        "provenance": provenance() | {name: fact for name, fact in facts.items() if fact},
     }
 
 

@@ -2,8 +2,10 @@
 
 Runs of the same problem and seed share truth, observations and initial ensemble, so scores are
 compared cycle by cycle. The series of differences has memory; see `intervals` for the tests.
-Several seeds are clusters: each gives one difference, independent of the others, and what is tested
-is the mean of these (Ibragimov & Mueller, 2010, J. Bus. Econ. Stat. 28, 453).
+Several truths are clusters: each gives one difference, the mean over the seeds that share it,
+independent of the others, and what is tested is the mean of these (Ibragimov & Mueller, 2010,
+J. Bus. Econ. Stat. 28, 453). Where all seeds share one truth, each of them is a cluster, and what
+is said is about the weather of this truth alone.
 """
 
 import warnings
@@ -25,7 +27,7 @@ from dabench.scores.paired import Paired, Question, paired
 from dabench.scores.record import Cell, Scores
 
 ENOUGH = 15.0  # minimum effective number of independent cycles for a verdict on one seed
-SEEDS = 3  # minimum number of seeds for a verdict where there are several
+CLUSTERS = 3  # minimum number of clusters for a verdict where there are several
 
 Run = str | Path | Scores
 Methods = Mapping[str, list[Scores]]
@@ -50,8 +52,8 @@ def compare(
         A row a variable, level, region and metric: a and b (roots last, means over seeds), ratio
         a / b, difference a - b with its interval (low, high), p and p allowing for all rows
         (p_bh, p_sidak); null, null_low, null_high: the difference of two seeds of one method;
-        numbers of seeds, cycles and effectively independent cycles; verdict: better, worse, same,
-        larger, smaller, insufficient data, or how runs ended.
+        numbers of seeds, of their truths, cycles and effectively independent cycles; verdict:
+        better, worse, same, larger, smaller, insufficient data, or how runs ended.
     """
     checked = _checked(question)
     return _judged([paired(_seeds(a), _seeds(b), checked, cells)], checked)
@@ -99,7 +101,8 @@ def _tested(parts: Sequence[Paired]) -> Float[np.ndarray, "test cycle"]:
 def _verdict(row: Mapping[str, Any], size: float) -> str:
     if row["ended"]:
         return row["ended"]
-    enough = row["seeds"] >= SEEDS or (row["seeds"] == 1 and row["effective"] >= ENOUGH)
+    clusters = row["seeds"] if row["truths"] == 1 else row["truths"]
+    enough = clusters >= CLUSTERS or (clusters == 1 and row["effective"] >= ENOUGH)
     if not np.isfinite([row["difference"], row["p"]]).all() or not enough:
         return "insufficient data"
     if row["decisive"] >= size:
@@ -117,7 +120,7 @@ def compare_all(
     all_cells: bool = False,
     **question: Any,
 ) -> pd.DataFrame:
-    """Every method against a reference, for each problem that has it; seeds are clusters.
+    """Every method against a reference, for each problem that has it; truths are clusters.
 
     Arguments:
         reference: The method b of every comparison.

@@ -11,6 +11,7 @@ from dabench.core.errors import UserError
 from dabench.scores import intervals, multiple_tests
 from dabench.scores.metrics.registry import BY_NAME, METRICS, TESTED
 from dabench.scores.record import GLOBAL, Cell, Key, Scores, Series
+from dabench.scores.seeds import truths
 
 COMPARED = tuple(m.name for m in METRICS if m.better in ("less", "neither"))
 """Metrics that methods may be compared by."""
@@ -23,6 +24,8 @@ NULL = {"null": "difference", "null_low": "low", "null_high": "high"}
 
 BySeed = Float[np.ndarray, "seed cell"]
 Cycles = Float[np.ndarray, "seed cell cycle"]
+Clusters = Float[np.ndarray, "cluster seed"]
+"""Weights of the seeds in the mean of each cluster."""
 
 
 class Question(NamedTuple):
@@ -30,7 +33,7 @@ class Question(NamedTuple):
 
     Arguments:
         test: `ewc`, `geer`, `diebold_mariano` or `bootstrap` for the cycles of one seed; several
-            seeds are clusters, and Student's t of their differences takes the place of all.
+            truths are clusters, and Student's t of their differences takes the place of all.
         metrics: Names out of `COMPARED`.
         regions: Names of regions, as in the scores.
         correct: Which p-values decide: `bh`, `sidak` or `none`.
@@ -82,10 +85,21 @@ def paired(
         return Paired(table, np.zeros((0, 1)))
     roots = np.array([BY_NAME[key.metric].root for key in keys])
     x, y = (_stack([pair[i] for pair in series], keys) for i in (0, 1))
-    numbers, tested = _differences(x, y, roots, question)
+    clusters = _clusters([one for one, _ in pairs])
+    numbers, tested = _differences(x, y, roots, question, clusters)
     null = _null(a, b, keys, roots, question, cells)
     table = pd.concat([table, numbers, null], axis=1)
-    return Paired(table.assign(ended=_ended(pairs)), tested)
+    shared = len(truths(one for one, _ in pairs))
+    return Paired(table.assign(truths=shared, ended=_ended(pairs)), tested)
+
+
+def _clusters(runs: Sequence[Scores]) -> Clusters:
+    """The truths as clusters, or the seeds where they share one truth."""
+    different = truths(runs)
+    if len(different) == 1:
+        return np.eye(len(runs))
+    members = np.array([[run.truth == truth for run in runs] for truth in different], float)
+    return members / members.sum(1, keepdims=True)
 
 
 def _pairs(a: Sequence[Scores], b: Sequence[Scores]) -> list[tuple[Scores, Scores]]:
@@ -136,13 +150,18 @@ def _ended(pairs: Sequence[tuple[Scores, Scores]]) -> str:
 
 
 def _differences(
-    x: Cycles, y: Cycles, roots: Bool[np.ndarray, "cell"], question: Question
+    x: Cycles,
+    y: Cycles,
+    roots: Bool[np.ndarray, "cell"],
+    question: Question,
+    clusters: Clusters,
 ) -> tuple[pd.DataFrame, Float[np.ndarray, "cell cycle"]]:
     """A row a cell with the difference of two methods, and the series that were tested.
 
     Arguments:
         x, y: Values of the two methods.
         roots: Whether the values of a cell are roots, which are averaged as squares.
+        clusters: Which seeds are averaged before the test.
     """
     n = min(x.shape[-1], y.shape[-1])
     x, y = (v[..., :n] if n else np.full((*v.shape[:2], 1), np.nan) for v in (x, y))
@@ -151,13 +170,15 @@ def _differences(
     def values(mean: np.ndarray) -> np.ndarray:
         return np.sqrt(mean, out=mean.copy(), where=np.broadcast_to(roots, mean.shape))
 
+    seeds = len(x)
     a, b = values(x.mean(-1)), values(y.mean(-1))
     with np.errstate(divide="ignore", invalid="ignore"):
         linear = _slopes(a, roots) * x - _slopes(b, roots) * y
         effective = (n / intervals.inflation(linear) ** 2 if n > 3 else np.full(a.shape, n)).sum(0)
+        a, b = clusters @ a, clusters @ b
         ratio = a.mean(0) / b.mean(0)
     low, high, p = _test(a - b, linear, lambda i: _resampled(x[0], y[0], i, values), question)
-    a, b, seeds = a.mean(0), b.mean(0), len(a)
+    a, b = a.mean(0), b.mean(0)
     p = np.where(np.isfinite(a - b), p, np.nan)
     numbers = {"a": a, "b": b, "ratio": ratio, "difference": a - b, "low": low, "high": high}
     numbers |= {"p": p, "seeds": seeds, "cycles": n, "effective": effective}
@@ -170,11 +191,15 @@ def _slopes(value: BySeed, roots: Bool[np.ndarray, "cell"]) -> Float[np.ndarray,
 
 
 def _test(
-    differences: BySeed, linear: Cycles, resampled: Callable, question: Question
+    differences: Float[np.ndarray, "cluster cell"],
+    linear: Cycles,
+    resampled: Callable,
+    question: Question,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Low, high and p of the differences of one seed's cycles, or of several seeds.
+    """Low, high and p of the differences of one seed's cycles, or of several clusters.
 
     Arguments:
+        differences: Differences of every cluster.
         linear: Series with these differences as means, up to rounding.
         resampled: Makes the differences of the one seed (replicate, cell) with its cycles redrawn.
     """
@@ -214,5 +239,5 @@ def _null(
     if len(series) < 2 or any(key not in s for key in keys for s in series):
         return pd.DataFrame(np.nan, range(len(keys)), list(NULL))
     one, two = (_stack([s], keys) for s in series)
-    table, _ = _differences(one, two, roots, question)
+    table, _ = _differences(one, two, roots, question, np.eye(1))
     return pd.DataFrame({null: table[name] for null, name in NULL.items()})

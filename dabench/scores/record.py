@@ -19,6 +19,9 @@ from dabench.scores import identity
 GLOBAL = "global"
 """The region of all points, which every run is scored in."""
 
+ONE_TRUTH = {"held_suarez": "verification_0", "gencast": "frames"}
+"""The truth of systems that have one for all seeds, whose older archives do not name it."""
+
 Cell = tuple[str, float | None]
 """A variable and its level in hPa, None if it has none."""
 
@@ -183,6 +186,12 @@ class Scores:
     def settings_digest(self) -> str:
         """Digest of filter, settings and ensemble size."""
         return identity.settings_digest(self.filter, self.settings, self.members)
+
+    @property
+    def truth(self) -> str:
+        """Name of the truth; seeds with one truth differ in noise and not in weather."""
+        usual = ONE_TRUTH.get(self.system["name"], f"seed {self.seed}")
+        return str(self.provenance.get("trajectory") or usual)
 
     @property
     def scored(self) -> slice:

@@ -38,6 +38,29 @@ def _finite(value: float) -> float | None:
     return None if value == float("inf") else value
 
 
+def truths(runs: "Iterable[Scores]") -> list[str]:
+    """The truths of runs, each once, in the order of the runs."""
+    return list(dict.fromkeys(run.truth for run in runs))
+
+
+def truths_in_words(runs: "Sequence[Scores]") -> str:
+    """How the seeds of runs share truths; empty where each has its own."""
+    return shared_in_words(len(truths(runs)), len({run.seed for run in runs}))
+
+
+def shared_in_words(different: int, seeds: int) -> str:
+    """How so many seeds share truths; empty where each has its own.
+
+    Arguments:
+        different: Number of different truths.
+    """
+    if different >= seeds:
+        return ""
+    if different == 1:
+        return "one truth, which differ in noise and not in weather"
+    return f"{different} truths, which are the independent clusters"
+
+
 def in_common(*methods: "Sequence[Scores]") -> "list[list[Scores]]":
     """The runs of each method whose seeds every method has, which may be paired."""
     shared = set.intersection(*({run.seed for run in runs} for runs in methods))

@@ -27,6 +27,8 @@ class System:
             amplitude in units of the climatological standard deviation, or of the state for toys.
         prior: key -> (state,): a draw from the law that the truth starts from, where it has one.
         cycle_seconds: Length of a cycle in seconds of model time.
+        trajectory: Seed -> name of the trajectory that is the truth, where seeds share some; None
+            where every seed has a truth of its own.
         start: Valid time of cycle 0 as ISO text where there is a calendar, else None.
         digest: Digest of everything that determines the numbers (settings, weights, data).
         graph: Digest of the edges of the network's graph; empty where the model has none.
@@ -40,6 +42,7 @@ class System:
     climate: Any
     perturb: Callable[[jax.Array, jax.Array, float], jax.Array]
     cycle_seconds: float
+    trajectory: Callable[[int], str] | None = None
     start: str | None = None
     prior: Callable[[jax.Array], jax.Array] | None = None
     digest: str = ""

@@ -2,6 +2,7 @@
 
 import mock_run
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 from scipy import stats
@@ -103,6 +104,63 @@ def test_seeds_are_clusters_whose_mean_difference_has_students_t(noise):
     assert compare(a, b[2:], metrics=["crps"]).iloc[0]["seeds"] == 2
 
 
+def of_truth(method, value, seed, truths):
+    """Scores with one CRPS, of a seed whose truth others share, those of the same remainder."""
+    about = mock_run.IDENTITY["provenance"] | {"trajectory": f"verification_{seed % truths}"}
+    return with_crps(method, [value] * 5, seed).replace(provenance=about)
+
+
+def test_seeds_of_one_truth_are_one_cluster():
+    """The oracle: SciPy's t-test of the means that pandas makes of each group."""
+    shift = np.array([0.1, 0.3, 0.2, 0.6, 0.5, 0.15, 0.1])
+    a = [of_truth("a", 1 + x, s, 5) for s, x in enumerate(shift)]
+    b = [of_truth("b", 1.0, s, 5) for s in range(len(shift))]
+    row = compare(a, b, metrics=["crps"]).iloc[0]
+    means = pd.Series(shift).groupby(np.arange(7) % 5).mean()
+    student = stats.ttest_1samp(means, 0)
+    assert row["p"] == pytest.approx(student.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(student.confidence_interval()))
+    assert row["difference"] == pytest.approx(means.mean())
+    assert (row["seeds"], row["truths"]) == (7, 5)
+    two = compare([a[s] for s in (0, 5, 1, 6)], b, metrics=["crps"]).iloc[0]
+    assert (two["truths"], two["verdict"]) == (2, "insufficient data")
+
+
+def test_the_size_of_the_test_is_right_where_the_weather_matters_more_than_the_noise():
+    """Means of clusters are normal and independent, so p is uniform: 400 tests reject 20, give or
+    take 4 standard deviations of 4.4. Seeds taken for independent would reject far more."""
+    rng, rejected, naive = np.random.default_rng(2), 0, 0
+    for _ in range(400):
+        weather, noise = rng.normal(size=3), 0.1 * rng.normal(size=9)
+        shift = weather[np.arange(9) % 3] + noise
+        a = [of_truth("a", 5 + x, s, 3) for s, x in enumerate(shift)]
+        b = [of_truth("b", 5.0, s, 3) for s in range(9)]
+        rejected += compare(a, b, metrics=["crps"], correct="none").iloc[0]["p"] < 0.05
+        naive += stats.ttest_1samp(shift, 0).pvalue < 0.05
+    assert abs(rejected - 20) < 4 * np.sqrt(400 * 0.05 * 0.95)
+    assert naive > 2 * rejected
+
+
+def test_seeds_that_share_the_only_truth_are_tested_and_it_is_said():
+    shift = np.array([0.1, 0.3, 0.2, 0.6])
+    a = [of_truth("a", 1 + x, s, 1) for s, x in enumerate(shift)]
+    b = [of_truth("ensemble", 1.0, s, 1) for s in range(4)]
+    table = compare_all([*a, *b], metrics=["crps"], all_cells=True)
+    assert table["p"].iloc[0] == pytest.approx(stats.ttest_1samp(shift, 0).pvalue)
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(terminal.comparison(table))
+    assert "4 seeds of one truth, which differ in noise and not in weather" in capture.get()
+
+
+def test_older_archives_of_a_system_with_one_truth_share_it():
+    runs = [with_crps("a", [1.0] * 5, s) for s in (0, 1)]
+    assert runs[0].truth != runs[1].truth
+    dry = [run.replace(system={"name": "held_suarez", "digest": "d"}) for run in runs]
+    new = of_truth("a", 1.0, 2, 1)
+    assert {run.truth for run in (*dry, new)} == {"verification_0"}
+
+
 def test_one_seed_that_diverged_is_told_and_not_averaged_away(noise):
     a = [scores("a", 1 + 0.1 * noise[0], seed=s) for s in range(3)]
     b = [scores("b", 2 + 0.1 * noise[1], seed=s) for s in range(3)]
@@ -155,14 +213,15 @@ def test_sizes_of_paired_comparisons_are_the_measured_ones(rho, time, naive, gee
     for test, expected in (("ewc", ewc), ("geer", geer)):
         question = paired.Question(test=test)
         x, y = (5 + d + shared)[None], np.broadcast_to(5 + shared, d.shape)[None]
-        table, _ = paired._differences(x, y, np.zeros(5000, bool), question)
+        table, _ = paired._differences(x, y, np.zeros(5000, bool), question, np.eye(1))
         assert (table["p"] < 0.05).mean() == pytest.approx(expected, abs=tolerance), test
 
 
 @pytest.mark.parametrize("test", paired.TESTS)
 def test_size_of_the_test_over_seeds_is_nominal_however_long_the_memory(test):
     d = autoregressive(np.random.default_rng(3), 5 * 4000, 30, 0.9).reshape(5, 4000, 30)
-    table, _ = paired._differences(d, 0 * d, np.zeros(4000, bool), paired.Question(test=test))
+    question = paired.Question(test=test)
+    table, _ = paired._differences(d, 0 * d, np.zeros(4000, bool), question, np.eye(5))
     assert (table["p"] < 0.05).mean() == pytest.approx(0.05, abs=0.014)  # 4 standard errors
 
 

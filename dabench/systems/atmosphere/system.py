@@ -78,6 +78,7 @@ def embedded(
         climate=climate,
         perturb=perturbations.of_climate(climate),
         cycle_seconds=CYCLE_SECONDS,
+        trajectory=lambda seed: stretch(seed).path.stem,
         digest=digest,
         graph=model.network.graph.digest,
         batch=BATCH,

@@ -79,6 +79,7 @@ def gencast(
         climate=states,
         perturb=perturbations.of_climate(states),
         cycle_seconds=FRAME_SECONDS,
+        trajectory=lambda seed: "frames",
         start=str(begin),
         digest=_digest(
             weights, folder, frames.digest([*first, *earlier]), precision, *_chosen(options)

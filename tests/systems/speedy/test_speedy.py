@@ -55,6 +55,7 @@ def test_seeds_have_weather_of_their_own(system):
     assert min(apart) > 300  # m2/s2: the climate's standard deviation is about 600
     again = system.layout.now(system.truth(5, CYCLES))
     np.testing.assert_array_equal(again, states[0])
+    assert system.trajectory(0) == system.trajectory(5) != system.trajectory(1)
 
 
 def test_truth_is_a_trajectory_of_overlapping_frames(system):
