@@ -7,6 +7,11 @@ and for the next time: most tests take longer to compile than to run.
 import os
 from pathlib import Path
 
+# Workers of the suite share the cores, and threads of OpenBLAS wait for each other in busy loops:
+# products of matrices of 256 by 256 took twenty times the CPU seconds with two of them.
+for library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "jax"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

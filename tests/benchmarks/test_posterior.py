@@ -14,7 +14,8 @@ from dabench.systems.toys.additive_gaussian import AdditiveGaussian
 
 @pytest.mark.parametrize("method", ["ab3", "dpmpp_2m", "dpmpp_3m"])
 def test_with_many_levels_draws_have_the_variance_of_the_law(method):
-    sampler = Sampler(method, 1000)
+    """The ratios of 200 levels are .9991, .9996 and .9991, of 300 .9991, .9994 and .9992."""
+    sampler = Sampler(method, 200)
     assert abs(posterior.variance_ratio(sampler, posterior.Gaussian(posterior.P)) - 1) < 2e-3
 
 

@@ -43,7 +43,8 @@ def test_workers_end_with_the_process_that_is_killed(tmp_path):
     assert not alive
 
 
-def test_rows_come_back_in_order_from_processes_of_one_thread():
+def test_rows_come_back_in_order_from_processes_of_one_thread(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")  # which the suite has set to 1
     with processes() as each:
         rows = list(each(0)(row, [1, 2, 3], "abc"))
         here = list(each(4)(row, [1, 2, 3], "abc"))
