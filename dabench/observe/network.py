@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Num
 from dabench.core.layout import Layout
 from dabench.core.random import stream
 from dabench.observe.operators import Rows, defined, operator, resolve
+from dabench.observe.reports import reported
 from dabench.observe.stations import place, withheld
 from dabench.scenario.locations import Misfit
 from dabench.scenario.scenario import Group, Scenario
@@ -149,7 +150,12 @@ def _rows(i: int, group: Group, layout: Layout, is_withheld: bool) -> list[Rows]
     try:
         stations, targets = place(group, layout), resolve(group, layout)
         in_network = withheld(group, stations) == is_withheld
-        masks = [in_network & defined(t, stations, layout) for t in targets]
+        fields = [(t.variable, t.level) for t in targets]
+        present = reported(group.locations, fields, len(in_network))
+        masks = [
+            in_network & is_there & defined(t, stations, layout)
+            for t, is_there in zip(targets, present, strict=True)
+        ]
     except Misfit as e:
         raise Misfit(("observations", i, *e.path), e.problem) from None
     together = itertools.groupby(zip(targets, masks, strict=True), lambda pair: pair[1].tolist())

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from dabench.core.layout import Layout
+from dabench.observe.reports import table
 from dabench.observe.swaths import in_swaths
 from dabench.scenario.locations import (
     Blocks,
@@ -15,6 +16,7 @@ from dabench.scenario.locations import (
     Misfit,
     Points,
     Random,
+    Reports,
     Satellites,
     Sea,
 )
@@ -111,6 +113,9 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
             return _positions(layout, _drawn_points(where, layout))
         case Satellites():
             return _positions(layout, _scanned(where, layout))
+        case Reports():
+            network = table(where.reports)
+            return network.latitude, network.longitude % 360
         case Points() if not any(isinstance(p, int) for p in where.points):
             lat, lon = np.array(where.points, float).T
             return lat, lon % 360
@@ -118,7 +123,7 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
         ("locations",),
         "sites are for toy systems; this one is on the sphere, where {grid: 4}, {every: 2}, "
         "{blocks: 4}, {random: 100, seed: 0}, {land: 100, seed: 0}, "
-        "{satellites: 1, swath: 2300, hours: 6}, "
+        "{satellites: 1, swath: 2300, hours: 6}, {reports: radiosondes}, "
         "{points: [[lat, lon], ...]} and {file: stations.csv} would work",
     )
 

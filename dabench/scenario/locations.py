@@ -3,7 +3,7 @@
 import csv
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -140,6 +140,20 @@ class Points(Strict):
     points: Annotated[tuple[tuple[Latitude, Longitude] | Site, ...], Field(min_length=1)]
 
 
+class Reports(Strict):
+    """Stations of a real network, each with what it reported on one day, from this package.
+
+    Only the places and what was reported are real: values are simulated, as everywhere.
+
+    Arguments:
+        reports: `radiosondes`: 417 stations and the mandatory levels of temperature, humidity,
+            wind and geopotential that each reported at 2008-12-08 12 UTC. `synop`: 7804 stations on
+            land, with 2 m temperature, 10 m wind and pressure, at 2018-11-02 12 UTC.
+    """
+
+    reports: Literal["radiosondes", "synop"]
+
+
 class File(Strict):
     """Stations from a file; when a scenario is read it becomes Points.
 
@@ -163,7 +177,18 @@ class Withhold(Strict):
     seed: Seed = 0
 
 
-KINDS = ("grid", "every", "blocks", "random", "land", "sea", "satellites", "points", "file")
+KINDS = (
+    "grid",
+    "every",
+    "blocks",
+    "random",
+    "land",
+    "sea",
+    "satellites",
+    "reports",
+    "points",
+    "file",
+)
 """The key that each way to give locations is told by."""
 
 
@@ -180,6 +205,7 @@ Locations = Annotated[
     | Annotated[Land, Tag("<land>")]
     | Annotated[Sea, Tag("<sea>")]
     | Annotated[Satellites, Tag("<satellites>")]
+    | Annotated[Reports, Tag("<reports>")]
     | Annotated[Points, Tag("<points>")]
     | Annotated[File, Tag("<file>")],
     Discriminator(_kind),
