@@ -1,7 +1,6 @@
 """`python -m docs.refresh [PAGE ...]`: run the pages' blocks, and put in what they print."""
 
 import contextlib
-import re
 import shutil
 import sys
 import tempfile
@@ -13,22 +12,6 @@ from docs.reference import reference
 HERE = Path(__file__).resolve().parent
 FIGURES = {"tour.md": ["runs/linear_gaussian/linear_gaussian/figures-seed0/rmse"]}
 """Figures of each page that its commands draw, without ending; in light and dark."""
-
-
-DRAWS = re.compile(r"^% draws: (.*)$", re.MULTILINE)
-"""A comment at the end of a page that says which random draws made its numbers."""
-
-
-def draws() -> str:
-    """The first values of the truth of linear_gaussian, as this machine draws them.
-
-    Its noise is coloured by eigenvectors. Those of equal eigenvalues are any basis of their space,
-    and which one LAPACK gives depends on the processor, so the truth is one of several equally good
-    ones: numbers on a page are those of the machine where it was refreshed.
-    """
-    from dabench.systems.toys.linear_gaussian import linear_gaussian
-
-    return " ".join(f"{x:.4f}" for x in linear_gaussian(size=16).truth(0, 1)[1, :3])
 
 
 def pages() -> dict[str, str]:
@@ -46,7 +29,7 @@ def refreshed(name: str, page: str) -> str:
                 shutil.copy(figure + ending, HERE / "images")
     for (start, end), text in reversed(texts):
         page = page[:start] + text + page[end:]
-    return DRAWS.sub(lambda _: f"% draws: {draws()}", page)
+    return page
 
 
 def prepare() -> None:

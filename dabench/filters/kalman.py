@@ -72,7 +72,11 @@ def kalman(problem: Problem) -> Filter:
 def draw(
     keys: Key[Array, "member"], mean: Float[Array, "state"], cov: Float[Array, "state state"]
 ) -> Members:
-    """Independent draws from N(mean, cov); cov may be singular."""
+    """Independent draws from N(mean, cov), by its symmetric root; cov may be singular.
+
+    The symmetric root is unique where eigenvectors of equal eigenvalues are not, so that draws do
+    not depend on the processor.
+    """
     lam, U = jnp.linalg.eigh((cov + cov.T) / 2)
     white = jax.vmap(lambda k: jax.random.normal(k, mean.shape, mean.dtype))(keys)
-    return mean[None] + (white * jnp.sqrt(jnp.maximum(lam, 0))[None]) @ U.T
+    return mean[None] + (white @ U * jnp.sqrt(jnp.maximum(lam, 0))[None]) @ U.T

@@ -55,6 +55,16 @@ class AdditiveGaussian:
         """S, the standard deviation of q for every variable."""
         return np.sqrt(np.diag(self.model_cov))
 
+    @cached_property
+    def _correlation(self) -> np.ndarray:
+        """P of the class docstring."""
+        return self.model_cov / np.outer(self.scale, self.scale)
+
+    @cached_property
+    def _forecast_root(self) -> np.ndarray:
+        """The square root of P that colours forecasts."""
+        return symmetric_root(self._correlation)
+
     def _mean(self, dtype: jnp.dtype) -> Float[Array, "#member target"]:
         """The target's mean S⁻¹ b, for every member."""
         b = np.zeros(self.layout.size) if self.intercept is None else self.intercept
@@ -70,8 +80,8 @@ class AdditiveGaussian:
     def _modes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """λ, F and F⁻¹ of the class docstring."""
         root = self._noise_root
-        P = self.model_cov / np.outer(self.scale, self.scale)
-        lam, U = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, P).T))
+        whitened = np.linalg.solve(root, np.linalg.solve(root, self._correlation).T)
+        lam, U = np.linalg.eigh(whitened)
         return np.maximum(lam, 0.0), root @ U, np.linalg.solve(root.T, U).T
 
     def _advance(self, x: Members) -> Members:
@@ -79,9 +89,8 @@ class AdditiveGaussian:
 
     def forecast(self, keys: Keys, x: Members, time: Time) -> Members:
         """Exact draws of x'."""
-        lam, F, _ = self._modes
         white = jax.vmap(lambda k: jax.random.normal(k, x.shape[1:], x.dtype))(keys)
-        target = white @ jnp.asarray((F * np.sqrt(lam)).T, x.dtype)
+        target = white @ jnp.asarray(self._forecast_root, x.dtype)
         if self.intercept is not None:
             target = self._mean(x.dtype) + target
         return self.next_state(target, x)
@@ -131,6 +140,18 @@ class AdditiveGaussian:
     def next_state(self, z: Float[Array, "member target"], x: Members) -> Members:
         """M(x) + S z."""
         return self._advance(x) + jnp.asarray(self.scale, z.dtype)[None] * z
+
+
+def symmetric_root(
+    cov: Float[np.ndarray, "state state"],
+) -> Float[np.ndarray, "state state"]:
+    """The symmetric square root of a positive semidefinite matrix, which is unique.
+
+    Other roots made of eigenvectors depend on the basis that LAPACK gives for equal eigenvalues,
+    which differs from one processor to another; draws coloured by this one do not.
+    """
+    lam, U = np.linalg.eigh(cov)
+    return U * np.sqrt(np.maximum(lam, 0)) @ U.T
 
 
 def ring_correlation(size: int, length: float) -> Float[np.ndarray, "site site"]:

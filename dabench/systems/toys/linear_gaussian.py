@@ -75,6 +75,7 @@ def linear_gaussian(
         "noise_cov": noise_cov,
         "noise_cov_scale": noise_cov_scale,
         "noise_cov_length": noise_cov_length,
+        "noise_root": "symmetric",  # draws by another root were of another truth
     }
     if intercept is not None:
         settings["intercept"] = intercept

@@ -7,7 +7,12 @@ import pytest
 
 from dabench.core.layout import Channel, Layout
 from dabench.diffusion.model import DiffusionModel
-from dabench.systems.toys.additive_gaussian import AdditiveGaussian, ring_correlation
+from dabench.systems.toys.additive_gaussian import (
+    AdditiveGaussian,
+    ring_correlation,
+    symmetric_root,
+)
+from dabench.systems.toys.linear_gaussian import linear_gaussian
 
 SIZE = 12
 LAYOUT = Layout((Channel("state"),), {"site": np.arange(SIZE)}, periodic=True, dtype="float64")
@@ -60,3 +65,46 @@ def test_it_meets_the_protocol_and_its_next_state_is_affine_in_z(key):
     a, b, x = jax.random.normal(key, (3, 1, SIZE))
     mid = m.next_state((a + b) / 2, x)
     np.testing.assert_allclose(mid, (m.next_state(a, x) + m.next_state(b, x)) / 2, atol=1e-14)
+
+
+def turned(eigh, rng):
+    """An eigh whose vectors of equal eigenvalues are turned, as another LAPACK may give them."""
+
+    def other(matrix):
+        lam, U = eigh(matrix)
+        for start, end in equal_runs(lam):
+            U[:, start:end] @= np.linalg.qr(rng.normal(size=(end - start,) * 2))[0]
+        return lam, U
+
+    return other
+
+
+def equal_runs(lam):
+    """Starts and ends of the runs of eigenvalues that are equal to rounding."""
+    breaks = np.flatnonzero(np.diff(lam) > 1e-12) + 1
+    return list(zip([0, *breaks], [*breaks, len(lam)], strict=True))
+
+
+@pytest.mark.parametrize("noise", ["identity", "correlated"])
+def test_forecasts_do_not_depend_on_the_basis_that_lapack_gives(noise, monkeypatch, key):
+    """Nor does the denoiser, of which the root of the noise decides the modes.
+
+    The covariances of a ring have pairs of equal eigenvalues. Rounding is 1e-16 of eigenvalues
+    whose smallest is 1e-6 here, so 1e-13 of their roots.
+    """
+    systems = []
+    for eigh in (np.linalg.eigh, turned(np.linalg.eigh, np.random.default_rng(0))):
+        monkeypatch.setattr(np.linalg, "eigh", eigh)
+        system = linear_gaussian(size=16, noise_cov=noise)
+        model = system.model
+        z = jax.random.normal(key, (2, 16))
+        systems.append((system.truth(0, 5), model.denoiser(jnp.ones(()))(z, ())))
+    for one, other in zip(*systems, strict=True):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-11)
+
+
+def test_the_symmetric_root_is_symmetric_and_a_root():
+    cov = ring_correlation(16, 3.0)
+    root = symmetric_root(cov)
+    np.testing.assert_allclose(root, root.T, atol=1e-15)
+    np.testing.assert_allclose(root @ root, cov, atol=1e-14)
