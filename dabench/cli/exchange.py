@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,14 +24,19 @@ def export(
     """Write a run as a forecast store that WeatherBench 2 reads, with its truth."""
     if format not in FORMATS:
         raise UserError(f"--format {format}: known are {', '.join(FORMATS)}")
+    from dabench.runs.archive import read
+    from dabench.runs.exchange import evaluation, recorded
     from dabench.runs.exchange import export as weatherbench2
 
-    forecasts: Any = ()
+    forecasts = None
     if background:
         from dabench.runs.exchange.background import background as draw_forecasts
 
         forecasts = draw_forecasts(run)
-    typer.echo(f"forecast  {weatherbench2.export(run, out or run / format, *forecasts)}")
+    attrs, folder = read.open_run(run).attrs, out or run / format
+    store = weatherbench2.export(run, folder, forecasts, recorded.land(attrs))
+    typer.echo(f"forecast  {store}")
+    typer.echo(f"evaluate  {shlex.join(evaluation.command(folder, attrs['spinup']))}")
 
 
 def import_(

@@ -13,6 +13,12 @@ SYSTEMS = {
 LAYOUTS = {"gencast": "dabench.systems.gencast.system:layout"}
 """The layouts of systems whose files may not be there yet, for checks; the same arguments."""
 
+LAND = {
+    "gencast": "dabench.systems.gencast.system:land",
+    "speedy": "dabench.systems.speedy.system:land",
+}
+"""The share of land at every point, without making the system; the same arguments."""
+
 DIGESTS = {
     "held_suarez": "dabench.systems.held_suarez.files:digest_of",
     "speedy": "dabench.systems.speedy.files:digest_of",

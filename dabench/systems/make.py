@@ -1,20 +1,22 @@
 """A scenario's system, made from its name and settings."""
 
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
 from dabench.core.layout import Layout
 from dabench.scenario import plugins, settings
 from dabench.scenario.load import system_settings
 from dabench.scenario.scenario import Scenario
 from dabench.scenario.validate import report
-from dabench.systems import LAYOUTS
+from dabench.systems import LAND, LAYOUTS
 from dabench.systems.base import System
 
 
 def system(scenario: Scenario) -> System:
     """The system of a scenario; UserError with the line of every wrong setting."""
-    checked, problems = system_settings(scenario.plain())
-    if checked is None or problems:
-        raise report(scenario.document, problems)
-    return plugins.factory("systems", scenario.system.name)(**settings.arguments(checked))
+    return plugins.factory("systems", scenario.system.name)(**_arguments(scenario))
 
 
 def layout(scenario: Scenario) -> Layout:
@@ -22,3 +24,19 @@ def layout(scenario: Scenario) -> Layout:
     if scenario.system.name not in LAYOUTS:
         return system(scenario).layout
     return plugins.find(LAYOUTS[scenario.system.name])(**scenario.system.settings)
+
+
+def land(scenario: Scenario) -> Float[np.ndarray, "point"]:
+    """The share of land at every point of a scenario whose system is in `LAND`.
+
+    UserError where it is in files that are not here.
+    """
+    return plugins.find(LAND[scenario.system.name])(**_arguments(scenario))
+
+
+def _arguments(scenario: Scenario) -> dict[str, Any]:
+    """Arguments for the factory of a scenario's system; UserError for wrong settings."""
+    checked, problems = system_settings(scenario.plain())
+    if checked is None or problems:
+        raise report(scenario.document, problems)
+    return settings.arguments(checked)

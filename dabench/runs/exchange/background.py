@@ -15,26 +15,13 @@ from dabench.diffusion.model import Sampler
 from dabench.filters.base import split_key
 from dabench.filters.forecast import forecast
 from dabench.runs.archive import read
-from dabench.runs.exchange.export import Background
+from dabench.runs.exchange.export import Forecasts
+from dabench.runs.exchange.recorded import experiment
 from dabench.runs.experiment import Experiment
-from dabench.scenario.scenario import Scenario
 
 
-def experiment(attrs: Any) -> Experiment:
-    """The experiment of a run; UserError where its system is no longer what it was.
-
-    Arguments:
-        attrs: Attributes of the run's archive.
-    """
-    content = {k: v for k, v in attrs["scenario"].items() if k != "digest"}
-    restored = Experiment(Scenario.model_validate(content))
-    if restored.system.digest != attrs["system"]["digest"]:
-        raise UserError("the run's system (weights, data or settings) is not what is here now")
-    return restored
-
-
-def background(run: str | Path) -> tuple[Background, float]:
-    """A function from a cycle to one-cycle forecasts of its members, and their length in seconds.
+def background(run: str | Path) -> Forecasts:
+    """One-cycle forecasts of the members of a run.
 
     A state of two frames is put together from the members of two cycles. This is exact for methods
     that draw or choose members. Kalman-type methods also change the older frame, whose archived
@@ -75,4 +62,14 @@ def background(run: str | Path) -> tuple[Background, float]:
         fields = step(np.uint32(k), jnp.asarray(state(k), layout.dtype), time)
         return layout.to_dataset(np.asarray(fields), ("member",))
 
-    return draw, whole.system.cycle_seconds
+    return Forecasts(draw, whole.system.cycle_seconds, truth_after(whole))
+
+
+def truth_after(whole: Experiment) -> xr.Dataset | None:
+    """The truth one cycle after the last of an experiment; None where the system ends before."""
+    layout = whole.system.layout
+    try:
+        truth = whole.system.truth(whole.scenario.seed, whole.scenario.period.cycles + 1)
+    except UserError:
+        return None
+    return layout.to_dataset(np.asarray(layout.now(truth[-1])))

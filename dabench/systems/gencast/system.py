@@ -108,6 +108,25 @@ def layout(
     return channels.layout(task, latitude, longitude, land=every_other)
 
 
+def land(
+    *,
+    start: str,
+    model: str = "gencast_1p0deg",
+    resolution: float | None = None,
+    data: str = "",
+    **_: object,
+) -> Float[np.ndarray, "point"]:
+    """The share of land at every point, as the frame of cycle 0 has it, by the system's settings.
+
+    UserError where that frame is not here.
+    """
+    frames = Frames(sources.frames_folder(data), sources.spacing_of(model, resolution), ())
+    begin = era5.parse(start)
+    frames.require([begin], sources.advice(data))
+    share = frames.frame(begin)["land_sea_mask"].sortby("lat")
+    return share.transpose("lat", "lon").values.ravel()
+
+
 def open_on(
     frames: Frames,
     times: Sequence[era5.Time],

@@ -3,8 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
 from dabench.systems.atmosphere.coasts import load_coasts
 from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS
+from dabench.systems.atmosphere.grid import sphere_noise
 from dabench.systems.atmosphere.means import load_relation
 from dabench.systems.atmosphere.model import model
 from dabench.systems.atmosphere.system import Stretch, embedded, need_files, statistics
@@ -44,3 +49,12 @@ def speedy(
         digest=digest_of(resolution=resolution, truth=truth, files=files),
         coasts=coasts,
     )
+
+
+def land(
+    *, resolution: Literal[2, 4] = 4, files: str = "", **_: object
+) -> Float[np.ndarray, "point"]:
+    """The share of land at every point, by the system's settings."""
+    coefficients = ground(Path(files) if files else FILES)["land_sea_mask"]
+    share = sphere_noise(resolution).synthesise(jnp.asarray(coefficients, jnp.float32))
+    return np.clip(np.asarray(share).ravel(), 0, 1)
