@@ -76,6 +76,22 @@ def archive(spacing: float = 5.0, days: int = 5, seed: int = 0) -> xr.Dataset:
     return xr.Dataset(data, {"time": times, "latitude": lat, "longitude": lon, **level})
 
 
+def sample(root: Path, cycles: int) -> Path:
+    """Frames for so many cycles under the name of the official sample of 30, at 10 degrees."""
+    fields = archive(spacing=10.0).isel(time=slice(0, 2 * cycles + 3, 2)).sel(level=[300, 500, 850])
+    fields = fields.drop_vars("total_precipitation_6hr").sortby("latitude")
+    since = fields["time"].values - fields["time"].values[0]
+    first = np.datetime64("2019-03-29T00", "ns")
+    changing = [name for name in fields if "time" in fields[name].dims]
+    fields = fields.assign({name: fields[name].expand_dims("batch") for name in changing})
+    fields = fields.rename(latitude="lat", longitude="lon").assign_coords(time=since)
+    fields = fields.assign_coords(datetime=(("batch", "time"), (first + since)[None]))
+    path = root / "dataset" / official.SAMPLES["gencast_sample"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fields.to_netcdf(path)
+    return path
+
+
 def write(data: xr.Dataset, path: Path) -> Path:
     """Format 2, consolidated, one time a chunk, as the official archive."""
     encoding = {

@@ -12,7 +12,7 @@ import typer
 from dabench.cli import check, exchange, fetch, leaderboard, run, score, train
 from dabench.cli.sweep import command as sweep
 from dabench.cli.tune import command as tune
-from dabench.core.errors import UserError, cautions_in_one_line
+from dabench.core.errors import UserError, warnings_in_one_line
 from dabench.core.version import __version__
 
 app = typer.Typer(
@@ -64,7 +64,7 @@ app.command()(check.doctor)
 def main() -> None:
     """The entry point: users' mistakes are one message and exit code 2, bugs keep tracebacks."""
     try:
-        with cautions_in_one_line():
+        with warnings_in_one_line():
             app()
     except UserError as e:
         print(f"dabench: {e}", file=sys.stderr)

@@ -4,6 +4,8 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 
 class UserError(Exception):
@@ -15,20 +17,38 @@ class UserError(Exception):
 
 
 class Caution(UserWarning):
-    """A warning about results, which the command line prints as one line."""
+    """A warning about results, written for users."""
+
+
+def show_in_one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as one line, in place of `warnings.showwarning`.
+
+    A warning of a library loses the line of code that it points at, which no user wrote, and tells
+    the library instead.
+    """
+    text = str(message).strip().split("\n")[0]
+    source = "" if issubclass(category, Caution) else f" ({_library(filename)})"
+    print(f"dabench: warning: {text}{source}", file=file or sys.stderr)
+
+
+def _library(filename: str) -> str:
+    """The package that a file belongs to."""
+    parts = Path(filename).parts
+    if "site-packages" in parts:
+        return parts[parts.index("site-packages") + 1]
+    return Path(filename).stem
 
 
 @contextmanager
-def cautions_in_one_line() -> Iterator[None]:
-    """Within the block, a `Caution` is printed as one line, all other warnings as Python does."""
-
-    def show(message, category, filename, lineno, file=None, line=None):
-        if issubclass(category, Caution):
-            print(f"dabench: warning: {message}", file=sys.stderr)
-        else:
-            usual(message, category, filename, lineno, file, line)
-
+def warnings_in_one_line() -> Iterator[None]:
+    """Within the block, warnings are printed as `show_in_one_line` does."""
     with warnings.catch_warnings():
-        usual = warnings.showwarning
-        warnings.showwarning = show
+        warnings.showwarning = show_in_one_line
         yield

@@ -115,20 +115,25 @@ def digest(frame: xr.Dataset, names: Sequence[str]) -> str:
     return content.hexdigest()
 
 
+def _files(place: Path) -> list[Path]:
+    """The stores at a place: itself, or those of a folder."""
+    if place.suffix in (".zarr", ".nc"):
+        return [place]
+    return sorted((*place.glob("[!.]*.zarr"), *place.glob("[!.]*.nc")))
+
+
 class Frames:
-    """All frames on one grid in a store or a folder of stores.
+    """All frames on one grid in stores and folders of stores.
 
     Arguments:
-        place: A store, or a folder of stores.
+        places: Stores, or folders of stores; of two frames of one time the first is taken.
         resolution: Grid spacing in degrees.
         levels: Pressure levels in hPa; stores may have more.
     """
 
-    def __init__(self, place: Path, resolution: float, levels: Sequence[int]):
-        paths = sorted((*place.glob("[!.]*.zarr"), *place.glob("[!.]*.nc")))
-        candidates = [place] if place.suffix in (".zarr", ".nc") else paths
-        self.place, self.resolution = place, resolution
-        stores = [Store(path) for path in candidates if path.exists()]
+    def __init__(self, places: Sequence[Path], resolution: float, levels: Sequence[int]):
+        self.places, self.resolution = places, resolution
+        stores = [Store(path) for place in places for path in _files(place) if path.exists()]
         self.stores = [s for s in stores if s.fits(resolution, levels)]
         self.of_time = {time: store for store in self.stores[::-1] for time in store.times}
 
@@ -139,9 +144,10 @@ class Frames:
     def require(self, times: Sequence[Time], advice: str) -> None:
         """UserError if a frame is missing."""
         if missing := self.missing(times):
+            places = " or ".join(map(str, self.places))
             raise UserError(
                 f"{len(missing)} of {len(times)} frames of ERA5 at {self.resolution:g} degrees are "
-                f"not in {self.place}, from {missing[0]} to {missing[-1]}: {advice}"
+                f"not in {places}, from {missing[0]} to {missing[-1]}: {advice}"
             )
 
     def frame(self, time: Time) -> xr.Dataset:

@@ -29,9 +29,9 @@ def statistics_folder(folder: str) -> Path:
     return Path(folder).expanduser() if folder else cache.gencast() / official.STATS
 
 
-def frames_folder(data: str) -> Path:
-    """The store or folder of frames: the one named, else the cache's."""
-    return Path(data).expanduser() if data else cache.era5()
+def frames_places(data: str) -> list[Path]:
+    """Where frames are: in the store or folder named, else in the cache, samples included."""
+    return [Path(data).expanduser()] if data else [cache.era5(), cache.gencast() / official.DATASET]
 
 
 def advice(data: str) -> str:

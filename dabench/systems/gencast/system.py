@@ -64,7 +64,7 @@ def gencast(
     loaded = checkpoint.load(weights)
     parameters.check(loaded.params, loaded.config)
     levels = loaded.config.task_config.pressure_levels
-    frames = Frames(sources.frames_folder(data), sources.spacing_of(model, resolution), levels)
+    frames = Frames(sources.frames_places(data), sources.spacing_of(model, resolution), levels)
     begin = era5.parse(start)
     first, earlier = era5.of_run(begin, 0), era5.of_climate(begin, climate)
     frames.require([*first, *earlier], sources.advice(data))
@@ -120,7 +120,7 @@ def land(
 
     UserError where that frame is not here.
     """
-    frames = Frames(sources.frames_folder(data), sources.spacing_of(model, resolution), ())
+    frames = Frames(sources.frames_places(data), sources.spacing_of(model, resolution), ())
     begin = era5.parse(start)
     frames.require([begin], sources.advice(data))
     share = frames.frame(begin)["land_sea_mask"].sortby("lat")

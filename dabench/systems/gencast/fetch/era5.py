@@ -78,7 +78,7 @@ def fetch(
     """
     console = console or Console(stderr=True)
     home = cache.era5(dest)
-    here = Frames(home, request.resolution, request.levels)
+    here = Frames([home], request.resolution, request.levels)
     for store in here.stores:
         if set(request.times) <= set(store.times):
             progress.line(console, f"there     {store.path} ({len(request.times)} frames of it)")

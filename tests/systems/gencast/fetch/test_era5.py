@@ -185,7 +185,7 @@ def test_a_damaged_frame_is_named(fetch, source):
     path = fetch(source)
     array = zarr.open_array(path, path="temperature", mode="r+")
     array[0, 2, 0, 0, 0] += 1
-    frames = Frames(path, 10.0, LEVELS)
+    frames = Frames([path], 10.0, LEVELS)
     frames.frame(REQUEST.times[1])
     with pytest.raises(UserError, match="frame 2019-01-01T12: does not have the checksum"):
         frames.frame(REQUEST.times[2])
