@@ -3,12 +3,14 @@
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from dabench.cli.options import Out, Runs
 from dabench.core.errors import UserError
+
+Weights = Literal["area", "none"]
 
 
 def plot(
@@ -49,16 +51,21 @@ def score(
         Path | None,
         typer.Option(help="Run of the climatology that they need; default the one beside a run."),
     ] = None,
+    weights: Annotated[
+        Weights, typer.Option(help="`none`: the region `unweighted`, too, all points alike.")
+    ] = "area",
 ) -> None:
     """Score runs anew, from their archives alone."""
     from dabench.scores.files import FILE, score_further, score_run
 
+    if metrics and weights == "none":
+        raise UserError("--weights none: is of the usual scores; leave --metrics out")
     if metrics:
         for folder in runs:
             typer.echo(f"further   {score_further(folder, metrics, climatology)}")
         return
     for folder in runs:
-        score_run(folder)
+        score_run(folder, unweighted=weights == "none")
         typer.echo(f"scores    {folder / FILE}")
     typer.echo(f"next      dabench plot {shlex.join(map(str, runs))}")
 
@@ -82,6 +89,9 @@ def compare(
     region: Annotated[
         list[str] | None, typer.Option(help="global, tropics, ..; may be repeated.")
     ] = None,
+    weights: Annotated[
+        Weights, typer.Option(help="`none`: by the region `unweighted`, all points alike.")
+    ] = "area",
     every: Annotated[
         bool, typer.Option("--all", help="All variables and levels, not headlines alone.")
     ] = False,
@@ -94,25 +104,29 @@ def compare(
 
     from dabench.leaderboard.terminal import comparison, results
     from dabench.scores.compare import compare_all
+    from dabench.scores.metrics import UNWEIGHTED
     from dabench.scores.metrics.registry import TESTED
     from dabench.scores.select import choose
 
     for path in filter(None, (csv, json)):
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise UserError(f"{path}: is a folder, or there is no folder to write it in")
-    runs, last = choose(what or (), out)
+    unweighted = weights == "none"
+    if unweighted and region:
+        raise UserError("--weights none: is all points of the grid; leave --region out")
+    runs, last = choose(what or (), out, unweighted)
     differences = compare_all(
         runs,
         reference=against or last,
         test=test,
         correct=correct,
         metrics=metric or TESTED,
-        regions=region or ("global",),
+        regions=(UNWEIGHTED,) if unweighted else region or ("global",),
         all_cells=every,
     )
     console = Console()
     console = console if console.is_terminal else Console(width=120)
-    console.print(results(runs))
+    console.print(results(runs, UNWEIGHTED) if unweighted else results(runs))
     console.print(comparison(differences, against or last))
     if csv:
         differences.to_csv(csv, index=False)

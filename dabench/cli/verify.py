@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from dabench.core.errors import UserError
 from dabench.leaderboard import packed_series, results
 from dabench.runs.archive.read import attributes, find_runs, has_scores
+from dabench.scores.metrics import UNWEIGHTED
 from dabench.scores.score import score
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _restricted(old: Any, new: Any) -> Any:
 
 
 def _verdict(run: Mapping[str, Any], folder: Path, rerun: bool) -> Verdict:
-    new = results.of_scores(score(folder), folder)
+    new = results.of_scores(score(folder, UNWEIGHTED in run["regions"]), folder)
     old_rows, new_rows = _rows(run), _rows(new)
     wrong = [f"{k}: {run[k]}, {new[k]} is right" for k in _FACTS if not _close(run[k], new[k])]
     wrong += [f"{_name(key)}: is not in the archive" for key in old_rows.keys() - new_rows.keys()]

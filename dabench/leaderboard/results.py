@@ -24,6 +24,7 @@ from dabench.scores import metrics
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
 from dabench.scores.identity import ProblemIdentity, problem_of, settings_digest
+from dabench.scores.metrics import UNWEIGHTED
 from dabench.scores.metrics.registry import TESTED
 from dabench.scores.record import GLOBAL, Scores
 
@@ -52,7 +53,7 @@ def of_scores(scores: Scores, folder: str | Path) -> dict[str, Any]:
         folder: Folder of the run, from whose archive the pictures are made.
     """
     headline_cells = set(headlines(scores.variables))
-    globe = {k: v for k, v in scores.every_cycle.items() if k.region == GLOBAL}
+    globe = {k: v for k, v in scores.every_cycle.items() if k.region in (GLOBAL, UNWEIGHTED)}
     drawn = {key: values for key, values in globe.items() if key.cell in headline_cells}
     tested = {key: values for key, values in globe.items() if key.metric in TESTED}
     slim = scores.replace(

@@ -12,7 +12,7 @@ from rich.text import Text
 from dabench.leaderboard.format import label, number, units
 from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.headlines import REFERENCE, headlines
-from dabench.scores.record import Cell, Scores
+from dabench.scores.record import GLOBAL, Cell, Scores
 from dabench.scores.seeds import Spread, over_seeds, shared_in_words, truths_in_words
 
 Runs = Mapping[str, Sequence[Scores]]
@@ -32,8 +32,8 @@ NOTES = (
 )
 
 
-def results(runs: Iterable[Scores]) -> RenderableType:
-    """Skill and cost of the methods of each scenario and system."""
+def results(runs: Iterable[Scores], region: str = GLOBAL) -> RenderableType:
+    """Skill in a region, and cost, of the methods of each scenario and system."""
     boards: dict[tuple, dict[str, list[Scores]]] = {}
     for scores in runs:
         by_method = boards.setdefault((scores.problem.scenario, scores.problem.system), {})
@@ -41,7 +41,7 @@ def results(runs: Iterable[Scores]) -> RenderableType:
     tables: list[RenderableType] = []
     for by_method in boards.values():
         ordered = {method: by_method[method] for method in in_order(by_method)}
-        tables += [_skill_table(ordered), _cost_table(ordered)]
+        tables += [_skill_table(ordered, region), _cost_table(ordered)]
     return Group(*tables)
 
 
@@ -58,13 +58,13 @@ def _empty_table(title: str, caption: str) -> Table:
     )
 
 
-def _skill_table(board: Runs) -> Table:
+def _skill_table(board: Runs, region: str) -> Table:
     every_run = [scores for runs in board.values() for scores in runs]
     first = every_run[0]
     seeds = sorted({scores.seed for scores in every_run})
     scored = max(0, max(scores.completed for scores in every_run) - first.spinup)
     caption = (
-        f"global, {scored} cycles after a spin-up of {first.spinup}; "
+        f"{region}, {scored} cycles after a spin-up of {first.spinup}; "
         f"ratio: RMSE divided by the {display_name(REFERENCE).lower()}'s"
     )
     if len(seeds) > 1:
@@ -76,7 +76,8 @@ def _skill_table(board: Runs) -> Table:
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     for cell in headlines(first.variables):
-        _add_cell(table, cell, board, columns)
+        skills = {method: _skill_of(runs, cell, region) for method, runs in board.items()}
+        _add_cell(table, cell, board, skills, columns)
     return table
 
 
@@ -103,18 +104,19 @@ class _Skill(NamedTuple):
     crps: float | None
 
 
-def _skill_of(runs: Sequence[Scores], cell: Cell) -> _Skill:
+def _skill_of(runs: Sequence[Scores], cell: Cell, region: str) -> _Skill:
     def spread(metric: str) -> Spread:
-        return over_seeds(scores.value(cell, metric) for scores in runs)
+        return over_seeds(scores.value(cell, metric, region) for scores in runs)
 
     others = (spread(metric).median for metric in ("spread", "spread_skill", "crps"))
     return _Skill(spread("rmse"), *others)
 
 
-def _add_cell(table: Table, cell: Cell, board: Runs, columns: Sequence[str]) -> None:
+def _add_cell(
+    table: Table, cell: Cell, board: Runs, skills: Mapping[str, _Skill], columns: Sequence[str]
+) -> None:
     """A section of the table: one variable, a row for each method."""
     table.add_section()
-    skills = {method: _skill_of(runs, cell) for method, runs in board.items()}
     errors = {method: skill.rmse.median for method, skill in skills.items()}
     best = min((error for error in errors.values() if error), default=None)
     first = next(iter(board.values()))[0]
@@ -218,7 +220,7 @@ def _comparison_table(rows: pd.DataFrame, reference: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    with_regions = len(set(rows["region"])) > 1
+    with_regions = set(rows["region"]) != {GLOBAL}
     for method in in_order(rows["method"].unique()):
         table.add_section()
         name = display_name(method)
@@ -234,7 +236,7 @@ def _number_of_seeds(seeds: int) -> str:
 
 
 def _compared_score(row: Mapping[str, Any], *, with_region: bool) -> str:
-    """`t500 rmse`, and the region where there are several."""
+    """`t500 rmse`, and the region where it is not the globe alone."""
     text = f"{label(row['variable'], _number_or_none(row['level']))} {row['metric']}"
     return f"{text} {row['region']}" if with_region else text
 

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from dabench.runs.archive.layout import RANKED
-from dabench.scores.metrics import area_weights, ensemble, rank, spatial_mean
+from dabench.scores.metrics import UNWEIGHTED, area_weights, ensemble, rank, spatial_mean
 from dabench.scores.metrics.registry import METRICS, Sample
 from dabench.scores.record import GLOBAL
 
@@ -22,9 +22,13 @@ Block = Mapping[str, xr.DataArray]
 """Some cycles of one variable, by group of the archive."""
 
 
-def weights_of(truth: xr.Dataset) -> xr.DataArray:
-    """Weights (region, *space) of the points of a run's fields in `REGIONS`."""
-    return area_weights(truth, REGIONS)
+def weights_of(truth: xr.Dataset, unweighted: bool = False) -> xr.DataArray:
+    """Weights (region, *space) of the points of a run's fields in `REGIONS`.
+
+    Arguments:
+        unweighted: Add the region `UNWEIGHTED`, where there are areas to leave out.
+    """
+    return area_weights(truth, (*REGIONS, UNWEIGHTED) if unweighted else REGIONS)
 
 
 def fields(tree: xr.DataTree, weights: xr.DataArray) -> dict[str, xr.Dataset]:

@@ -23,14 +23,16 @@ SCHEMA = 4
 FILE, TABLE, FURTHER = "scores.json", "scores.parquet", "further.csv"
 
 
-def score_run(path: str | Path) -> Scores:
+def score_run(path: str | Path, unweighted: bool = False) -> Scores:
     """Score the whole cycles of a run and write the scores beside its archive, atomically.
 
     The same archive gives the same bytes.
 
+    Arguments:
+        unweighted: See `score.score`.
     Raises: UserError where there is no run, or no cycle is complete.
     """
-    scores, folder = score(path), _folder(path)
+    scores, folder = score(path, unweighted), _folder(path)
     files.replace(folder / FILE, json.dumps(_document(scores), allow_nan=False).encode())
     table = tidy(scores).to_parquet(engine="pyarrow", compression="zstd", index=False)
     files.replace(folder / TABLE, table)
@@ -42,12 +44,18 @@ def ensure_scores(path: str | Path) -> Scores:
     return scores_on_disk(path) or score_run(path)
 
 
-def current_scores(path: str | Path) -> Scores:
+def current_scores(path: str | Path, unweighted: bool = False) -> Scores:
     """The scores of a run as its archive is now; nothing is written.
 
     They are read from the file where that is as new as the archive, else made in memory.
+
+    Arguments:
+        unweighted: Unweighted scores must be among them, see `score.score`.
     """
-    return scores_on_disk(path) or score(path)
+    scores = scores_on_disk(path)
+    if scores is None or (unweighted and metrics.UNWEIGHTED not in scores.regions):
+        return score(path, unweighted)
+    return scores
 
 
 def load_scores(path: str | Path) -> Scores:

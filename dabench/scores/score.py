@@ -27,16 +27,20 @@ DESCRIBED = ("scenario", "system", "method", "filter", "settings", "digest", "me
 """Attributes of an archive's root that scores repeat, beside the status."""
 
 
-def score(path: str | Path) -> Scores:
+def score(path: str | Path, unweighted: bool = False) -> Scores:
     """The scores of the whole cycles of a run, made from its archive alone; nothing is written.
 
-    Raises: UserError where there is no run, or no cycle is complete.
+    Arguments:
+        unweighted: Score the region `metrics.UNWEIGHTED`, too: all points, whatever their area.
+    Raises: UserError where there is no run, no cycle is complete, or points have no areas.
     """
     tree = read.open_run(path)
     if tree.attrs["completed"] < 1:
         raise UserError(f"{path}: no cycle is complete yet; `dabench run` carries on.")
+    if unweighted and "latitude" not in tree["truth"].dims:
+        raise UserError(f"{path}: sites have no areas; its scores are unweighted as they are")
     with np.errstate(invalid="ignore", over="ignore"):  # fields that diverged have no scores
-        return _score(tree)
+        return _score(tree, unweighted)
 
 
 def described(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -45,9 +49,9 @@ def described(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     return facts | {"metric_version": metrics.VERSION}
 
 
-def _score(tree: xr.DataTree) -> Scores:
+def _score(tree: xr.DataTree, unweighted: bool) -> Scores:
     truth = tree["truth"].to_dataset()
-    weights = weights_of(truth)
+    weights = weights_of(truth, unweighted)
     scored = fields(tree, weights)
     status, size = Status.parse(tree.attrs["status"]), int(tree.attrs["members"])
     cycles = slice(tree.attrs["spinup"] + 1, tree.attrs["completed"] + 1)

@@ -11,13 +11,14 @@ from dabench.scores.headlines import REFERENCE
 from dabench.scores.record import Scores
 
 
-def choose(names: Sequence[str], home: Path) -> tuple[list[Scores], str]:
+def choose(names: Sequence[str], home: Path, unweighted: bool = False) -> tuple[list[Scores], str]:
     """The scores of the runs that are meant, and the method that others are compared with.
 
     Arguments:
         names: Folders of runs or of folders of runs, or methods and scenarios with runs in `home`;
             without any, all runs in `home`.
         home: Folder of all runs.
+        unweighted: Unweighted scores must be among them, see `score.score`.
     Returns:
         The reference is the last of the methods that were named, or that the named folders hold
         one each, where they are several; else the unconditional ensemble. Methods of which a seed
@@ -34,7 +35,7 @@ def choose(names: Sequence[str], home: Path) -> tuple[list[Scores], str]:
     folders = [folder for folder in folders if has_scores(folder)]
     if not folders:
         raise UserError(f"{', '.join(names)}: no run there has ended its first cycle.")
-    runs = _told_apart([current_scores(folder) for folder in folders], folders)
+    runs = _told_apart([current_scores(folder, unweighted) for folder in folders], folders)
     methods = {folder: run.method for folder, run in zip(folders, runs, strict=True)}
     compared = [word for word in words if word in methods.values()]
     if not words:

@@ -13,6 +13,7 @@ from dabench.core.errors import UserError
 from dabench.runs.archive import store
 from dabench.runs.archive.status import COMPLETE, diverged_at
 from dabench.scores import diagnostics, files
+from dabench.scores.metrics import UNWEIGHTED
 from dabench.scores.record import Scores
 from dabench.scores.score import score
 
@@ -55,6 +56,48 @@ def test_scores_are_their_formulas(run, region, north_of):
     for metric, number in expected.items():
         value = scores.value(T500, metric, region)
         assert value == pytest.approx(number, rel=1e-5), metric  # members are float32
+
+
+def test_unweighted_scores_are_plain_means_over_the_grid(run):
+    rec = mock_run.write(run)
+    scores = score(run, unweighted=True)
+    x, y = rec.members[:, :, 2].astype(float), rec.truth[:, 2].astype(float)
+    error = np.sqrt(np.mean((x.mean(1) - y) ** 2, axis=-1))  # the root in every cycle, as published
+    spread = np.sqrt(np.mean(x.var(1, ddof=1), axis=-1))
+    for metric, series in {"rmse": error, "spread": spread}.items():
+        np.testing.assert_allclose(scores.series(T500, metric, UNWEIGHTED), series, rtol=1e-5)
+        value = scores.value(T500, f"{metric}_root_first", UNWEIGHTED)
+        assert value == pytest.approx(series[SCORED].mean(), rel=1e-5)
+    crps = abs(x - y[:, None]).mean(1) - abs(x[:, :, None] - x[:, None]).sum((1, 2)) / 24
+    value = scores.value(T500, "crps", UNWEIGHTED)
+    assert value == pytest.approx(crps[SCORED].mean(), rel=1e-5)
+
+
+def test_unweighted_scores_stand_beside_the_weighted_ones_and_never_for_them(run):
+    mock_run.write(run)
+    both, weighted = score(run, unweighted=True), score(run)
+    assert both.regions == weighted.regions | {UNWEIGHTED: 56}
+    assert {k for k in both.scores if k.region != UNWEIGHTED} == set(weighted.scores)
+    assert all(both.scores[key] == weighted.scores[key] for key in weighted.scores)
+    assert both.value(T500, "rmse") != both.value(T500, "rmse", UNWEIGHTED)
+    assert weighted.value(T500, "rmse", UNWEIGHTED) is None
+
+
+def test_unweighted_scores_are_made_where_the_file_has_none(run):
+    mock_run.write(run)
+    files.score_run(run)
+    before = (run / files.FILE).read_bytes()
+    scores = files.current_scores(run, unweighted=True)
+    assert scores.value(T2, "rmse", UNWEIGHTED) == score(run, True).value(T2, "rmse", UNWEIGHTED)
+    assert (run / files.FILE).read_bytes() == before
+    files.score_run(run, unweighted=True)
+    assert files.load_scores(run).regions == scores.regions
+
+
+def test_a_toy_system_has_no_areas_to_leave_out(run):
+    mock_run.write(run, layout=mock_run.SITES)
+    with pytest.raises(UserError, match="sites have no areas"):
+        score(run, unweighted=True)
 
 
 def test_series_begin_with_the_initial_state_and_average_to_the_headline(run):

@@ -11,13 +11,14 @@ A score is made in three steps, in this order: reduce the members at every point
 
 from dabench.core.layout import cell_area
 from dabench.scores.metrics import categorical, deterministic, ensemble, rank
-from dabench.scores.metrics.regions import area_weights, spatial_mean
+from dabench.scores.metrics.regions import UNWEIGHTED, area_weights, spatial_mean
 
 VERSION = "1"
 """Version of the definitions, which changes whenever a number could: scores of different versions
 never share a table."""
 
 __all__ = [
+    "UNWEIGHTED",
     "VERSION",
     "area_weights",
     "categorical",

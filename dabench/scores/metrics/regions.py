@@ -33,6 +33,12 @@ BOXES: dict[str, Box] = {
 }
 """Latitude and longitude intervals in degrees, ends included."""
 
+UNWEIGHTED = "unweighted"
+"""The region of all points of the grid, each of which counts the same, as many papers have it.
+
+A point near a pole then stands for less of the Earth than one at the equator.
+"""
+
 LAND = {"global_land": "global", "extra-tropics_land": "extra-tropics", "tropics_land": "tropics"}
 """Regions whose weights are multiplied by the fraction of land, and the box that each fills."""
 
@@ -48,7 +54,8 @@ def area_weights(
 
     Arguments:
         field: Anything with the coordinates of the full grid.
-        regions: Names out of `BOXES` and `LAND`; default: all for which the data suffice.
+        regions: Names out of `BOXES` and `LAND`, or `UNWEIGHTED`; default: all of `BOXES`, and of
+            `LAND` where the fraction of land is there.
         land: Fraction of land (latitude, longitude), needed by the regions in `LAND`.
     """
     if "site" in field.dims:
@@ -59,7 +66,12 @@ def area_weights(
     regions = list(regions)
     latitude, longitude = field["latitude"].values, field["longitude"].values
     area = cell_area(latitude)[:, None]
-    weights = [area * _share(name, latitude, longitude, land) for name in regions]
+    weights = [
+        np.ones((len(latitude), len(longitude)))
+        if name == UNWEIGHTED
+        else area * _share(name, latitude, longitude, land)
+        for name in regions
+    ]
     return xr.DataArray(
         np.stack(weights),
         {"region": regions, "latitude": field["latitude"], "longitude": field["longitude"]},
@@ -72,7 +84,8 @@ def _share(
 ) -> Float[np.ndarray, "latitude longitude"]:
     """Share of each cell's weight that belongs to a region: 0 or 1, or its fraction of land."""
     if name not in BOXES and name not in LAND:
-        raise ValueError(f"unknown region {name!r}; known: {', '.join([*BOXES, *LAND])}")
+        names = ", ".join([*BOXES, *LAND, UNWEIGHTED])
+        raise ValueError(f"unknown region {name!r}; known: {names}")
     latitudes, longitudes = BOXES[LAND.get(name, name)]
     inside = _within(latitude, latitudes)[:, None] & _within(longitude, longitudes)[None]
     if name not in LAND:
