@@ -68,6 +68,19 @@ class Problem(NamedTuple):
     batch: int = 8
 
 
+class Limits(NamedTuple):
+    """What a method claims, which `dabench conformance` holds it to.
+
+    Arguments:
+        kalman: Largest RMSE over the exact filter's where all is linear and Gaussian; None: no
+            claim.
+        uninformed: Whether it is the unconditional ensemble where observations say nothing.
+    """
+
+    kalman: float | None = 1.25
+    uninformed: bool = True
+
+
 class Filter(NamedTuple):
     """Two pure functions; `step` goes from posterior to posterior and is compiled once.
 
@@ -77,11 +90,13 @@ class Filter(NamedTuple):
         init: initial members -> carry, any pytree of arrays with a field `x` (member, state).
         step: (key, carry, observation) -> (carry, info). The key of cycle k is `fold_in(key, k)`.
         least: Smallest number of members that it works with.
+        limits: What it claims of itself.
     """
 
     init: Callable[[Members], Any]
     step: Callable[[Key[Array, ""], Any, Observation], tuple[Any, Info]]
     least: int = 1
+    limits: Limits = Limits()
 
 
 def split_key(key: Key[Array, ""], n: int) -> tuple[Key[Array, "member"], Key[Array, ""]]:

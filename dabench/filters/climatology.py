@@ -3,7 +3,7 @@
 import jax
 from jaxtyping import Array, Key
 
-from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
+from dabench.filters.base import Ensemble, Filter, Info, Limits, Problem, split_key
 from dabench.filters.climate import draw, states
 from dabench.filters.forecast import background
 from dabench.observe.network import Observation
@@ -18,4 +18,4 @@ def climatology(problem: Problem) -> Filter:
         x = draw(key, climate, len(carry.x)).astype(carry.x.dtype)
         return Ensemble(x), background(jax.vmap(problem.network.h)(x), x)
 
-    return Filter(Ensemble, step)
+    return Filter(Ensemble, step, limits=Limits(None, uninformed=False))

@@ -4,7 +4,7 @@ import jax
 from jaxtyping import Array, Key
 
 from dabench.diffusion.model import Sampler
-from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
+from dabench.filters.base import Ensemble, Filter, Info, Limits, Problem, split_key
 from dabench.filters.forecast import background, forecast
 from dabench.observe.network import Observation
 
@@ -21,4 +21,4 @@ def ensemble(problem: Problem, *, sampler: Sampler | None = None) -> Filter:
         x_next, info = forecast(problem, keys, ens.x, obs.time, sampler)
         return Ensemble(x_next), info | background(jax.vmap(problem.network.h)(x_next), x_next)
 
-    return Filter(Ensemble, step)
+    return Filter(Ensemble, step, limits=Limits(kalman=None))

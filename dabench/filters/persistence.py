@@ -3,7 +3,7 @@
 import jax
 from jaxtyping import Array, Key
 
-from dabench.filters.base import Ensemble, Filter, Info, Problem
+from dabench.filters.base import Ensemble, Filter, Info, Limits, Problem
 from dabench.filters.forecast import background
 from dabench.observe.network import Observation
 
@@ -14,4 +14,4 @@ def persistence(problem: Problem) -> Filter:
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         return carry, background(jax.vmap(problem.network.h)(carry.x), carry.x)
 
-    return Filter(Ensemble, step)
+    return Filter(Ensemble, step, limits=Limits(None, uninformed=False))

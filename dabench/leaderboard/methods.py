@@ -98,6 +98,14 @@ METHODS = (
         "Tödter & Ahrens (2015), Mon. Weather Rev. 143, 1347-1367",
     ),
     Method(
+        "ensf",
+        "EnSF",
+        Colour("#30003d", "#7f2db6"),
+        "Ensemble score filter: a diffusion from noise to the analysis, whose score is that of the "
+        "forecast members and of damped observations, without any training.",
+        "Bao, Zhang & Zhang (2024), Comput. Methods Appl. Mech. Eng. 432, 117447",
+    ),
+    Method(
         "oi",
         "Optimal interpolation",
         Colour("#009e73", "#35c9a0"),
@@ -106,6 +114,14 @@ METHODS = (
         "Gandin (1963), Objective Analysis of Meteorological Fields",
         reference=True,
         expected=True,
+    ),
+    Method(
+        "insertion",
+        "Insertion",
+        Colour("#2c5343", "#2dffab"),
+        "Direct insertion: observed fields are replaced by a smooth fit of the observations alone, "
+        "which tells how much of a score is interpolation.",
+        reference=True,
     ),
     Method(
         "bootstrap",

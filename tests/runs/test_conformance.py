@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dabench.core.errors import UserError
-from dabench.filters.base import Ensemble, Filter, split_key
+from dabench.filters.base import Ensemble, Filter, Limits, split_key
 from dabench.runs import conformance as kit
 
 
@@ -45,6 +45,18 @@ def test_hidden_randomness_and_privileged_members_are_found():
     assert not holds(lambda p: nudged(p, peeks=True), kit._does_not_care_for_the_order_of_members)
 
 
+def test_a_filter_is_held_to_what_it_claims():
+    def modest(problem):
+        return nudged(problem)._replace(limits=Limits(kalman=3.0))
+
+    def silent(problem):
+        return nudged(problem, peeks=True)._replace(limits=Limits(None, uninformed=False))
+
+    assert holds(modest, kit._is_close_to_kalman)  # free members have 2.5 times the exact RMSE
+    assert holds(silent, kit._is_close_to_kalman)
+    assert holds(silent, kit._ignores_what_says_nothing)
+
+
 def test_what_a_filter_raises_is_a_clause_that_fails(monkeypatch):
     def broken(problem):
         return Filter(Ensemble, lambda key, ens, obs: (Ensemble(ens.x[:1]), {}))
@@ -57,8 +69,9 @@ def test_what_a_filter_raises_is_a_clause_that_fails(monkeypatch):
 
 def test_filters_are_found_by_module_and_checked_settings(monkeypatch, tmp_path):
     (tmp_path / "mine.py").write_text(
+        "from dabench.filters.base import Filter\n"
         "from dabench.filters.ensemble import ensemble\n"
-        "def mine(problem, *, gain: float = 1.0):\n    return ensemble(problem)\n"
+        "def mine(problem, *, gain: float = 1.0):\n    return Filter(*ensemble(problem)[:2])\n"
     )
     monkeypatch.chdir(tmp_path)
     clauses = {"shape": kit._keeps_shapes, "kalman": kit._is_close_to_kalman}

@@ -43,6 +43,17 @@ def legendre(x: Float[np.ndarray, "point"], lmax: int) -> Float[np.ndarray, "ord
     return p
 
 
+def at(
+    latitude: Float[np.ndarray, "place"], longitude: Float[np.ndarray, "place"], lmax: int
+) -> Float[np.ndarray, "place coefficient"]:
+    """All harmonics of degree <= lmax at some places in degrees."""
+    l, m = degrees(lmax), orders(lmax)
+    angle = np.abs(m) * np.deg2rad(longitude)[:, None]
+    waves = np.where(m < 0, np.sin(angle), np.cos(angle)) / np.sqrt(np.pi)
+    waves[:, m == 0] = np.sqrt(0.5 / np.pi)
+    return waves * legendre(np.sin(np.deg2rad(latitude)), lmax)[np.abs(m), l].T
+
+
 class Harmonics:
     """All harmonics of degree <= lmax on one grid.
 

@@ -1,0 +1,154 @@
+"""Direct insertion: observed fields become a smooth fit of the observations alone."""
+
+from typing import Annotated, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from annotated_types import Ge
+from jaxtyping import Array, Float, Int, Key
+
+from dabench.core.errors import UserError
+from dabench.core.layout import Layout
+from dabench.diffusion.model import Sampler
+from dabench.filters.base import Ensemble, Filter, Info, Limits, Problem, split_key
+from dabench.filters.climate import states
+from dabench.filters.forecast import background, forecast, observed
+from dabench.filters.local.moments import perturbations
+from dabench.observe.network import Network, Observation
+from dabench.systems.sphere import harmonics
+
+CONDITION = 10.0  # limit of the condition number of the functions at the places observed
+
+
+class Fit(NamedTuple):
+    """The least-squares fit of channels that are observed at the same places.
+
+    Arguments:
+        channels: Channels that are fitted.
+        observations: Numbers of the observations of each channel.
+        weights: Coefficients from the observations of a channel.
+        functions: Smooth functions at the points of the grid.
+    """
+
+    channels: Int[np.ndarray, "channel"]
+    observations: Int[np.ndarray, "channel place"]
+    weights: Float[Array, "channel coefficient place"]
+    functions: Float[Array, "point coefficient"]
+
+    def __call__(self, y: Float[Array, "member obs"]) -> Float[Array, "member channel point"]:
+        """The fitted fields."""
+        c = jnp.einsum("kcp,nkp->nkc", self.weights, y[:, self.observations])
+        return c @ self.functions.T
+
+
+def insertion(
+    problem: Problem,
+    *,
+    degree: Annotated[int, Ge(0)] | None = None,
+    sampler: Sampler | None = None,
+) -> Filter:
+    """Forecast members, whose observed channels are replaced by a fit of perturbed observations.
+
+    The fit is that of departures from the climate's mean by spherical harmonics (on a ring or line:
+    waves), weighted least squares, without any background. What such a row scores on observed
+    fields is interpolation; what another method adds to it is assimilation.
+
+    Arguments:
+        degree: Largest degree of the functions. Null, or where the places observed do not determine
+            so many (a condition number above 10): the largest that they determine.
+        sampler: Sampler of the forecast; null is the model's own.
+    """
+    layout, network = problem.model.layout, problem.network
+    centre = states(problem).mean(0)
+    centre_y, centre_x = network.h(centre), layout.now(centre)
+    fits = make_fits(layout, network, degree)
+
+    def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
+        keys, key = split_key(key, len(carry.x))
+        prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
+        e = perturbations(key, len(prior), network.size) * jnp.asarray(network.error_std)[None]
+        y = ((obs.y - centre_y)[None] + e).astype(prior.dtype)
+        fields = layout.unflatten(prior)
+        for fit in fits:
+            fields = fields.at[:, -1, fit.channels].set(centre_x[fit.channels][None] + fit(y))
+        return Ensemble(fields.reshape(prior.shape)), info | background(
+            observed(network, prior), prior
+        )
+
+    # An error of 1 observes the state of that system with twice the error of the Kalman filter.
+    return Filter(Ensemble, step, limits=Limits(kalman=2.5, uninformed=False))
+
+
+def make_fits(layout: Layout, network: Network, degree: int | None) -> list[Fit]:
+    """The fits of all channels that are observed as they are; UserError if there are none."""
+    table = network.table.reset_index(drop=True)
+    columns = ["latitude", "longitude"] if layout.on_sphere else ["site"]
+    cells = {(c.name, c.level): i for i, c in enumerate(layout.channels)}
+    by_places: dict[bytes, list[tuple[int, np.ndarray]]] = {}
+    for (name, level), rows in table.groupby(["variable", "level"], dropna=False):
+        channel = cells.get((name, None if pd.isna(level) else level))
+        if channel is not None:
+            places = rows[columns].to_numpy(float).tobytes()
+            by_places.setdefault(places, []).append((channel, rows.index.to_numpy()))
+    if not by_places:
+        raise UserError("insertion needs observations of variables of the state itself")
+    return [_fit(layout, network, degree, group) for group in by_places.values()]
+
+
+def _fit(
+    layout: Layout, network: Network, degree: int | None, group: list[tuple[int, np.ndarray]]
+) -> Fit:
+    """The fit of channels observed at the same places."""
+    channels, observations = (np.array(values) for values in zip(*group, strict=True))
+    table = network.table.iloc[observations[0]]
+    places = {name: table[name].to_numpy(float) for name in layout.positions}
+    at_grid, at_places = (functions(layout, p, degree) for p in (layout.positions, places))
+    count = determined(at_places)
+    F = np.concatenate(at_places[:count], 1)
+    weights = []
+    for rows in observations:
+        scale = 1 / network.error_std[rows]
+        Q, R = np.linalg.qr(F * scale[:, None])
+        weights.append(np.linalg.solve(R, Q.T) * scale[None])
+    return Fit(
+        channels,
+        observations,
+        jnp.asarray(np.stack(weights), layout.dtype),
+        jnp.asarray(np.concatenate(at_grid[:count], 1), layout.dtype),
+    )
+
+
+def functions(
+    layout: Layout, places: dict[str, np.ndarray], degree: int | None
+) -> list[Float[np.ndarray, "place order"]]:
+    """The functions of every degree from 0 on that the grid holds, at some places."""
+    if layout.on_sphere:
+        lat, lon = layout.coords.values()
+        most = min(len(lat) - 1, (len(lon) - 1) // 2)
+        most = most if degree is None else min(degree, most)
+        Y = harmonics.at(places["latitude"], places["longitude"], most)
+        return np.split(Y, np.arange(1, most + 1) ** 2, axis=1)
+    n, site = layout.points, places["site"][:, None]
+    if not layout.periodic:
+        most = n - 1 if degree is None else min(degree, n - 1)
+        return [np.cos(np.pi * k * (site + 0.5) / n) for k in range(most + 1)]
+    most = n // 2 if degree is None else min(degree, n // 2)
+    angle = 2 * np.pi * site / n
+    waves = [np.hstack([np.cos(k * angle), np.sin(k * angle)]) for k in range(1, most + 1)]
+    if 2 * most == n:  # the shortest wave of an even number of sites has no sine
+        waves[-1] = waves[-1][:, :1]
+    return [np.ones_like(angle), *waves]
+
+
+def determined(by_degree: list[Float[np.ndarray, "place order"]]) -> int:
+    """How many degrees, from 0 on, the places determine; at least one."""
+    ends = np.cumsum([f.shape[1] for f in by_degree])
+    R = np.linalg.qr(np.concatenate(by_degree, 1), mode="r")
+    for count in range(len(ends), 1, -1):
+        end = ends[count - 1]
+        if end <= len(R):
+            s = np.linalg.svd(R[:end, :end], compute_uv=False)
+            if s[-1] > 0 and s[0] <= CONDITION * s[-1]:
+                return count
+    return 1
