@@ -150,6 +150,8 @@ def _verdict(run: Mapping[str, Any], folder: Path, rerun: bool) -> Verdict:
         wrong += _numbers_differ(old_rows, new_rows)
         others = _OTHERS if rerun else (*_OTHERS, *_MADE)
         wrong += [f"{name}: differs" for name in others if not _close(run[name], new[name])]
+        if run["unobserved"] is not None and not _close(run["unobserved"], new["unobserved"]):
+            wrong.append("unobserved: differs")
         if run["pictures"] and not _close(run["pictures"], new["pictures"]):
             wrong.append("pictures: differ")
     return Verdict(run["seed"], str(folder), 3 * len(old_rows), wrong, allowed)

@@ -17,6 +17,7 @@ from dabench.leaderboard.vocabulary import METRICS
 from dabench.scores.compare import compare_all
 from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.identity import ProblemIdentity
+from dabench.scores.observed import kinds_of_fields
 from dabench.scores.record import GLOBAL, Cell, Scores
 from dabench.scores.seeds import truths_in_words
 
@@ -42,7 +43,8 @@ def absent(rows: Sequence[Row], figure: str, cell: Cell) -> str:
 def _present(rows: Sequence[Row], figure: str, cell: Cell) -> set[str]:
     """The methods that a figure shows."""
     if figure == "pareto":
-        return cost_and_skill([run for row in rows for run in row.runs], cell).methods
+        kinds = cost_and_skill([run for row in rows for run in row.runs], cell)
+        return {method for kind in kinds for method in kind.methods}
     if figure in KEPT:
         return {row.method for row in rows if any(getattr(r, KEPT[figure]) for r in row.runs)}
     return {row.method for row in rows if figure not in METRICS or _has(row, figure)}
@@ -101,8 +103,11 @@ class Board:
         ]
 
     def _rank(self, row: Row) -> tuple[bool, float]:
-        """Sort key: the best method first, and last those without a ratio, in the usual order."""
-        ratio = self.mean_ratio(row).sort
+        """Sort key: the best method first, and last those without a ratio, in the usual order.
+
+        Fields that are observed decide, where there are any.
+        """
+        ratio = next(iter(self.mean_ratios(row))).sort
         return ratio is None, ratio or 0.0
 
     @property
@@ -145,9 +150,19 @@ class Board:
         theirs = self.reference.over(cell, metric, region, shared).median
         return ours / theirs if ours is not None and theirs else None
 
-    def mean_ratio(self, row: Row) -> Value:
-        """Geometric mean of the RMSE ratios of all variables and levels."""
-        mean = geometric_mean([self.ratio(row, cell, "rmse") for cell in self.all_cells])
+    @cached_property
+    def kinds(self) -> dict[str, list[Cell]]:
+        """Fields that are observed somewhere, and others; no mean is taken over both."""
+        return kinds_of_fields(self.first)
+
+    def mean_ratios(self, row: Row) -> list[Value]:
+        """Geometric mean of the RMSE ratios of each kind of fields."""
+        return [self.mean_ratio(row, kind) for kind in self.kinds]
+
+    def mean_ratio(self, row: Row, kind: str) -> Value:
+        """Geometric mean of the RMSE ratios of one kind of fields; nothing if there are none."""
+        cells = self.kinds.get(kind, [])
+        mean = geometric_mean([self.ratio(row, cell, "rmse") for cell in cells])
         return Value(number(mean), mean, tint=shade(mean))
 
     @cached_property

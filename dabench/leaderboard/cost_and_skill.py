@@ -8,6 +8,7 @@ import numpy as np
 from dabench.leaderboard.format import title
 from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.headlines import REFERENCE
+from dabench.scores.observed import kinds_of_fields
 from dabench.scores.record import GLOBAL, Cell, Scores
 from dabench.scores.seeds import in_common, over_seeds
 
@@ -42,17 +43,34 @@ class CostAndSkill(NamedTuple):
         return {method for points in self.points.values() for method in points}
 
 
-def cost_and_skill(runs: Sequence[Scores], cell: Cell) -> CostAndSkill:
+def cost_and_skill(runs: Sequence[Scores], cell: Cell) -> list[CostAndSkill]:
     """Medians over seeds of the cost and the CRPS of every method.
 
-    CRPS is divided by the free ensemble's and averaged over all variables and levels (geometric
-    mean); where no free ensemble was run it is that of one cell.
+    CRPS is divided by the free ensemble's and averaged (geometric mean), once over the fields that
+    are observed and once over the others; where no free ensemble was run it is that of one cell.
     """
     by_method = {
         method: [run for run in runs if run.method == method]
         for method in in_order({run.method for run in runs})
     }
-    words, skill = _skill(by_method, cell)
+    if REFERENCE not in by_method:
+        crps = {method: _crps(own, cell) for method, own in by_method.items()}
+        return [_with_cost(by_method, f"CRPS, {title(*cell)}", crps)]
+    reference = by_method[REFERENCE]
+    what = f"CRPS over the {display_name(REFERENCE).lower()}'s"
+    return [
+        _with_cost(
+            by_method,
+            f"{what}, {kind} fields",
+            {method: _mean_ratio(own, reference, cells) for method, own in by_method.items()},
+        )
+        for kind, cells in kinds_of_fields(reference[0]).items()
+    ]
+
+
+def _with_cost(
+    by_method: Mapping[str, Sequence[Scores]], words: str, skill: Mapping[str, float | None]
+) -> CostAndSkill:
     points: dict[str, dict[str, Point]] = {}
     for cost, label in COSTS.items():
         costs = {method: _cost(own, cost) for method, own in by_method.items()}
@@ -66,28 +84,19 @@ def cost_and_skill(runs: Sequence[Scores], cell: Cell) -> CostAndSkill:
     return CostAndSkill(words, points)
 
 
-def _skill(
-    by_method: Mapping[str, Sequence[Scores]], cell: Cell
-) -> tuple[str, dict[str, float | None]]:
-    if REFERENCE not in by_method:
-        crps = {method: _crps(runs, cell) for method, runs in by_method.items()}
-        return f"CRPS, {title(*cell)}", crps
-    reference = by_method[REFERENCE]
-    ratios = {method: _mean_ratio(runs, reference) for method, runs in by_method.items()}
-    return f"CRPS divided by the {display_name(REFERENCE).lower()}'s, geometric mean", ratios
-
-
 def _crps(runs: Sequence[Scores], cell: Cell) -> float | None:
     return over_seeds(run.value(cell, "crps") for run in runs).median
 
 
-def _mean_ratio(runs: Sequence[Scores], reference: Sequence[Scores]) -> float | None:
-    """Geometric mean over all cells of the seeds in common; None where a cell has no ratio."""
+def _mean_ratio(
+    runs: Sequence[Scores], reference: Sequence[Scores], cells: Sequence[Cell]
+) -> float | None:
+    """Geometric mean over cells of the seeds in common; None where a cell has no ratio."""
     ours, theirs = in_common(runs, reference)
     if not theirs:
         return None
-    keys = [key for key in theirs[0].scores if (key.metric, key.region) == ("crps", GLOBAL)]
-    pairs = [(_crps(ours, key.cell), _crps(theirs, key.cell)) for key in keys]
+    scored = {key.cell for key in theirs[0].scores if (key.metric, key.region) == ("crps", GLOBAL)}
+    pairs = [(_crps(ours, c), _crps(theirs, c)) for c in cells if c in scored]
     return geometric_mean([a / b if a and b else None for a, b in pairs])
 
 

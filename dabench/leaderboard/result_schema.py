@@ -224,6 +224,7 @@ class RunRecord(Loose):
     ensemble: dict[Label, DiagnosticRecord]
     cost: dict[Label, Number]
     withheld: WithheldRecord | None = None
+    unobserved: list[ScoreRecord] | None = None
     pictures: PicturesRecord | None = None
 
     @model_validator(mode="after")

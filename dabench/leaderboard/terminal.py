@@ -9,11 +9,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dabench.leaderboard.cost_and_skill import geometric_mean
 from dabench.leaderboard.format import label, number, units
 from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.headlines import REFERENCE, headlines
-from dabench.scores.record import GLOBAL, Cell, Scores
-from dabench.scores.seeds import Spread, over_seeds, shared_in_words, truths_in_words
+from dabench.scores.observed import OBSERVED, kinds_of_fields
+from dabench.scores.record import GLOBAL, UNOBSERVED, Cell, Scores
+from dabench.scores.seeds import (
+    Spread,
+    in_common,
+    over_seeds,
+    shared_in_words,
+    truths_in_words,
+)
 
 Runs = Mapping[str, Sequence[Scores]]
 """The runs of each method of a board, one for each seed."""
@@ -21,7 +29,7 @@ Runs = Mapping[str, Sequence[Scores]]
 NO_VALUE = "–"
 SEVERAL_SEEDS = ("range", "diverged")
 """Columns that only several seeds have."""
-SKILL_COLUMNS = ("RMSE", "range", "ratio", "spread", "spread/skill", "CRPS", "diverged")
+SKILL_COLUMNS = ("RMSE", "off", "range", "ratio", "spread", "spread/skill", "CRPS", "diverged")
 COST_COLUMNS = ("members", "N_eff", "ancestors", "alpha", "evaluations", "s/cycle")
 
 VERDICT_STYLES = {"better": "green", "worse": "red", "insufficient data": "dim"}
@@ -70,15 +78,60 @@ def _skill_table(board: Runs, region: str) -> Table:
     if len(seeds) > 1:
         caption += _and("; medians over seeds", truths_in_words(every_run))
     columns = [c for c in SKILL_COLUMNS if len(seeds) > 1 or c not in SEVERAL_SEEDS]
+    cells = headlines(first.variables)
+    if any(_is_partly_observed(run, cell) for run in every_run for cell in cells):
+        caption += "; off: RMSE where no observation of the variable is"
+    else:
+        columns.remove("off")
     table = _empty_table(f"{_name_of(first)} · {_seeds(seeds)}", caption)
     table.add_column("", no_wrap=True)
     table.add_column("method", overflow="fold")  # its names are wrapped before a number is cut
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
-    for cell in headlines(first.variables):
+    for cell in cells:
         skills = {method: _skill_of(runs, cell, region) for method, runs in board.items()}
         _add_cell(table, cell, board, skills, columns)
+    if first.on_sphere and REFERENCE in board:
+        for kind, fields in kinds_of_fields(first).items():
+            _add_mean(table, kind, fields, board, columns, region)
     return table
+
+
+def _is_partly_observed(run: Scores, cell: Cell) -> bool:
+    """Whether some points of a field are observed, and others are not."""
+    observed = cell in kinds_of_fields(run).get(OBSERVED, ())
+    return observed and run.value(cell, "rmse", UNOBSERVED) is not None
+
+
+def _add_mean(
+    table: Table,
+    kind: str,
+    cells: Sequence[Cell],
+    board: Runs,
+    columns: Sequence[str],
+    region: str,
+) -> None:
+    """A section with the geometric mean of the ratios of one kind of fields."""
+    table.add_section()
+    heads = [Text(kind), Text(f"{len(cells)} field{'s' if len(cells) > 1 else ''}", "dim")]
+    heads += [Text("")] * (len(board) - len(heads))
+    for head, (method, runs) in zip(heads, board.items(), strict=False):
+        ratios = [_ratio(runs, board[REFERENCE], cell, region) for cell in cells]
+        mean = number(geometric_mean(ratios))
+        texts = [Text(mean if column == "ratio" else "") for column in columns]
+        table.add_row(head, display_name(method), *texts)
+
+
+def _ratio(
+    runs: Sequence[Scores], reference: Sequence[Scores], cell: Cell, region: str
+) -> float | None:
+    """RMSE over the reference's, medians over the seeds that both have."""
+    medians = [
+        over_seeds(run.value(cell, "rmse", region) for run in own).median
+        for own in in_common(runs, reference)
+    ]
+    ours, theirs = medians
+    return ours / theirs if ours is not None and theirs else None
 
 
 def _name_of(scores: Scores) -> str:
@@ -99,6 +152,7 @@ class _Skill(NamedTuple):
     """What the seeds of one method scored on one variable."""
 
     rmse: Spread
+    off: float | None
     spread: float | None
     spread_skill: float | None
     crps: float | None
@@ -109,7 +163,8 @@ def _skill_of(runs: Sequence[Scores], cell: Cell, region: str) -> _Skill:
         return over_seeds(scores.value(cell, metric, region) for scores in runs)
 
     others = (spread(metric).median for metric in ("spread", "spread_skill", "crps"))
-    return _Skill(spread("rmse"), *others)
+    off = over_seeds(scores.value(cell, "rmse", UNOBSERVED) for scores in runs)
+    return _Skill(spread("rmse"), off.median, *others)
 
 
 def _add_cell(
@@ -143,6 +198,7 @@ def _skill_texts(skill: _Skill, reference: float | None) -> dict[str, Text]:
     diverged = f"{rmse.missing}/{rmse.seeds}" if rmse.missing else NO_VALUE
     return {
         "RMSE": Text(number(rmse.median)),
+        "off": Text(number(skill.off)),
         "range": Text(_range(rmse)),
         "ratio": Text(number(ratio)),
         "spread": Text(number(skill.spread)),

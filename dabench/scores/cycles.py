@@ -9,11 +9,15 @@ import xarray as xr
 from dabench.runs.archive.layout import RANKED
 from dabench.scores.metrics import UNWEIGHTED, area_weights, ensemble, rank, spatial_mean
 from dabench.scores.metrics.registry import METRICS, Sample
-from dabench.scores.record import GLOBAL
+from dabench.scores.observed import untouched
+from dabench.scores.record import GLOBAL, UNOBSERVED
 
 REGIONS = (GLOBAL, "tropics", "northern-hemisphere", "southern-hemisphere")
 """Regions that runs are scored in, as in WeatherBench 2: the hemispheres start at 20 degrees. Toy
 systems have the first alone."""
+
+OFF = "unobserved "
+"""Beginning of the names of means over the points that no observation touches."""
 
 BINS = 16  # bins of the histogram of the PIT
 BLOCK_BYTES = 2**28  # largest part of one variable's members that is in memory at once
@@ -36,7 +40,8 @@ def fields(tree: xr.DataTree, weights: xr.DataArray) -> dict[str, xr.Dataset]:
 
     Returns:
         By variable: each metric of `METRICS` that the archive has the parts of, under its name, and
-        valid_fraction (region, cycle[, level]); pit (cycle[, level], bins) where members were
+        with `OFF` before it those over points that no observation touches; valid_fraction (region,
+        cycle[, level]); pit (cycle[, level], bins) where members were
         archived, or what ranks need of them. Toy systems with several variables get "all", the mean
         over them.
     """
@@ -64,8 +69,9 @@ def field(tree: xr.DataTree, group: str, name: str) -> xr.DataArray:
 def _variable(tree: xr.DataTree, name: str, weights: xr.DataArray) -> xr.Dataset:
     """Scores of one variable in all cycles; ties and the PIT are drawn from a seed of its name."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
+    free = untouched(tree, field(tree, "truth", name).isel(cycle=0))
     size = tree["members"].sizes["member"] if "members" in tree else tree.attrs.get("members", 1)
-    return xr.concat([_means(b, size, weights, rng) for b in blocks(tree, name)], "cycle")
+    return xr.concat([_means(b, size, weights, free, rng) for b in blocks(tree, name)], "cycle")
 
 
 def blocks(tree: xr.DataTree, name: str) -> Iterator[Block]:
@@ -99,7 +105,19 @@ def sample(block: Block, size: int) -> Sample:
     return Sample(size, parts)
 
 
-def _means(block: Block, size: int, weights: xr.DataArray, rng: np.random.Generator) -> xr.Dataset:
+def off_network(scores: xr.Dataset) -> xr.Dataset:
+    """The means over points that no observation touches, as a region of its own."""
+    names = {str(n): str(n).removeprefix(OFF) for n in scores if str(n).startswith(OFF)}
+    return scores[list(names)].rename(names).expand_dims(region=[UNOBSERVED])
+
+
+def _means(
+    block: Block,
+    size: int,
+    weights: xr.DataArray,
+    free: xr.DataArray,
+    rng: np.random.Generator,
+) -> xr.Dataset:
     """Means over regions of every metric at every point, and the histogram of the PIT.
 
     Points where the truth is missing do not count; elsewhere NaN means divergence, and shows.
@@ -115,10 +133,31 @@ def _means(block: Block, size: int, weights: xr.DataArray, rng: np.random.Genera
             sound = xr.DataArray(np.isfinite(values) | ~has_truth).all(weights.dims[1:])
             values = values if whole else values.where(has_truth)
             scores[metric.name] = spatial_mean(values, weights, skipna=True).where(sound)
+            if free.any():
+                mean = _off_network(values, scores[metric.name], weights[0], free)
+                scores[OFF + metric.name] = mean.where(sound)
     scores["valid_fraction"] = spatial_mean(has_truth, weights)
     if ranks is not None:
         scores["pit"] = pit(ranks, size, truth, weights[0].drop_vars("region"), rng)
     return xr.Dataset({k: v.drop_vars("time", errors="ignore") for k, v in scores.items()})
+
+
+def _off_network(
+    values: xr.DataArray, means: xr.DataArray, weights: xr.DataArray, free: xr.DataArray
+) -> xr.DataArray:
+    """The mean over points that no observation touches; NaN at levels without such a point.
+
+    Arguments:
+        values: Values at every point, NaN where the truth is missing.
+        means: Their means over regions, the globe first.
+        weights: Weights of the points of the globe.
+        free: Whether no observation touches a point.
+    """
+    if free.all():
+        return means.isel(region=0, drop=True)
+    space = weights.dims
+    share = (weights.drop_vars("region") * free) * values.notnull()
+    return (values.astype(np.float64) * share).sum(space) / share.sum(space)
 
 
 def _ranks(block: Block, rng: np.random.Generator) -> xr.DataArray | None:

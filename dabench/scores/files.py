@@ -19,7 +19,7 @@ from dabench.scores.further import further
 from dabench.scores.record import Key, Score, Scores
 from dabench.scores.score import described, score
 
-SCHEMA = 4
+SCHEMA = 5
 FILE, TABLE, FURTHER = "scores.json", "scores.parquet", "further.csv"
 
 
@@ -95,7 +95,7 @@ def _read(path: str | Path) -> dict[str, Any]:
 def _document(scores: Scores) -> Mapping[str, Any]:
     """The content of `scores.json`."""
     document = {"schema": SCHEMA, **scores.plain()}
-    absent = [name for name in ("withheld", "pictures") if document[name] is None]
+    absent = [name for name in ("withheld", "unobserved", "pictures") if document[name] is None]
     return {name: value for name, value in document.items() if name not in absent}
 
 

@@ -22,6 +22,9 @@ GLOBAL = "global"
 ONE_TRUTH = {"held_suarez": "verification_0", "gencast": "frames"}
 """The truth of systems that have one for all seeds, whose older archives do not name it."""
 
+UNOBSERVED = "unobserved"
+"""The region of the points that no observation of a variable touches, another for each."""
+
 Cell = tuple[str, float | None]
 """A variable and its level in hPa, None if it has none."""
 
@@ -131,6 +134,9 @@ class Scores:
         ensemble: Diagnostics by name.
         cost: Work, seconds and bytes by name, see `diagnostics.cost`.
         withheld: Fit to withheld observations; None without any.
+        unobserved: Scores over the points of the globe that no observation of the variable takes
+            its value from; none for cells that are observed at every point, None where the points
+            were not told apart.
         pictures: Maps and members that a result keeps of the run's fields; None without any.
     """
 
@@ -159,6 +165,7 @@ class Scores:
     ensemble: Mapping[str, Diagnostic]
     cost: Mapping[str, float | None]
     withheld: Departures | None = None
+    unobserved: Mapping[Key, Score] | None = None
     pictures: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
@@ -167,7 +174,8 @@ class Scores:
 
     def score(self, cell: Cell, metric: str, region: str = GLOBAL) -> Score:
         """A score with its interval; all None where there is none."""
-        return self.scores.get(Key(*cell, region, metric), Score(None))
+        table = (self.unobserved or {}) if region == UNOBSERVED else self.scores
+        return table.get(Key(*cell, region, metric), Score(None))
 
     def value(self, cell: Cell, metric: str, region: str = GLOBAL) -> float | None:
         """A score without its interval; None where there is none."""
@@ -243,8 +251,7 @@ class Scores:
             status=Status.parse(data["status"]),
             variables={n: _variable(v) for n, v in data["variables"].items()},
             seconds=_array(data["seconds"]),
-            scores={_key(row): Score(row["value"], row["low"], row["high"])
-                    for row in data["scores"]},
+            scores=_scores(data["scores"]),
             every_cycle={_key(row): _array(row["values"]) for row in data["series"]},
             histograms={(r["variable"], r["level"]): _array(r["histogram"]) for r in data["rank"]},
             spectra={(r["variable"], r["level"]): _powers(r) for r in data["spectra"]},
@@ -258,6 +265,7 @@ class Scores:
             withheld=withheld and Departures(
                 tuple(withheld["groups"]), {s: _array(v) for s, v in withheld["chi2"].items()}
             ),
+            unobserved=None if data.get("unobserved") is None else _scores(data["unobserved"]),
             pictures=data.get("pictures"),
         )  # fmt: skip
 
@@ -271,7 +279,7 @@ class Scores:
                 name: v._asdict() | {"levels": list(v.levels)} for name, v in self.variables.items()
             },
             "seconds": self.seconds.tolist(),
-            "scores": [key._asdict() | s._asdict() for key, s in self.scores.items()],
+            "scores": _rows(self.scores),
             "series": [key._asdict() | {"values": _list(v)} for key, v in self.every_cycle.items()],
             "rank": [_of_cell(c) | {"histogram": _list(v)} for c, v in self.histograms.items()],
             "spectra": [
@@ -284,6 +292,7 @@ class Scores:
             },
             "cost": dict(self.cost),
             "withheld": self.withheld and self.withheld.plain(),
+            "unobserved": None if self.unobserved is None else _rows(self.unobserved),
             "pictures": self.pictures,
         }
 
@@ -300,6 +309,14 @@ def _variable(data: Mapping[str, Any]) -> Variable:
 
 def _key(row: Mapping[str, Any]) -> Key:
     return Key(row["variable"], row["level"], row["region"], row["metric"])
+
+
+def _scores(rows: Sequence[Mapping[str, Any]]) -> dict[Key, Score]:
+    return {_key(row): Score(row["value"], row["low"], row["high"]) for row in rows}
+
+
+def _rows(scores: Mapping[Key, Score]) -> list[dict[str, Any]]:
+    return [key._asdict() | score._asdict() for key, score in scores.items()]
 
 
 def _powers(row: Mapping[str, Any]) -> dict[str, np.ndarray]:

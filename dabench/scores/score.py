@@ -16,7 +16,7 @@ from dabench.core.plain import plain
 from dabench.runs.archive import read
 from dabench.runs.archive.status import Status
 from dabench.scores import diagnostics, metrics
-from dabench.scores.cycles import fields, seconds, weights_of
+from dabench.scores.cycles import fields, off_network, seconds, weights_of
 from dabench.scores.metrics.registry import METRICS
 from dabench.scores.record import Cell, Key, Score, Scores, Series, Variable, finite
 from dabench.scores.spectra import spectra
@@ -71,6 +71,12 @@ def _score(tree: xr.DataTree, unweighted: bool) -> Scores:
         ensemble=diagnostics.ensemble(tree, cycles),
         cost=diagnostics.cost(tree),
         withheld=diagnostics.withheld(tree, cycles),
+        unobserved={
+            key: score
+            for name, v in scored.items()
+            for key, score in _scores(name, off_network(v), cycles, size, sound)
+            if score.value is not None
+        },
     )
 
 

@@ -40,18 +40,23 @@ class Box(NamedTuple):
 
 
 def pareto(runs: Sequence[Scores], cell: Cell, palette: Palette) -> Figure | None:
-    """Skill against cost: a panel for each kind of cost, a point for each method.
+    """Skill against cost: a row for each kind of fields, a panel for each kind of cost, a point
+    for each method.
 
     None where no method has both a cost and a skill.
     """
-    content = cost_and_skill(runs, cell)
-    if not content.points:
+    content = [
+        (kind.skill, cost, points)
+        for kind in cost_and_skill(runs, cell)
+        for cost, points in kind.points.items()
+    ]
+    if not content:
         return None
-    columns = len(content.points)
-    figure, all_axes = panels(columns, columns, height=HEIGHT)
+    columns = len({cost for _, cost, _ in content})
+    figure, all_axes = panels(len(content), columns, height=HEIGHT)
     styles = palette.styles(run.method for run in runs)
-    for axes, (cost, points) in zip(all_axes, content.points.items(), strict=True):
-        label(axes, palette, content.skill, x=cost)
+    for axes, (skill, cost, points) in zip(all_axes, content, strict=True):
+        label(axes, palette, skill, x=cost)
         values = np.array(list(points.values()))
         for name, column in zip(("x", "y"), values.T, strict=True):
             set_range(axes, name, Range.of(column, log=True, room=0.12), 6)

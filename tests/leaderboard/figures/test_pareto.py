@@ -29,10 +29,32 @@ def test_the_front_is_of_methods_that_none_beats_in_skill_and_cost():
 def test_skill_is_of_the_seeds_in_common():
     free = [one("ensemble", 1.0, 1.0 + seed, seed) for seed in range(5)]
     others = [one("good", 1.0, 0.5, 0), one("alone", 1.0, 0.5, 7)]
-    content = cost_and_skill([*free, *others], CELL)
+    (content,) = cost_and_skill([*free, *others], CELL)
     (points,) = content.points.values()
     assert points == {"ensemble": (1.0, 1.0), "good": (1.0, 0.5)}
     assert content.methods == {"ensemble", "good"}
+
+
+def test_fields_that_are_observed_and_others_are_never_averaged_together():
+    """Each has its own skill: 0.1 and 0.8, whose common mean 0.28 nothing shows."""
+    other = ("z", 500.0)
+    group = {"variables": [CELL[0]], "levels": ["all"]}
+    scenario = mock_run.IDENTITY["scenario"] | {"observations": [group]}
+    values = {"ensemble": (1.0, 1.0), "good": (0.1, 0.8)}
+    runs = [
+        mock_run.scores({(CELL, "crps"): a, (other, "crps"): b}, method=name, scenario=scenario,
+                        cost={"wall_seconds_a_cycle": 1.0})
+        for name, (a, b) in values.items()
+    ]  # fmt: skip
+    skills = {
+        kind.skill: points["good"].skill
+        for kind in cost_and_skill(runs, CELL)
+        for points in kind.points.values()
+    }
+    assert {name.split(", ")[-1]: pytest.approx(value) for name, value in skills.items()} == {
+        "observed fields": 0.1,
+        "not observed fields": 0.8,
+    }
 
 
 def test_a_geometric_mean_needs_every_ratio():
