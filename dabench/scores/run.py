@@ -1,5 +1,6 @@
 """A run as scripts and notebooks see it: what was run, how it ended, and its scores."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from dabench.core.errors import UserError
@@ -72,9 +74,14 @@ class Run:
     def archive(self) -> xr.DataTree:
         """Whole cycles of the archive, by groups such as truth, mean, members and observations.
 
-        Arrays are read from disk when they are used.
+        Arrays are read from disk when they are used. Metadata follow CF; times are dates where the
+        system has a calendar, else times since the start. Attributes of the root that are no plain
+        numbers or text are JSON, so that `to_netcdf` takes the tree as it is.
         """
-        return read.open_run(self.folder)
+        tree = read.open_run(self.folder)
+        groups = {name: _timed(node.to_dataset()) for name, node in tree.children.items()}
+        attributes = {name: _plain(value) for name, value in tree.attrs.items()}
+        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attributes), **groups})
 
     @cached_property
     def scores(self) -> Scores:
@@ -118,6 +125,22 @@ class Run:
             (cell, {name: value for name, value in row.items() if value is not None})
             for cell, row in zip(cells, values, strict=True)
         ]
+
+
+def _timed(group: xr.Dataset) -> xr.Dataset:
+    """The group with times since the start as such, rather than as numbers of seconds."""
+    time = group["time"]
+    if time.dtype.kind == "M":
+        return group
+    since = np.round(time.values * 1e9).astype("timedelta64[ns]")
+    attrs = {name: value for name, value in time.attrs.items() if name != "units"}
+    return group.assign_coords(time=("cycle", since, attrs))
+
+
+def _plain(value: Any) -> int | float | str:
+    """An attribute as netCDF can hold it."""
+    is_plain = isinstance(value, int | float | str) and not isinstance(value, bool)
+    return value if is_plain else json.dumps(value)
 
 
 def _name(cell: Cell) -> str:

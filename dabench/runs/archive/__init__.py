@@ -2,5 +2,5 @@
 
 layout   names, dimensions and units      store    what writes
 folder   one run's folder and its lock    read     what reads
-status   running, complete or diverged
+status   running, complete or diverged          cf       metadata for any reader
 """

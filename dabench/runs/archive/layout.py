@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from dabench.runs.archive.cf import described
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,13 +24,14 @@ GROUPS = (
 )
 """All groups that an archive may have."""
 
-DIAGNOSTICS = {  # standard name: dimensions after cycle, units, meaning
+DIAGNOSTICS: dict[str, tuple[tuple[str, ...], str, str]] = {
+    # standard name: dimensions after cycle; units, none where they are those observed; meaning
     "ess": ((), "1", "effective sample size before resampling"),
     "alpha": ((), "1", "tempering exponent of the weights"),
     "log_weights": (("member",), "1", "normalised log-weights before resampling"),
     "ancestor": (("member",), "1", "member of the cycle before that each came from"),
-    "background_obs": (("observation",), "as observed", "mean of h(x) before y is used"),
-    "background_var": (("observation",), "as observed, squared", "variance of h(x), without R"),
+    "background_obs": (("observation",), "", "mean of h(x) before y is used"),
+    "background_var": (("observation",), "", "variance of h(x), without R"),
     "guarded": ((), "1", "share of linear solves that a guard stopped"),
     "evaluations": ((), "1", "denoiser evaluations a member"),
     "products": ((), "1", "Jacobian products a member"),
@@ -103,9 +106,9 @@ def label(
     if withheld is not None and record.withheld is not None:
         groups["withheld"] = _observed(withheld, record.withheld, WITHHELD)
     groups["diagnostics"] = xr.Dataset({n: _diagnostic(n, v) for n, v in record.info.items()})
-    units = "seconds since 1970-01-01" if calendar else "s"
-    time = ("cycle", record.time, {"units": units, "long_name": "valid time"})
-    return {n: g.assign_coords(cycle=record.cycle, time=time) for n, g in groups.items()}
+    time = ("cycle", record.time, {"units": "seconds since 1970-01-01" if calendar else "s"})
+    coords = {"cycle": record.cycle, "time": time}
+    return {name: described(name, g.assign_coords(coords)) for name, g in groups.items()}
 
 
 def _observed(
@@ -130,4 +133,5 @@ def _diagnostic(name: str, values: np.ndarray) -> xr.Variable:
     """A diagnostic with units and meaning; names that are not standard have own dimensions."""
     of_its_own = tuple(f"{name}_{i}" for i in range(values.ndim - 1))
     dims, units, meaning = DIAGNOSTICS.get(name, (of_its_own, "1", name))
-    return xr.Variable(("cycle", *dims), values, {"units": units, "long_name": meaning})
+    attrs = {"units": units, "long_name": meaning} if units else {"long_name": meaning}
+    return xr.Variable(("cycle", *dims), values, attrs)

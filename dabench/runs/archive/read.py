@@ -74,11 +74,13 @@ def open_run(path: str | Path) -> xr.DataTree:
 
 
 def _open_group(store: Path, name: str) -> xr.Dataset:
+    """A group with its variables in alphabetical order, whatever order the disk has them in."""
     with warnings.catch_warnings():  # a process killed while writing leaves *.partial files
         warnings.filterwarnings("ignore", "Object at .*partial is not recognized")
-        return xr.open_zarr(
+        group = xr.open_zarr(
             store, group=name, consolidated=False, chunks=None, decode_timedelta=False
         )
+    return group[sorted(map(str, group.data_vars))]
 
 
 def find_runs(root: str | Path) -> list[Path]:

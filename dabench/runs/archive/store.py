@@ -28,6 +28,7 @@ import zarr
 from dabench.core import files, zarr_layout
 from dabench.core.errors import UserError
 from dabench.core.zarr_layout import EmptyArray
+from dabench.runs.archive.cf import CONVENTIONS
 from dabench.runs.archive.layout import SCHEMA
 from dabench.runs.archive.read import attributes
 from dabench.runs.archive.status import Status
@@ -63,7 +64,9 @@ class Archive:
             attrs: Attributes of the root.
         """
         with files.new_folder(self.store) as part:
-            zarr.open_group(part, mode="w", zarr_format=3, attributes=attrs | {"schema": SCHEMA})
+            zarr.open_group(
+                part, mode="w", zarr_format=3, attributes=attrs | CONVENTIONS | {"schema": SCHEMA}
+            )
             for name, group in groups.items():
                 _lay_out(part, name, group, times)
 
@@ -117,7 +120,8 @@ def _lay_out(store: Path, name: str, group: xr.Dataset, times: np.ndarray) -> No
     """Create the arrays of one group for every cycle, and write its coordinates."""
     cycles = len(times)
     coords = group.drop_vars([*group.data_vars, "cycle", "time"]).assign_coords(
-        cycle=np.arange(cycles), time=xr.Variable("cycle", times, group.time.attrs)
+        cycle=xr.Variable("cycle", np.arange(cycles), group.cycle.attrs),
+        time=xr.Variable("cycle", times, group.time.attrs),
     )
     arrays = {
         str(key): EmptyArray(
