@@ -1,4 +1,7 @@
-"""Cost of a run before it starts: sizes from the layout, time and memory from one cycle."""
+"""Cost of a run before it starts: sizes from the layout, time and memory from one cycle.
+
+Models too large for that are counted instead, see `count`.
+"""
 
 import inspect
 import time
@@ -8,10 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from dabench.core.jax_setup import set_up_jax
 from dabench.core.memory import free_bytes
 from dabench.runs import memory
 from dabench.runs.execute import Job, Unfit
+from dabench.runs.sizes import archive, size
 from dabench.scenario import plugins
+from dabench.systems import COSTS
 
 if TYPE_CHECKING:
     from dabench.runs.experiment import Experiment
@@ -102,6 +108,12 @@ def show(jobs: Sequence[Job], store_members: bool | None, console: Console | Non
     """
     console = console or Console()
     experiment = jobs[0].experiment
+    if experiment.scenario.system.name in COSTS:
+        set_up_jax()
+        from dabench.runs import count
+
+        count.show(jobs, store_members, console)
+        return
     _show_sizes(experiment, console)
     table = Table(
         "method", "members", "evaluations*", "products*", "memory", "time", "archive", box=None
@@ -113,7 +125,7 @@ def show(jobs: Sequence[Job], store_members: bool | None, console: Console | Non
         except Unfit as reason:
             console.print(f"{job.label} would be left out: {reason}", markup=False)
             continue
-        archives.append(_archive(job, store_members))
+        archives.append(archive(job, experiment.system.layout, store_members))
     console.print(table)
     console.print("would be archived in", *archives, sep="\n", soft_wrap=True, markup=False)
     console.print("* of the denoiser, a member and cycle")
@@ -138,22 +150,3 @@ def _row(job: Job, costs: RunEstimate) -> list[str]:
     counts = ("-" if x is None else f"{x:g}" for x in (costs.evaluations, costs.products))
     seconds = f"{costs.compile_seconds:.0f} s + {costs.seconds:.0f} s"
     return [job.label, str(job.baseline.members), *counts, size(costs.memory), seconds]
-
-
-def _archive(job: Job, store_members: bool | None) -> str:
-    """The folder of a job, and the size of its members' archive."""
-    from dabench.runs.cycle import STORE_BELOW, members_bytes
-
-    scenario, layout = job.experiment.scenario, job.experiment.system.layout
-    total = members_bytes(layout, job.baseline.members, scenario.period.cycles)
-    store = total < STORE_BELOW if store_members is None else store_members
-    return f"  {job.folder} ({'with' if store else 'without'} members: {size(total)})"
-
-
-def size(n: float) -> str:
-    """A number of bytes as people read it: `1.5 GiB`."""
-    for unit in ("B", "KiB", "MiB"):
-        if n < 1024:
-            return f"{n:.3g} {unit}"
-        n /= 1024
-    return f"{n:.3g} GiB"

@@ -23,7 +23,7 @@ from dabench.scenario.load import change, load_scenario
 from dabench.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
-    from dabench.filters.base import Filter
+    from dabench.filters.base import Filter, Problem
 
 
 class Unfit(Exception):
@@ -68,14 +68,16 @@ class Job:
         trajectory = system.trajectory(scenario.seed) if system.trajectory else ""
         return attributes(scenario, self.identity, self.label, system.graph, trajectory)
 
-    def filter(self) -> "Filter":
+    def filter(self, problem: "Problem | None" = None) -> "Filter":
         """The method's filter.
 
+        Arguments:
+            problem: Problem in place of the experiment's.
         Raises: UserError if it cannot work here; Unfit instead if the user did not name it.
         """
         make = plugins.factory("filters", self.baseline.filter)
         try:
-            method = make(self.experiment.problem, **self.baseline.arguments)
+            method = make(problem or self.experiment.problem, **self.baseline.arguments)
             if self.baseline.members < method.least:
                 raise UserError(
                     f"members: {self.baseline.members} is too few with these settings, "

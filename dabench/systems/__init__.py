@@ -19,6 +19,9 @@ LAND = {
 }
 """The share of land at every point, without making the system; the same arguments."""
 
+COSTS = {"gencast": "dabench.systems.gencast.cost:cost"}
+"""The `ModelCost` of systems too large to be tried; the same arguments and the number of cycles."""
+
 DIGESTS = {
     "held_suarez": "dabench.systems.held_suarez.files:digest_of",
     "speedy": "dabench.systems.speedy.files:digest_of",

@@ -2,14 +2,47 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from dabench.core.layout import Channel, Layout
 from dabench.diffusion.model import DiffusionModel, ForecastModel, Model, Sampler
 
-__all__ = ["Channel", "DiffusionModel", "ForecastModel", "Layout", "Model", "Sampler", "System"]
+__all__ = [
+    "Channel",
+    "DiffusionModel",
+    "ForecastModel",
+    "Layout",
+    "Model",
+    "ModelCost",
+    "Sampler",
+    "System",
+]
+
+
+class ModelCost(NamedTuple):
+    """What a diffusion model takes, as far as it can be counted without its files.
+
+    Arguments:
+        flops: Floating-point operations of one evaluation of one member.
+        step_bytes: Bytes of the guided step of each member in the model at once.
+        context_bytes: Bytes of the context that is kept for each member.
+        frame_bytes: Bytes of one frame of one member.
+        weights_bytes: Bytes of the parameters.
+        batch: Number of members in the model at once.
+        sampler: The model's own sampler.
+        missing: Commands that get the files that are not here.
+    """
+
+    flops: float
+    step_bytes: float
+    context_bytes: float
+    frame_bytes: float
+    weights_bytes: float
+    batch: int
+    sampler: Sampler
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)

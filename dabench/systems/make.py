@@ -10,8 +10,8 @@ from dabench.scenario import plugins, settings
 from dabench.scenario.load import system_settings
 from dabench.scenario.scenario import Scenario
 from dabench.scenario.validate import report
-from dabench.systems import LAND, LAYOUTS
-from dabench.systems.base import System
+from dabench.systems import COSTS, LAND, LAYOUTS
+from dabench.systems.base import ModelCost, System
 
 
 def system(scenario: Scenario) -> System:
@@ -32,6 +32,12 @@ def land(scenario: Scenario) -> Float[np.ndarray, "point"]:
     UserError where it is in files that are not here.
     """
     return plugins.find(LAND[scenario.system.name])(**_arguments(scenario))
+
+
+def cost(scenario: Scenario) -> ModelCost:
+    """What the model of a scenario takes whose system is in `COSTS`, without its files."""
+    count = plugins.find(COSTS[scenario.system.name])
+    return count(cycles=scenario.period.cycles, **_arguments(scenario))
 
 
 def _arguments(scenario: Scenario) -> dict[str, Any]:

@@ -13,7 +13,15 @@ from toy import toys  # noqa: F401
 from dabench import cli
 from dabench.runs.archive import read
 
-pytestmark = pytest.mark.usefixtures("toys")
+pytestmark = [
+    pytest.mark.usefixtures("toys"),
+    # What Python would show to a user is an error here, dabench's own cautions aside.
+    *(
+        pytest.mark.filterwarnings(f"error::{kind}")
+        for kind in ("UserWarning", "RuntimeWarning", "FutureWarning")
+    ),
+    pytest.mark.filterwarnings("default::dabench.core.errors.Caution"),
+]
 RUN = Path("runs/toy/toy/forecast/seed3")
 
 

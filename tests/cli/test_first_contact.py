@@ -1,5 +1,6 @@
 """From the official files to scores of WeatherBench 2, by the commands that a user types."""
 
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import xarray as xr
 from mirror import official_files, sample
 
 from dabench import cli
+from dabench.cli import run
 from dabench.scores.files import current_scores
 from dabench.systems.gencast import official
 from dabench.systems.gencast.fetch import cache
@@ -38,6 +40,7 @@ def dabench(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(official.MODELS, MODEL, replace(official.MODELS[MODEL], resolution=10.0))
     monkeypatch.setattr(official, "TASK", replace(official.TASK, pressure_levels=(300, 500, 850)))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "evaluate", lambda folders, out: None)  # scores have their command
     for name, text in (
         ("scenarios/tiny.yaml", SCENARIO),
         ("baselines/tiny/fa_apf.yaml", BASELINE),
@@ -61,13 +64,18 @@ def test_official_files_are_fetched_run_scored_and_exported_without_a_warning(da
     frames = xr.load_dataset(sample(bucket.root, cycles=2)).squeeze("batch")
     said = [dabench(f"fetch {name} --from {bucket.url}")[1] for name in (MODEL, "gencast_sample")]
     assert "Copernicus" in said[0]
+    estimate, _ = dabench("run tiny -m fa_apf --dry-run")
+    assert "not here yet" not in estimate
     said.append(dabench("run tiny -m fa_apf")[1])
-    run = "runs/tiny/gencast/fa_apf/seed0"
-    rmse = [v for k, v in current_scores(run).scores.items() if k.metric == "rmse"]
+    folder = "runs/tiny/gencast/fa_apf/seed0"
+    said.append(dabench(f"score {folder}")[1])
+    scores = current_scores(folder)
+    counts = rf"fa_apf +2 +{scores.evaluations_a_cycle:g} +{scores.products_a_cycle:g} "
+    assert re.search(counts, estimate)
+    rmse = [v for k, v in scores.scores.items() if k.metric == "rmse"]
     assert len(rmse) > 12
     assert all(np.isfinite(score.value) for score in rmse)
-    said.append(dabench(f"score {run}")[1])
-    out, err = dabench(f"export {run} --background")
+    out, err = dabench(f"export {folder} --background")
     assert not [text for text in [*said, err] if "arning" in text]
 
     command = shlex.split(out.splitlines()[-1].removeprefix("evaluate  "))

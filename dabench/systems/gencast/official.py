@@ -11,7 +11,12 @@ import scipy
 
 from dabench.core.errors import UserError
 from dabench.systems.gencast.channels import ATMOSPHERIC, CLOCK, STATIC
-from dabench.systems.gencast.checkpoint import DenoiserConfig, TaskConfig
+from dabench.systems.gencast.checkpoint import (
+    Config,
+    DenoiserConfig,
+    TaskConfig,
+    TransformerConfig,
+)
 
 PARAMS, STATS, DATASET = "params", "stats", "dataset"
 STATISTICS = tuple(f"{name}_by_level.nc" for name in ("diffs_stddev", "mean", "stddev", "min"))
@@ -41,12 +46,22 @@ class Model:
         resolution: Grid spacing in degrees.
         trained: First and last year of its training data.
         example: Name of an example batch of the same grid.
+        mesh: Number of times that the mesh is refined.
+        hops: Reach of the attention on the mesh.
     """
 
     file: str
     resolution: float
     trained: tuple[int, int]
     example: str
+    mesh: int
+    hops: int
+
+    @property
+    def config(self) -> Config:
+        """The configuration as it was published; the file has the last word."""
+        transformer = TransformerConfig(attention_k_hop=self.hops, d_model=512)
+        return Config(TASK, DenoiserConfig(transformer, mesh_size=self.mesh))
 
 
 _ERA5_1DEG = "source-era5_date-2019-03-29_res-1.0_levels-13_steps-01.nc"
@@ -54,11 +69,13 @@ _ERA5_QUARTER = "source-era5_date-2019-03-29_res-0.25_levels-13_steps-01.nc"
 _HRES = "source-hres_date-2022-03-29_res-0.25_levels-13_steps-01.nc"
 
 MODELS = {
-    "gencast_1p0deg": Model("GenCast 1p0deg <2019.npz", 1.0, (1979, 2018), _ERA5_1DEG),
-    "gencast_1p0deg_mini": Model("GenCast 1p0deg Mini <2019.npz", 1.0, (1979, 2018), _ERA5_1DEG),
-    "gencast_0p25deg": Model("GenCast 0p25deg <2019.npz", 0.25, (1979, 2018), _ERA5_QUARTER),
+    "gencast_1p0deg": Model("GenCast 1p0deg <2019.npz", 1.0, (1979, 2018), _ERA5_1DEG, 5, 16),
+    "gencast_1p0deg_mini": Model(
+        "GenCast 1p0deg Mini <2019.npz", 1.0, (1979, 2018), _ERA5_1DEG, 4, 16
+    ),
+    "gencast_0p25deg": Model("GenCast 0p25deg <2019.npz", 0.25, (1979, 2018), _ERA5_QUARTER, 6, 32),
     "gencast_0p25deg_operational": Model(
-        "GenCast 0p25deg Operational <2022.npz", 0.25, (1979, 2021), _HRES
+        "GenCast 0p25deg Operational <2022.npz", 0.25, (1979, 2021), _HRES, 6, 32
     ),
 }
 """The models by the names that scenarios and `dabench fetch` give them."""

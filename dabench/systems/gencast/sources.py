@@ -13,7 +13,7 @@ from dabench.systems.gencast.frames import Time
 def checkpoint_file(model: str) -> Path:
     """The file of a model's name or path; UserError if it is not there."""
     if model in official.MODELS:
-        file = cache.gencast() / official.PARAMS / official.cached_name(official.MODELS[model].file)
+        file = published_file(official.MODELS[model])
         if not file.exists():
             raise UserError(f"{file} is not there; `dabench fetch {model}` gets it")
         return file
@@ -22,6 +22,11 @@ def checkpoint_file(model: str) -> Path:
         names = ", ".join(official.MODELS)
         raise UserError(f"system.model: no file {model}, and no published model; those are {names}")
     return file
+
+
+def published_file(model: official.Model) -> Path:
+    """Where the cache has a published checkpoint, or would have it."""
+    return cache.gencast() / official.PARAMS / official.cached_name(model.file)
 
 
 def statistics_folder(folder: str) -> Path:
