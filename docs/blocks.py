@@ -27,7 +27,7 @@ FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 CAPTION = re.compile(r":caption: (\S+)")
-KINDS = ("console", "bash", "sh", "yaml", "python", "text", "toml")
+KINDS = ("console", "bash", "sh", "yaml", "python", "text", "toml", "bibtex")
 
 
 class Block(NamedTuple):

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from dabench.scenario import json_schema, yamlfile
-from docs.blocks import Block, blocks, output, parse
+from docs.blocks import Block, blocks, output, parse, run
 from docs.refresh import HERE, pages
 
 ROOT = HERE.parent
@@ -35,7 +35,17 @@ def test_a_command_is_one(command):
 
 
 def test_commands_are_looked_for():
-    assert len(COMMANDS) > 15
+    assert len(COMMANDS) > 10
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert [block.kind for block, _ in run(TEXTS["README.md"])].count("python") == 1
+    assert "where the exact filter has" in capsys.readouterr().out
+
+
+def test_the_readme_is_read_in_minutes():
+    assert len(TEXTS["README.md"].split()) < 900
 
 
 @pytest.mark.parametrize("block", YAML, ids=lambda b: b.file or "README.md")
