@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from dabench.core.errors import UserError
+from dabench.leaderboard import RESULTS
 from dabench.leaderboard.serve import server
 
-RESULTS = "leaderboard/results"
 SITE = Path("runs/leaderboard")
 
 app = typer.Typer(

@@ -1,6 +1,7 @@
 """What people see of scores: terminal tables, result files, figures and pages; no JAX.
 
 terminal    tables of a run and of a comparison     results        committed result files
+published   curves that others have published
 vocabulary  the words of tables and pages           result_schema  what such a file may hold
 format      numbers, units and names in print       packed_series  series as short text
 row, board  a method, and all of them on a problem  stale          rows that are out of date
@@ -16,6 +17,9 @@ from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
+
+RESULTS = "leaderboard/results"
+"""Folder of the published results, in a checkout."""
 
 
 class _CallablePackage(ModuleType):

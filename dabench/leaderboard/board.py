@@ -11,6 +11,7 @@ from dabench.core.errors import Caution, UserError
 from dabench.leaderboard.cost_and_skill import cost_and_skill, geometric_mean
 from dabench.leaderboard.format import label, number, title, units
 from dabench.leaderboard.methods import METHODS, Method, colour_names, in_order
+from dabench.leaderboard.published import Line, Published, lines, published_of
 from dabench.leaderboard.row import LONGEST, Row, Value, costs_in, memory_unit, shade, words
 from dabench.leaderboard.stale import stale_since
 from dabench.leaderboard.vocabulary import METRICS
@@ -115,6 +116,17 @@ class Board:
         """Methods that every board should have and that nobody has run here."""
         present = {row.method for row in self.rows}
         return [m for m in METHODS if m.expected and m.identifier not in present]
+
+    @cached_property
+    def published(self) -> Published | None:
+        """What others have published of this problem; None without any."""
+        return published_of(self.first.scenario)
+
+    @property
+    def lines(self) -> list[Line]:
+        """The published curves, and what the rows of the board score unweighted."""
+        runs = {row.name: row.runs for row in self.rows}
+        return lines(self.published, runs) if self.published else []
 
     @property
     def stale(self) -> str:

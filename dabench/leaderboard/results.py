@@ -18,8 +18,9 @@ from dabench.core.errors import UserError
 from dabench.core.files import replace
 from dabench.core.workers import Each, here
 from dabench.leaderboard import packed_series, thumbnails
+from dabench.leaderboard.published import published_of
 from dabench.leaderboard.result_schema import SCHEMA, ResultFile, RunRecord
-from dabench.runs.archive.read import find_runs, has_scores
+from dabench.runs.archive.read import attributes, find_runs, has_scores
 from dabench.scores import metrics
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
@@ -43,7 +44,9 @@ MADE_WITH = ("scenario", "settings")
 
 def of_run(folder: str | Path) -> dict[str, Any]:
     """One seed's part of a result, from the folder of its run."""
-    return of_scores(current_scores(folder), folder)
+    scenario = (attributes(folder) or {}).get("scenario", {})
+    unweighted = published_of(scenario) is not None
+    return of_scores(current_scores(folder, unweighted), folder)
 
 
 def of_scores(scores: Scores, folder: str | Path) -> dict[str, Any]:

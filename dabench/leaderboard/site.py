@@ -24,6 +24,7 @@ from dabench.leaderboard.figures import draw_scores
 from dabench.leaderboard.figures.style import PAGE_COLOURS
 from dabench.leaderboard.format import number, title
 from dabench.leaderboard.methods import COLOURS, display_name, method_of
+from dabench.leaderboard.published import Unrun, unrun
 from dabench.leaderboard.results import content, find
 from dabench.leaderboard.row import CLASSES, STEPS
 from dabench.leaderboard.stale import origin
@@ -75,10 +76,11 @@ def build(sources: Iterable[str | Path], out: str | Path) -> Path:
     earlier_files = _ours(out)
     with processes() as each:
         all_boards = boards(find(sources, each))
+        others = unrun([board.name for board in all_boards], map(Path, sources))
         with lock(out):
             part = out.with_name(f".{out.name}.part")
             shutil.rmtree(part, ignore_errors=True)
-            _write(all_boards, part, out, each)
+            _write(all_boards, others, part, out, each)
             _publish(part, out, earlier_files)
     return out / "index.html"
 
@@ -118,7 +120,7 @@ def _list(names: dict[str, list[str]], part: Path, out: Path) -> None:
     os.replace(part / MANIFEST, out / MANIFEST)
 
 
-def _write(all_boards: list[Board], part: Path, out: Path, each: Each) -> None:
+def _write(all_boards: list[Board], others: list[Unrun], part: Path, out: Path, each: Each) -> None:
     part.mkdir(parents=True)
     for name in STATIC:
         _page(_environment(), name, part / name)
@@ -133,7 +135,9 @@ def _write(all_boards: list[Board], part: Path, out: Path, each: Each) -> None:
         rows = [(board, row, origin(row.first)) for board, row in own]
         about = {"identifier": identifier, "name": display_name(identifier), "found": rows}
         _page(pages, "method.html", path, method=method_of(identifier), root="../", **about)
-    front = {"boards": all_boards, "sections": Markup(sections), "root": ""}
+    for board in others:
+        _page(pages, "published.html", part / board.slug / "index.html", board=board, root="../")
+    front = {"boards": all_boards, "others": others, "sections": Markup(sections), "root": ""}
     _page(pages, "index.html", part / "index.html", **front)
 
 
