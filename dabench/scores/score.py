@@ -74,7 +74,8 @@ def _score(tree: xr.DataTree, unweighted: bool) -> Scores:
         unobserved={
             key: score
             for name, v in scored.items()
-            for key, score in _scores(name, off_network(v), cycles, size, sound)
+            if (off := off_network(v)).data_vars  # none where every point is observed
+            for key, score in _scores(name, off, cycles, size, sound)
             if score.value is not None
         },
     )
