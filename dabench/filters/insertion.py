@@ -15,14 +15,14 @@ from dabench.filters.base import Ensemble, Filter, Info, Limits, Problem, split_
 from dabench.filters.climate import states
 from dabench.filters.forecast import background, forecast, observed
 from dabench.filters.local.moments import perturbations
+from dabench.filters.waves import functions
 from dabench.observe.network import Network, Observation
-from dabench.systems.sphere import harmonics
 
 CONDITION = 10.0  # limit of the condition number of the functions at the places observed
 
 
 class Fit(NamedTuple):
-    """The least-squares fit of channels that are observed at the same places.
+    """The least-squares fit of channels that are observed at the same places, equally well.
 
     Arguments:
         channels: Channels that are fitted.
@@ -33,13 +33,12 @@ class Fit(NamedTuple):
 
     channels: Int[np.ndarray, "channel"]
     observations: Int[np.ndarray, "channel place"]
-    weights: Float[Array, "channel coefficient place"]
+    weights: Float[Array, "coefficient place"]
     functions: Float[Array, "point coefficient"]
 
     def __call__(self, y: Float[Array, "member obs"]) -> Float[Array, "member channel point"]:
         """The fitted fields."""
-        c = jnp.einsum("kcp,nkp->nkc", self.weights, y[:, self.observations])
-        return c @ self.functions.T
+        return y[:, self.observations] @ self.weights.T @ self.functions.T
 
 
 def insertion(
@@ -85,60 +84,34 @@ def make_fits(layout: Layout, network: Network, degree: int | None) -> list[Fit]
     table = network.table.reset_index(drop=True)
     columns = ["latitude", "longitude"] if layout.on_sphere else ["site"]
     cells = {(c.name, c.level): i for i, c in enumerate(layout.channels)}
-    by_places: dict[bytes, list[tuple[int, np.ndarray]]] = {}
+    groups: dict[bytes, list[tuple[int, np.ndarray]]] = {}
     for (name, level), rows in table.groupby(["variable", "level"], dropna=False):
         channel = cells.get((name, None if pd.isna(level) else level))
         if channel is not None:
-            places = rows[columns].to_numpy(float).tobytes()
-            by_places.setdefault(places, []).append((channel, rows.index.to_numpy()))
-    if not by_places:
+            alike = rows[[*columns, "error_std"]].to_numpy(float).tobytes()
+            groups.setdefault(alike, []).append((channel, rows.index.to_numpy()))
+    if not groups:
         raise UserError("insertion needs observations of variables of the state itself")
-    return [_fit(layout, network, degree, group) for group in by_places.values()]
+    return [_fit(layout, network, degree, group) for group in groups.values()]
 
 
 def _fit(
     layout: Layout, network: Network, degree: int | None, group: list[tuple[int, np.ndarray]]
 ) -> Fit:
-    """The fit of channels observed at the same places."""
+    """The fit of some channels, with the numbers of their observations."""
     channels, observations = (np.array(values) for values in zip(*group, strict=True))
     table = network.table.iloc[observations[0]]
     places = {name: table[name].to_numpy(float) for name in layout.positions}
     at_grid, at_places = (functions(layout, p, degree) for p in (layout.positions, places))
     count = determined(at_places)
-    F = np.concatenate(at_places[:count], 1)
-    weights = []
-    for rows in observations:
-        scale = 1 / network.error_std[rows]
-        Q, R = np.linalg.qr(F * scale[:, None])
-        weights.append(np.linalg.solve(R, Q.T) * scale[None])
+    precision = 1 / network.error_std[observations[0]]
+    Q, R = np.linalg.qr(np.concatenate(at_places[:count], 1) * precision[:, None])
     return Fit(
         channels,
         observations,
-        jnp.asarray(np.stack(weights), layout.dtype),
+        jnp.asarray(np.linalg.solve(R, Q.T) * precision[None], layout.dtype),
         jnp.asarray(np.concatenate(at_grid[:count], 1), layout.dtype),
     )
-
-
-def functions(
-    layout: Layout, places: dict[str, np.ndarray], degree: int | None
-) -> list[Float[np.ndarray, "place order"]]:
-    """The functions of every degree from 0 on that the grid holds, at some places."""
-    if layout.on_sphere:
-        lat, lon = layout.coords.values()
-        most = min(len(lat) - 1, (len(lon) - 1) // 2)
-        most = most if degree is None else min(degree, most)
-        Y = harmonics.at(places["latitude"], places["longitude"], most)
-        return np.split(Y, np.arange(1, most + 1) ** 2, axis=1)
-    n, site = layout.points, places["site"][:, None]
-    if not layout.periodic:
-        most = n - 1 if degree is None else min(degree, n - 1)
-        return [np.cos(np.pi * k * (site + 0.5) / n) for k in range(most + 1)]
-    most = n // 2 if degree is None else min(degree, n // 2)
-    angle = 2 * np.pi * site / n
-    waves = [np.hstack([np.cos(k * angle), np.sin(k * angle)]) for k in range(1, most + 1)]
-    if 2 * most == n:  # the shortest wave of an even number of sites has no sine
-        waves[-1] = waves[-1][:, :1]
-    return [np.ones_like(angle), *waves]
 
 
 def determined(by_degree: list[Float[np.ndarray, "place order"]]) -> int:

@@ -82,6 +82,22 @@ METHODS = (
         "Hunt, Kostelich & Szunyogh (2007), Physica D 230, 112-126",
     ),
     Method(
+        "hybrid_3dvar",
+        "Hybrid 3D-Var",
+        Colour("#1c1cff", "#6400fc"),
+        "Hybrid gain: the LETKF, whose mean is then corrected by a 3D-Var step with the covariance "
+        "of forecasts from states of the climate.",
+        "Penny (2014), Mon. Weather Rev. 142, 3139-3149",
+    ),
+    Method(
+        "4dvar",
+        "4D-Var",
+        Colour("#00197f", "#8d8dff"),
+        "Ensemble of weak-constraint 4D-Vars: for every member the trajectory through the last "
+        "cycles that fits its background and their observations best, by the denoiser's gradient.",
+        "Trémolet (2006), Q. J. R. Meteorol. Soc. 132, 2483-2504",
+    ),
+    Method(
         "enkf",
         "EnKF",
         Colour("#e69f00", "#f5bd45"),

@@ -11,7 +11,8 @@ from twins import SPHERE, Still
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
-from dabench.filters.insertion import determined, functions, insertion
+from dabench.filters.insertion import determined, insertion
+from dabench.filters.waves import functions
 from dabench.observe.network import Network, Observation
 from dabench.systems.sphere.harmonics import Harmonics, at
 
