@@ -120,10 +120,18 @@ def all_published() -> dict[str, Published]:
 
 
 def _of_scenario(name: str, data: Mapping[str, Any]) -> Published:
-    words = (data[key] for key in ("source", "origin", "mark", "score"))
     first, last = data["mean_of_cycles"]
-    methods = tuple(_method(m) for m in data["methods"] if name in m["scenarios"])
-    return Published(name, *words, tuple(data["days"]), (first, last), data["units"], methods)
+    return Published(
+        scenario=name,
+        source=data["source"],
+        origin=data["origin"],
+        mark=data["mark"],
+        score=data["score"],
+        days=tuple(data["days"]),
+        cycles=(first, last),
+        units=data["units"],
+        methods=tuple(_method(m) for m in data["methods"] if name in m["scenarios"]),
+    )
 
 
 def _method(data: Mapping[str, Any]) -> PublishedMethod:
