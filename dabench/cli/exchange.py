@@ -49,6 +49,9 @@ def import_(
     """Make someone else's analyses a run, marked as external, to be scored beside ours."""
     from dabench.runs.exchange.import_ import import_store
 
-    folder = import_store(store, scenario, name, out, cycles)
+    def note(line: str) -> None:
+        typer.echo(f"store     {line}")
+
+    folder = import_store(store, scenario, name, out, cycles, note)
     typer.echo(f"run       {folder}")
     typer.echo(f"next      dabench score {shlex.quote(str(folder))}")

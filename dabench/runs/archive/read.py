@@ -80,7 +80,8 @@ def _open_group(store: Path, name: str) -> xr.Dataset:
         group = xr.open_zarr(
             store, group=name, consolidated=False, chunks=None, decode_timedelta=False
         )
-    return group[sorted(map(str, group.data_vars))]
+    names = sorted(map(str, group.data_vars))
+    return group[names] if names else group  # diagnostics of an import are coordinates alone
 
 
 def find_runs(root: str | Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Runs as WeatherBench 2 reads them, and its stores as runs."""
+"""Runs as WeatherBench 2 reads them."""
 
 import json
 import shlex
@@ -19,11 +19,9 @@ from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
 from dabench.runs.archive.read import open_run
-from dabench.runs.exchange import background, evaluation, import_, recorded
+from dabench.runs.exchange import background, evaluation, recorded
 from dabench.runs.exchange import export as weatherbench2
 from dabench.scores.metrics import deterministic, ensemble, regions
-
-START = np.datetime64("2019-01-01T00", "ns")
 
 
 @pytest.fixture
@@ -192,61 +190,12 @@ def test_what_cannot_be_exported_is_said(run, tmp_path):
         weatherbench2.export(tmp_path / "mean", tmp_path / "out")
 
 
-def store(members=3, **changes):
-    """Someone else's analyses: other names, another order, latitude descending."""
-    lat, lon = mock_run.SPHERE.coords["latitude"][::-1], mock_run.SPHERE.coords["longitude"]
-    values = np.random.default_rng(0).normal(size=(2, 2, members, 8, 7, 2)).astype("float32")
-    dims = ("prediction_timedelta", "time", "realization", "longitude", "latitude", "level")
-    coords = {
-        "prediction_timedelta": np.array([0, 12], "m8[h]").astype("m8[ns]"),
-        "time": START + np.array([0, 12], "m8[h]"),
-        "longitude": lon,
-        "latitude": lat,
-        "level": [250, 500],
-    }
-    return xr.Dataset({"temperature": (dims, values)}, coords | changes)
-
-
-def test_any_order_of_dimensions_and_any_name_of_members_is_read():
-    data = store()
-    renamed = import_.analyses(data, "x")
-    layout = import_.shared_layout(mock_run.SPHERE, renamed, "x")
-    assert [(c.name, c.level) for c in layout.channels] == [
-        ("temperature", 250.0),
-        ("temperature", 500.0),
-    ]
-    fields = layout.from_dataset(renamed.isel(time=1), ("member",))
-    expected = data["temperature"].values[0, 1].transpose(0, 3, 2, 1)[..., ::-1, :]
-    np.testing.assert_array_equal(fields, expected.reshape(3, 2, 56))
-    alone = import_.analyses(data.isel(realization=0), "x")
-    assert alone.sizes["member"] == 1
-
-
 def test_a_layout_undoes_its_own_labels():
     rng = np.random.default_rng(0)
     fields = rng.normal(size=(2, 3, *mock_run.SPHERE.shape[1:]))
     labelled = mock_run.SPHERE.to_dataset(fields, ("cycle", "member"))
     back = mock_run.SPHERE.from_dataset(labelled.transpose("latitude", ...), ("cycle", "member"))
     np.testing.assert_array_equal(back, fields)
-
-
-@pytest.mark.parametrize(
-    ("change", "pattern"),
-    [
-        (lambda d: d.isel(prediction_timedelta=[1]), "no lead 0 h"),
-        (lambda d: d.rename(temperature="t"), "none of the scenario's variables"),
-        (lambda d: d.isel(latitude=slice(1, None)), "latitude is not that of the scenario"),
-        (lambda d: d.rename(longitude="x"), "no coordinate longitude"),
-    ],
-)
-def test_stores_that_do_not_fit_are_refused(change, pattern):
-    def read(data):
-        return import_.shared_layout(
-            mock_run.SPHERE, import_.analyses(data, "theirs.zarr"), "theirs"
-        )
-
-    with pytest.raises(UserError, match=pattern):
-        read(change(store()))
 
 
 def test_the_official_script_runs_as_printed_and_scores_as_we_do(run, monkeypatch, capsys):

@@ -315,10 +315,12 @@ def open_zarr(place: str) -> xr.Dataset:
         ) from None
     except Exception as e:  # whatever the libraries between here and the archive raise
         reason = f"{type(e).__name__}: {e}".splitlines()[0][:200]
-        raise UserError(
-            f"{place}: cannot be opened as a zarr ({reason}). Is there a network, and is the "
-            "address right? --from PATH takes a local copy"
-        ) from None
+        advice = (
+            "Is there a network, and is the address right? --from PATH takes a local copy"
+            if remote
+            else "Is it whole, and is `xarray.open_zarr` able to open it?"
+        )
+        raise UserError(f"{place}: cannot be opened as a zarr ({reason}). {advice}") from None
 
 
 def _timeout() -> Any:
