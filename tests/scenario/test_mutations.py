@@ -6,7 +6,7 @@ random choice among all that come out.
 
 import copy
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,15 +42,19 @@ class Damaged(NamedTuple):
         kind: Kind of the file, `scenarios` or `baselines`.
         name: Name of the file that was damaged.
         how: Description of the damage.
-        content: Bytes of the damaged file.
+        write: Function that makes the bytes of the damaged file; of ten thousand few are asked for.
         path: Path that the message has to name, if any.
     """
 
     kind: str
     name: str
     how: str
-    content: bytes
+    write: Callable[[], bytes]
     path: str = ""
+
+    @property
+    def content(self) -> bytes:
+        return self.write()
 
 
 def places(data: Any, path: Keys = ()) -> Iterator[tuple[Keys, Any]]:
@@ -125,9 +129,13 @@ def by_content(kind: str, document: Document, name: str) -> Iterator[Damaged]:
     for path, value in places(document.data):
         recorded = path[:1] == ("tuned",) and RECORDS & {*path[:-1]}
         for how, edit in edits(path, value) if path and not recorded else ():
-            text = yaml.safe_dump(changed(document.data, path, edit), sort_keys=False)
             word = str(path[-1]) if isinstance(path[-1], str) else ""
-            yield Damaged(kind, name, f"{how} at {path}", text.encode(), word)
+            write = partial(dumped, document.data, path, edit)
+            yield Damaged(kind, name, f"{how} at {path}", write, word)
+
+
+def dumped(data: Any, path: Keys, edit) -> bytes:
+    return yaml.safe_dump(changed(data, path, edit), sort_keys=False).encode()
 
 
 def by_bytes(kind: str, text: str, name: str) -> Iterator[Damaged]:
@@ -164,7 +172,7 @@ def by_bytes(kind: str, text: str, name: str) -> Iterator[Damaged]:
         "a very long number": f"extra: {'9' * 6000}\n{text}".encode(),
         "an unknown version": f"%YAML 9.9\n---\n{text}".encode(),
     }.items():
-        yield Damaged(kind, name, how, content)
+        yield Damaged(kind, name, how, partial(bytes, content))
 
 
 def all_damage() -> list[Damaged]:
