@@ -1,5 +1,7 @@
 """Two processes that run one experiment together: the archive of one, and what a kill leaves."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,13 +13,14 @@ import pytest
 
 from dabench.core import processes
 from dabench.core.errors import UserError
-from dabench.runs import execute
+from dabench.runs import cycle, execute
 from dabench.runs.archive.read import attributes, open_run
 from dabench.runs.archive.store import Archive
 
-RUN = Path("runs/linear_gaussian/linear_gaussian/fa_apf/seed0")
+CYCLES, LAST = 12, 5  # the second process is killed in the cycle LAST
+FOLDER = Path("linear_gaussian/linear_gaussian/fa_apf/seed0")
 PATIENCE = 1800  # seconds; unless something hangs, a tenth of a minute on an idle machine
-COMMAND = ("-m", "dabench", "run", "linear_gaussian", "-m", "fa_apf", "--members", "24")
+COMMAND = ("-m", "dabench", "run", "linear_gaussian", "-m")
 
 
 def start(folder, *arguments):
@@ -40,40 +43,43 @@ def said(*started):
     return texts
 
 
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A folder in which two processes have made an archive, and what each of them printed."""
+    folder, meet = tmp_path_factory.mktemp("two"), ("--coordinator", address(), "--processes", "2")
+    command = (*COMMAND, "fa_apf", "--members", "24", "--cycles", str(CYCLES), *meet, "--process")
+    return folder / "runs", *said(*(start(folder, *command, str(i)) for i in range(2)))
+
+
 @pytest.mark.slow
-def test_two_processes_make_the_archive_of_one(tmp_path):
-    short, meet = (*COMMAND, "--cycles", "6"), ("--coordinator", address(), "--processes", "2")
-    both = [start(tmp_path / "two", *short, *meet, "--process", str(i)) for i in range(2)]
-    alone = start(tmp_path / "one", *short)
-    leader, follower, _ = said(*both, alone)
+def test_two_processes_make_the_archive_of_one(two, tmp_path):
+    folder, leader, follower = two
     assert "complete" in leader
     assert "complete" not in follower
     assert "page" not in follower
-    one, two = (open_run(tmp_path / n / RUN) for n in ("one", "two"))
+    short(tmp_path)
+    one, two = (open_run(home / FOLDER) for home in (tmp_path, folder))
     for group in ("truth", "mean", "spread", "members", "observations"):
         for name, values in one[group].to_dataset().data_vars.items():
             np.testing.assert_allclose(two[group][name], values, rtol=1e-9, atol=1e-9)
 
 
-def pair(folder, what="long"):
+def pair(folder, what):
     """The two processes of something below that is no whole command."""
     meet = address()
     return [start(folder, __file__, what, meet, str(i)) for i in range(2)]
 
 
 @pytest.mark.slow
-def test_after_one_process_is_killed_the_run_goes_on_to_the_same_bits(tmp_path):
-    parts, whole = pair(tmp_path / "parts"), pair(tmp_path / "whole")
-    while (attributes(tmp_path / "parts" / RUN) or {"completed": -1})["completed"] < 10:
-        assert parts[1].poll() is None
-        time.sleep(0.05)
-    parts[1].kill()
-    parts[0].kill()  # which would wait for the other one
-    for process in parts:
-        process.communicate()
-    assert 10 <= attributes(tmp_path / "parts" / RUN)["completed"] < 300
-    said(*whole, *pair(tmp_path / "parts"))
-    one, two = (open_run(tmp_path / n / RUN) for n in ("whole", "parts"))
+def test_after_one_process_is_killed_the_run_goes_on_to_the_same_bits(two, tmp_path):
+    leader, follower = pair(tmp_path, "killed")
+    follower.communicate(timeout=PATIENCE)
+    assert follower.returncode == -signal.SIGKILL
+    leader.kill()  # which would wait for the other one
+    leader.communicate()
+    assert LAST - 2 <= attributes(tmp_path / "runs" / FOLDER)["completed"] < CYCLES
+    said(*pair(tmp_path, "short"))
+    one, two = (open_run(home / FOLDER) for home in (two[0], tmp_path / "runs"))
     for group in ("mean", "spread", "observations"):
         assert one[group].to_dataset().load().equals(two[group].to_dataset().load())
 
@@ -152,9 +158,11 @@ def test_a_full_disk_of_one_process_ends_all(tmp_path):
 )
 def test_a_mistake_of_one_process_ends_all(tmp_path, right, wrong, says):
     """The other would wait for it in the first cycle, for ever."""
-    command = ("-m", "dabench", "run", "linear_gaussian", "-m", "letkf")
-    meet = ("--coordinator", address(), "--processes", "2", "--process")
-    both = [start(tmp_path, *command, *own, *meet, str(i)) for i, own in enumerate((right, wrong))]
+    command, meet = (*COMMAND, "letkf"), ("--coordinator", address(), "--processes", "2")
+    both = [
+        start(tmp_path, *command, *own, *meet, "--process", str(i))
+        for i, own in enumerate((right, wrong))
+    ]
     leader, follower = (p.communicate(timeout=PATIENCE)[0] for p in both)
     assert [p.returncode for p in both] == [2, 2]
     assert "another process could not go on; it says why" in leader
@@ -165,7 +173,7 @@ def test_a_mistake_of_one_process_ends_all(tmp_path, right, wrong, says):
 def part():
     processes.separate()
     if processes.leads():
-        time.sleep(3)
+        time.sleep(1)
     print(f"leads: {processes.leads()}, together: {processes.several()}")
 
 
@@ -177,10 +185,23 @@ def full():
     execute.run("linear_gaussian", methods=["ensemble", "persistence"], members=4, cycles=4)
 
 
-def long():
-    execute.run("linear_gaussian", methods=["fa_apf"], members=24, cycles=300, store_members=False)
+def short(out="runs"):
+    execute.run("linear_gaussian", methods=["fa_apf"], members=24, cycles=CYCLES, out=out)
+
+
+def killed():
+    """The same, where every cycle is archived and the second process is killed in one of them."""
+    cycle.FLUSH_SECONDS = 0.0
+
+    def advance(self, k, whole=cycle._Loop._advance):
+        if k == LAST and not processes.leads():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(self, k)
+
+    cycle._Loop._advance = advance
+    short()
 
 
 if __name__ == "__main__":
     processes.join(sys.argv[2], 2, int(sys.argv[3]))
-    {"part": part, "full": full, "long": long}[sys.argv[1]]()
+    {"part": part, "full": full, "short": short, "killed": killed}[sys.argv[1]]()
