@@ -31,7 +31,9 @@ class GuidanceSettings:
     """How to condition a denoiser on observations.
 
     Arguments:
-        solver, iterations: See `krylov.solve`; the paper takes two BiCGStab iterations.
+        solver, iterations: See `krylov.solve`; the paper takes two BiCGStab iterations, moment
+            matching posterior sampling (MMPS) one of `gmres1` by default. `dps` (diffusion
+            posterior sampling) solves nothing: its u is y - h(D) over its length.
         product: How products with Cov[target | z] = sigma² J C are made: `vjp`, sigma² C (Jᵀ w), or
             `jvp`, sigma² J (C w). Equal for an exact denoiser.
         covariance: C of these products: the `model`'s own, or the `identity`, as the authors'
@@ -49,7 +51,7 @@ class GuidanceSettings:
             None: no preconditioner.
     """
 
-    solver: Solver = "bicgstab"
+    solver: Solver | Literal["dps"] = "bicgstab"
     iterations: Annotated[int, Ge(1)] = 2
     product: Literal["vjp", "jvp"] = "vjp"
     covariance: Literal["model", "identity"] = "model"
@@ -61,7 +63,9 @@ class GuidanceSettings:
     @property
     def products(self) -> int:
         """Jacobian products of one evaluation."""
-        return self.iterations * {"cg": 1, "bicgstab": 2}[self.solver]
+        if self.solver == "dps":
+            return 1
+        return self.iterations * {"cg": 1, "gmres1": 1, "bicgstab": 2}[self.solver]
 
 
 class Condition(NamedTuple):
@@ -156,6 +160,8 @@ def posterior_mean(
     settings, M = condition.settings, condition.preconditioner
     unit = condition.units(sigma) if condition.units else condition.error_std
     update = kalman_update(model, condition, denoise, sigma, z, x, jnp.asarray(unit, z.dtype))
+    if settings.solver == "dps":
+        return update.mean + _along_gradient(update), jnp.zeros(len(z), bool)
     H = update.jacobian
     inverse = M.inverse(sigma, H.observe, H.spread_back) if M else lambda r: r
     solution = solve(
@@ -167,6 +173,15 @@ def posterior_mean(
         update.error_var if settings.guarded else None,
     )
     return update.mean + solution.image, solution.guarded
+
+
+def _along_gradient(update: "KalmanUpdate") -> Float[Array, "member target"]:
+    """V Hᵀ u for u = d / |d|, d = y - h(D): sigma² C times the gradient of -|d| in z.
+
+    Source: Chung et al. (2023), arXiv:2209.14687, whose step size is one over |d|, too.
+    """
+    length = jnp.sqrt((update.innovation**2).sum(-1, keepdims=True))
+    return update.apply(update.innovation / jnp.where(length > 0, length, 1))[1]
 
 
 def log_evidence(

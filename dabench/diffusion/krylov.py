@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-Solver = Literal["bicgstab", "cg"]
+Solver = Literal["bicgstab", "cg", "gmres1"]
 Operator = Callable[[Float[Array, "member obs"]], tuple[Array, Array]]
 Precondition = Callable[[Float[Array, "member obs"]], Float[Array, "member obs"]]
 Floor = Float[Array, "obs"] | None
@@ -53,12 +53,13 @@ def solve(
     Arguments:
         apply: p -> (A p, B p), row by row; one product with the expensive matrix.
         b: Right-hand sides.
-        method: `cg` (one product a step) or `bicgstab` (two; van der Vorst 1992).
+        method: `cg` (one product a step), `bicgstab` (two; van der Vorst 1992), or `gmres1` (one),
+            GMRES that starts anew after every step: the step along the residual that leaves least.
         iterations: Number of steps.
         precondition: r -> M⁻¹ r with M symmetric, positive definite and near A.
         floor: The diagonal of R; None: no guards.
     """
-    step = {"cg": _cg_step, "bicgstab": _bicgstab_step}[method]
+    step = {"cg": _cg_step, "bicgstab": _bicgstab_step, "gmres1": _gmres1_step}[method]
     if floor is not None:
         floor = jnp.broadcast_to(jnp.asarray(floor, b.dtype), b.shape[1:])
     shape = jax.eval_shape(apply, b)[1]
@@ -139,6 +140,17 @@ def _cg_step(
     rho = _dot(r, y)
     p = y + _ratio(rho, s.rho, safe & (s.rho > 0)) * s.p
     return _accept(s, b, floor, image, r, safe)._replace(p=p, rho=rho)
+
+
+def _gmres1_step(
+    apply: Operator, precondition: Precondition, b: Array, floor: Floor, s: _State
+) -> _State:
+    p = precondition(s.r)
+    Ap, Bp = apply(p)
+    safe = _safe(s.active, floor, p, _dot(p, Ap))
+    omega = _ratio(_dot(s.r, Ap), _dot(Ap, Ap), safe)
+    image = _step_along(safe, s.image, (omega, Bp))
+    return _accept(s, b, floor, image, _step_along(safe, s.r, (-omega, Ap)), safe)
 
 
 def _bicgstab_step(

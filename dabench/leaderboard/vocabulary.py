@@ -13,6 +13,7 @@ DIAGNOSTICS = {
     "unique_ancestors": "members with children",
     "genealogy_depth": "cycles back to the last common ancestor",
     "guarded": "share of linear solves that a guard stopped",
+    "clipped": "share of humidity and precipitation cut off at zero",
 }
 
 
@@ -23,6 +24,7 @@ BRIEFLY = {
     "unique_ancestors": "ancestors",
     "genealogy_depth": "genealogy, cycles",
     "guarded": "guarded",
+    "clipped": "clipped",
 }
 """The same as heads of columns."""
 

@@ -75,9 +75,12 @@ class Job:
             problem: Problem in place of the experiment's.
         Raises: UserError if it cannot work here; Unfit instead if the user did not name it.
         """
+        from dabench.filters.nonnegative import nonnegative
+
         make = plugins.factory("filters", self.baseline.filter)
         try:
-            method = make(problem or self.experiment.problem, **self.baseline.arguments)
+            problem = problem or self.experiment.problem
+            method = nonnegative(make(problem, **self.baseline.arguments), problem)
             if self.baseline.members < method.least:
                 raise UserError(
                     f"members: {self.baseline.members} is too few with these settings, "

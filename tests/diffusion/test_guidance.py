@@ -77,6 +77,18 @@ def test_forward_and_reverse_products_agree_for_an_exact_denoiser(sigma, guide, 
     np.testing.assert_allclose(forward, reverse, rtol=1e-8, atol=1e-8)
 
 
+def test_posterior_sampling_by_gradient_takes_the_gradient_of_the_distance_to_y(key):
+    """D + sigma² C grad(-|y - h(D(z))|), in units of the observations' errors."""
+    m, z, y = model("correlated"), jax.random.normal(key, (2, SIZE)), observations()
+    D = m.denoiser(jnp.asarray(0.7))
+    gradient = jax.grad(lambda z: -jnp.linalg.norm((y - D(z[None], ())[0, OBSERVED]) / STD))
+    expected = D(z, ()) + 0.7**2 * m.noise_cov(jax.vmap(gradient)(z))
+    D_y, guarded = at_level(m, 0.7, z, GuidanceSettings("dps", units="errors"))
+    np.testing.assert_allclose(D_y, expected, rtol=1e-9)
+    assert not guarded.any()
+    assert GuidanceSettings("dps").products == 1
+
+
 def test_a_nonlinear_observation_is_linearised_at_the_denoised_mean(key):
     m, sigma = model(), 0.5
     network = replace(NETWORK, h=lambda x: jnp.hypot(x[OBSERVED], x[OBSERVED + 1]), linear=False)

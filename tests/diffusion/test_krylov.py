@@ -53,7 +53,18 @@ def test_one_cg_step_is_steepest_descent(key):
     np.testing.assert_allclose(solution.image, np.einsum("mij,mj->mi", B, u), rtol=1e-10)
 
 
-@pytest.mark.parametrize("method", SOLVERS)
+def test_one_gmres_step_leaves_the_smallest_residual_along_b(key):
+    A, B, b = covariance_problem(key)
+    A = A + 0.3 * (jnp.triu(A) - jnp.triu(A).mT)  # GMRES does not ask for symmetry
+    solution = solve(operator(A, B), b, "gmres1", 1)
+    Ab = np.einsum("mij,mj->mi", A, b)
+    u = (np.sum(b * Ab, -1) / np.sum(Ab**2, -1))[:, None] * b
+    np.testing.assert_allclose(solution.image, np.einsum("mij,mj->mi", B, u), rtol=1e-10)
+    left = np.linalg.norm(b - np.einsum("mij,mj->mi", A, u), axis=1)
+    np.testing.assert_allclose(solution.residual, left / np.linalg.norm(b, axis=1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("method", [*SOLVERS, "gmres1"])
 @pytest.mark.parametrize(
     "kind", ["asymmetric", "indefinite", "negative", "rotation", "huge", "nan"]
 )

@@ -33,6 +33,7 @@ DIAGNOSTICS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "background_obs": (("observation",), "", "mean of h(x) before y is used"),
     "background_var": (("observation",), "", "variance of h(x), without R"),
     "guarded": ((), "1", "share of linear solves that a guard stopped"),
+    "clipped": ((), "1", "share of humidity and precipitation that was cut off at zero"),
     "evaluations": ((), "1", "denoiser evaluations a member"),
     "products": ((), "1", "Jacobian products a member"),
     "seconds": ((), "s", "time of the step on its device"),
