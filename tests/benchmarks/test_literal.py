@@ -42,6 +42,7 @@ def nodes(array):
 
 
 @pytest.mark.golden
+@pytest.mark.compiled
 def test_denoised_and_both_derivatives_are_the_authors(case):
     arrays, denoise, z = case
 

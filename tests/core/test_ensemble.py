@@ -14,6 +14,7 @@ GOLDEN = sorted((Path(__file__).parents[1] / "data" / "wb2").glob("*/wb2_f64_spa
 
 
 @pytest.mark.golden
+@pytest.mark.compiled
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.parent.name)
 def test_crps_is_weatherbench2s_at_every_point(file):
     golden, forecast, truth = (

@@ -196,8 +196,12 @@ def test_no_information_leaves_the_unconditional_draw(key):
         jax.random.normal(key, (5, SIZE)),
         condition_of(observations(), error_std=np.full(16, 1e9)),
     )
-    free, _ = draw.members(keys, m, x, jnp.zeros(()), Sampler(), 5)
-    guided, _ = draw.members(keys, m, x, jnp.zeros(()), Sampler(), 5, blind)
+    free, guided = (
+        jax.jit(lambda keys, x, c=c: draw.members(keys, m, x, jnp.zeros(()), Sampler(), 5, c)[0])(
+            keys, x
+        )
+        for c in (None, blind)
+    )
     np.testing.assert_allclose(guided, free, atol=1e-12)
 
 
@@ -208,9 +212,15 @@ def test_guidance_is_off_above_its_noise_level_and_counted_below(key):
     def drawn(sigma_guide):
         guide = GuidanceSettings("cg", 3, sigma_guide=sigma_guide)
         condition = condition_of(observations(), guide)
-        return draw.members(keys, m, x, jnp.zeros(()), sampler, 2, condition)
+        return members(condition)
 
-    free, _ = draw.members(keys, m, x, jnp.zeros(()), sampler, 2)
+    def members(condition=None):
+        draws = jax.jit(
+            lambda keys, x: draw.members(keys, m, x, jnp.zeros(()), sampler, 2, condition)
+        )
+        return draws(keys, x)
+
+    free, _ = members()
     levels = noise_levels(sampler)
     for sigma_guide, count in [(1e3, 12), (levels[5], 7), (1e-4, 0)]:
         x_next, stats = drawn(sigma_guide)

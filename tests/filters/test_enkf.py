@@ -107,12 +107,15 @@ def kalman(system, network, ys, mean, cov):
     return mean, cov
 
 
-@pytest.mark.parametrize("noise_cov", ["identity", "correlated"])
 @pytest.mark.parametrize("method", [enkf, letkf])
-def test_error_against_kalman_falls_as_the_root_of_members(method, noise_cov):
-    """Mean and covariance after four cycles of a linear-Gaussian system, over 48 repetitions."""
-    system = linear_gaussian(size=8, noise_cov=noise_cov)
-    network, repeats, sizes = sites(8, 2, 0.3), 48, np.array([32, 128, 512])
+def test_error_against_kalman_falls_as_the_root_of_members(method):
+    """Mean and covariance after four cycles of a linear-Gaussian system, over 48 repetitions.
+
+    Its noise is correlated; these filters know no more of noise than the members that it moves. A
+    size between these two would have no weight in the slope.
+    """
+    system = linear_gaussian(size=8, noise_cov="correlated")
+    network, repeats, sizes = sites(8, 2, 0.3), 48, np.array([32, 512])
     ys = np.random.default_rng(1).normal(size=(4, network.size))
     start = np.linalg.cholesky(matrices(system).P)
     mean, cov = kalman(system, network, ys, np.zeros(8), matrices(system).P)

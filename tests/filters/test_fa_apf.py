@@ -69,8 +69,7 @@ METHODS = {
 @pytest.mark.parametrize(
     ("name", "noise", "repeats"),
     [
-        ("fa_apf", "identity", {32: 128, 1024: 32}),
-        ("fa_apf", "correlated", {32: 128, 1024: 32}),
+        ("fa_apf", "correlated", {32: 128, 1024: 32}),  # white noise is a case of it
         # of 100 members so few have weight here that the rate is not yet seen
         ("bootstrap", "identity", {256: 128, 8192: 64}),
     ],
@@ -90,7 +89,7 @@ def test_the_error_has_no_floor_where_draws_keep_the_mean_of_the_target(from_mea
 
     Draws from sigma_max e lose 1 / sigma_max of it, whatever the number of members.
     """
-    repeats = {64: 64, 512: 32, 4096: 32}
+    repeats = {64: 64, 4096: 32}
     sampler = Sampler("dpmpp_3m", 20, 20.0, 0.002, rho=10.0, from_mean=from_mean)
 
     def make(p):

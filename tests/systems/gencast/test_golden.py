@@ -166,6 +166,7 @@ def test_gencast_grid_node_inputs(case):
         close(scaled, expected[:, network._noisy_rows], 1e-6)
 
 
+@pytest.mark.compiled
 def test_gencast_noise_encoding(case):
     stored, network = case.denoiser, case.network
     sigma = jnp.asarray(stored["sigma"])
@@ -174,6 +175,7 @@ def test_gencast_noise_encoding(case):
     close(network.encode_noise(case.params, sigma), stored["noise_encoding"], 1e-5)
 
 
+@pytest.mark.compiled
 def test_gencast_latents_and_raw_output(case):
     stored, network, params = case.denoiser, case.network, case.params
     level = case.level
@@ -195,6 +197,7 @@ def test_gencast_latents_and_raw_output(case):
         close(jnp.swapaxes(found, 0, 1), stored[key], 3e-5, scale=8)
 
 
+@pytest.mark.compiled
 def test_gencast_denoiser_and_its_derivatives(case):
     stored, network, params = case.denoiser, case.network, case.params
     level = case.level
@@ -215,6 +218,7 @@ def test_gencast_denoiser_and_its_derivatives(case):
     assert out.dtype == jvp.dtype == vjp.dtype == jnp.float32
 
 
+@pytest.mark.compiled
 def test_gencast_denoiser_at_one_level_for_all_members(case):
     stored, network, params = case.denoiser, case.network, case.params
     condition, z = network.condition(params, case.known), nodes(stored["noisy_targets"])
@@ -286,6 +290,7 @@ def test_gencast_noise_levels_and_churn(case):
     np.testing.assert_allclose(churned / levels - 1, stored["per_step_churn_rates"], atol=1e-12)
 
 
+@pytest.mark.compiled
 def test_gencast_sampler_trajectory_and_prediction(case):
     stored, (model, x, time) = case.arrays("sampler.npz"), case.opened
     after, x_next = replay(model, x, time, stored["init_noise"], stored["churn_noise"])
@@ -295,6 +300,7 @@ def test_gencast_sampler_trajectory_and_prediction(case):
     close_in_deviations(physical(model, x_next), expected, 1e-4)
 
 
+@pytest.mark.compiled
 def test_gencast_two_step_rollout(case):
     stored, (model, x, time) = case.arrays("rollout2_noise.npz"), case.opened
     predictions = case.dataset("rollout2_prediction.nc")

@@ -65,6 +65,7 @@ def one_degree(points: int) -> tuple[np.ndarray, np.ndarray]:
     return grid(nlat, 2 * (nlat - 1))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("directory", "key"), outputs())
 def test_gencast_one_degree_denoiser(directory: Path, key: str):
     with np.load(directory / FILE) as file:

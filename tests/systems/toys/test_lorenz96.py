@@ -12,6 +12,7 @@ GOLDEN = np.load(Path(__file__).parents[2] / "data" / "l96_deterministic_golden.
 
 
 @pytest.mark.golden
+@pytest.mark.compiled
 def test_one_step_is_dappers():
     step = jax.vmap(lorenz96().model.step)
     np.testing.assert_allclose(step(GOLDEN["l96_step_in"]), GOLDEN["l96_step_out"], atol=1e-13)
