@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
@@ -23,6 +23,7 @@ from dabench.leaderboard.board import Board, boards, rows_by_method
 from dabench.leaderboard.figures import draw_scores
 from dabench.leaderboard.figures.style import PAGE_COLOURS
 from dabench.leaderboard.format import number, title
+from dabench.leaderboard.matrix import PUBLISHED, grouped, matrix
 from dabench.leaderboard.methods import COLOURS, display_name, method_of
 from dabench.leaderboard.published import Unrun, unrun
 from dabench.leaderboard.results import content, find
@@ -40,7 +41,17 @@ MANIFEST = "leaderboard.json"
 MANY = 4
 """Number of boards that are worth the start of other processes."""
 
-STATIC = ("style.css", "page.js")
+STATIC = ("style.css", "page.js", "favicon.svg")
+
+REPOSITORY = "https://github.com/dabench/dabench"
+LINKS = {
+    "Docs": f"{REPOSITORY}/tree/main/docs",
+    "Submit": f"{REPOSITORY}/blob/main/CONTRIBUTING.md",
+    "GitHub": REPOSITORY,
+    "Paper": "https://arxiv.org/abs/2605.20028",
+}
+"""Links in the head of every page, by text."""
+CITATION = f"{REPOSITORY}/blob/main/CITATION.cff"
 
 MAP = re.compile(r"map-(?P<variable>.+?)(?P<level>\d+)?-cycle(?P<cycle>\d+)")
 """Pattern of the name of a figure of maps."""
@@ -128,29 +139,53 @@ def _write(all_boards: list[Board], others: list[Unrun], part: Path, out: Path, 
         [part / board.slug for board in all_boards],
         [out / board.slug for board in all_boards],
     )
-    sections = "".join(each(MANY)(_board, all_boards, *folders))
-    pages = _environment()
+    groups = grouped(all_boards)
+    names = [*groups, *([PUBLISHED] if others else [])]
+    sections = each(MANY)(_board, all_boards, *folders, [names] * len(all_boards))
+    pages, head = _environment(), {"groups": names}
     for identifier, own in rows_by_method(all_boards).items():
         path = part / "methods" / f"{own[0][1].slug}.html"
         rows = [(board, row, origin(row.first)) for board, row in own]
         about = {"identifier": identifier, "name": display_name(identifier), "found": rows}
-        _page(pages, "method.html", path, method=method_of(identifier), root="../", **about)
+        about |= head | {"method": method_of(identifier)}
+        _page(pages, "method.html", path, root="../", **about)
     for board in others:
-        _page(pages, "published.html", part / board.slug / "index.html", board=board, root="../")
-    front = {"boards": all_boards, "others": others, "sections": Markup(sections), "root": ""}
-    _page(pages, "index.html", part / "index.html", **front)
+        path = part / board.slug / "index.html"
+        _page(pages, "published.html", path, board=board, root="../", **head)
+    front = head | _front(groups, all_boards, list(sections))
+    _page(pages, "index.html", part / "index.html", root="", others=others, **front)
 
 
-def _board(board: Board, folder: Path, earlier: Path) -> str:
-    """Write all files of a board, and return its section of the front page."""
+def _front(
+    groups: Mapping[str, list[Board]], all_boards: list[Board], sections: list[str]
+) -> dict[str, Any]:
+    """What the front page shows of boards: the matrix, and their sections by group."""
+    by_slug = {board.slug: text for board, text in zip(all_boards, sections, strict=True)}
+    text = {
+        group: Markup("".join(by_slug[board.slug] for board in own))
+        for group, own in groups.items()
+    }
+    in_order = [board for own in groups.values() for board in own]
+    return {"boards": groups, "lines": matrix(in_order), "sections": text}
+
+
+def _board(board: Board, folder: Path, earlier: Path, groups: list[str]) -> str:
+    """Write all files of a board, and return its section of the front page.
+
+    Arguments:
+        board: The board.
+        folder: Folder to write to.
+        earlier: Folder of the board in the site that is there.
+        groups: Names of all groups of boards, for the heads of its pages.
+    """
     figures = _figures(board, folder, earlier, _downloads(board, folder))
     pages = _environment()
-    _page(pages, "scenario.html", folder / "index.html", board=board, figures=figures, root="../")
-    fits = {"board": board, "figures": figures, "root": "../"}
-    _page(pages, "diagnostics.html", folder / "diagnostics.html", **fits)
+    about = {"board": board, "groups": groups}
+    for template, name in (("scenario.html", "index"), ("diagnostics.html", "diagnostics")):
+        _page(pages, template, folder / f"{name}.html", figures=figures, root="../", **about)
     for row in board.rows:
         path = folder / "rows" / f"{row.slug}.html"
-        _page(pages, "row.html", path, board=board, row=row, root="../../")
+        _page(pages, "row.html", path, row=row, root="../../", **about)
     return pages.get_template("board.html").render(board=board, root="")
 
 
@@ -167,6 +202,8 @@ def _environment() -> Environment:
         "version": __version__,
         "metric_version": metrics.VERSION,
         "alternatives": ALTERNATIVES,
+        "links": LINKS,
+        "citation": CITATION,
         "method_colours": COLOURS,
         "page_colours": PAGE_COLOURS,
         "metric_names": METRICS,
@@ -178,8 +215,18 @@ def _environment() -> Environment:
         "cost_names": COSTS,
         "steps": list(zip(CLASSES, STEPS, strict=False)),
     }
-    pages.filters |= {"number": number, "code": _code}
+    pages.filters |= {"number": number, "code": _code, "slug": _slug, "breakable": _breakable}
     return pages
+
+
+def _slug(text: str) -> str:
+    """A text as the name of a place on a page."""
+    return text.lower().replace(" ", "-")
+
+
+def _breakable(name: str) -> Markup:
+    """HTML of an identifier that may be broken at its underscores and hyphens."""
+    return Markup(re.sub(r"([_-])", r"\1<wbr>", str(escape(name))))
 
 
 def _code(text: str) -> Markup:
