@@ -24,7 +24,7 @@ from dabench.diffusion.guidance import (
 from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.climate import draws_around
-from dabench.filters.forecast import diffusion_model, observed_mean
+from dabench.filters.forecast import diffusion_model, forecast_mean, observed
 from dabench.filters.local.inflation import analysis_inflation
 from dabench.filters.local.moments import scaled
 from dabench.filters.local.plan import make_plan
@@ -101,7 +101,8 @@ def fa_enkf(
         look_keys, _ = split_key(analysis, len(ens.x))
 
         # h(μ(x_i))
-        hx = observed_mean(problem, model, sampler, look_keys, ens.x, obs.time)
+        mu, _ = forecast_mean(problem, look_keys, ens.x, obs.time, sampler)
+        hx = observed(network, mu)
 
         # x_i ~ p(x | y), all frames of x with the same weights
         S, d, _ = scaled(whiten(hx), whiten(obs.y[None].astype(hx.dtype))[0], whitened)

@@ -1,6 +1,7 @@
 """The forecast step that methods share: the model's own draw, or a draw by denoising."""
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dabench.core import devices
@@ -40,28 +41,28 @@ def observed(network: Network, x: Members) -> Float[Array, "member obs"]:
     return devices.gather(devices.share(jax.vmap(network.h), x)).astype(wide())
 
 
-def observed_mean(
-    problem: Problem,
-    model: DiffusionModel,
-    sampler: Sampler,
-    keys: Keys,
-    x: Members,
-    time: Time,
-) -> Float[Array, "member obs"]:
-    """h(E[x' | x]) of all members in float64, from one denoiser evaluation each.
+def forecast_mean(
+    problem: Problem, keys: Keys, x: Members, time: Time, sampler: Sampler | None = None
+) -> tuple[Members, Info]:
+    """E[x' | x] of every member, from one denoiser evaluation, and its cost.
+
+    Where the model has no denoiser it is a draw, which is the mean if the model has no noise.
 
     Arguments:
         keys: Keys of the noise that is denoised.
-        sampler: Sampler whose highest noise level it has.
+        sampler: Sampler whose highest noise level it has; None: the model's own.
     """
-    context = draw.contexts(model, x, time, problem.batch)
+    model = problem.model
+    if not isinstance(model, DiffusionModel):
+        return forecast(problem, keys, x, time, sampler)
+    how = sampler or model.sampler
+    start = draw.Start(keys, x, draw.contexts(model, x, time, problem.batch))
 
-    def look_ahead(start: draw.Start) -> Float[Array, "member obs"]:
-        z = draw.expected_target(start, model, time, sampler, problem.batch)
-        return jax.vmap(problem.network.h)(model.next_state(z, start.x))
+    def evaluate(start: draw.Start) -> Members:
+        z = draw.expected_target(start, model, time, how, problem.batch)
+        return model.next_state(z, start.x)
 
-    hx = devices.share(look_ahead, draw.Start(keys, x, context))
-    return devices.gather(hx).astype(wide())
+    return devices.share(evaluate, start), Info(evaluations=jnp.ones((), int))
 
 
 def diffusion_model(model: Model) -> DiffusionModel:

@@ -1,6 +1,7 @@
-"""Optimal interpolation: the covariances of the climate in place of an ensemble's."""
+"""Optimal interpolation: static covariances in place of an ensemble's."""
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple
 
 import jax
@@ -16,13 +17,14 @@ from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.climate import draw, states
 from dabench.filters.forecast import background as diagnostics
-from dabench.filters.forecast import forecast, observed
+from dabench.filters.forecast import forecast, forecast_mean, observed
 from dabench.filters.local.gramian import product
 from dabench.filters.local.inflation import Consistency
 from dabench.filters.local.moments import anomalies, mean, perturbations, scaled
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
-from dabench.filters.local.taper import localisation
+from dabench.filters.local.taper import Localisation, localisation
+from dabench.filters.static import forecast_errors, increments
 from dabench.observe.network import Network, Observation
 
 Positive = Annotated[float, Gt(0)]
@@ -77,8 +79,10 @@ def climate_departures(
 def oi(
     problem: Problem,
     *,
-    background: Literal["forecast", "climatology"] = "forecast",
+    background: Literal["mean", "forecast", "climatology"] = "forecast",
+    covariance: Literal["errors", "climate"] = "climate",
     variance_scale: Positive = 0.1,
+    iterations: Annotated[int, Ge(1)] = 40,
     draws: Annotated[int, Ge(2)] = 64,
     length_scale_km: Positive | None = 800.0,
     length_scale_sites: Positive | None = None,
@@ -92,8 +96,12 @@ def oi(
     sample mean is removed. One member is the classical scheme; more members estimate its spread.
 
     Arguments:
-        background: The forecast, or draws from the climate (centred on its mean) in every cycle.
-        variance_scale: Background covariance over that of the climate.
+        background: The `mean` of the forecast, which has the smallest error; a draw of it
+            (`forecast`); or draws from the climate (`climatology`, centred on its mean).
+        covariance: The background's covariance is a multiple of that of forecast `errors`, which is
+            homogeneous and needs no taper, or of that of the `climate`, tapered.
+        variance_scale: The multiple; 0.1 of the climate's, some times that of errors.
+        iterations: Number of steps of conjugate gradients; for `errors`.
         draws: Number of states of the climate to estimate its covariance from.
         length_scale_km, length_scale_sites: Length scale of the Gaspari-Cohn taper, which ends at
             3.65 times it: in km on the sphere, in sites elsewhere. None: no taper.
@@ -102,11 +110,13 @@ def oi(
         route: How local sums are made: `pairs`, `rows` or `levels`; `auto` is the cheapest.
         sampler: Sampler of the forecast; None is the model's own.
     """
-    layout, network, climate = problem.model.layout, problem.network, states(problem)
-    taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale)
-    plan = make_plan(layout, network.table, taper)
-    basis, S = climate_departures(climate, draws, variance_scale, network)
-    scale = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())
+    network, climate = problem.network, states(problem)
+    if covariance == "errors":
+        add_increments = by_errors(problem, variance_scale, iterations)
+    else:
+        scales = length_scale_km, length_scale_sites, vertical_scale
+        taper = localisation(problem.model.layout, *scales)
+        add_increments = by_climate(problem, taper, draws, variance_scale, route)
 
     def from_climate(key: Key[Array, ""], n: int) -> Members:
         departures = anomalies(draw(key, climate, n)) * math.sqrt(n / max(n - 1, 1))
@@ -118,15 +128,42 @@ def oi(
         key_noise, key_climate = jax.random.split(key)
         if background == "climatology":
             prior, info = from_climate(key_climate, n), Info()
+        elif background == "mean":
+            prior, info = forecast_mean(problem, keys, carry.x, obs.time, sampler)
         else:
             prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
         hx = observed(network, prior)
         e = perturbations(key_noise, n, network.size) * jnp.asarray(network.error_std)[None]
-        d = (obs.y.astype(e.dtype)[None] + e - hx) * scale[None]
-        # Without the barrier XLA would fold products of these constants while it compiles.
-        A, SA = jax.lax.optimization_barrier((basis, S))
-        x, _ = analyse(plan, prior, Departures(SA, d, None), Gain(), basis=A, route=route)
+        x = add_increments(prior, hx, obs.y.astype(e.dtype)[None] + e)
         return Ensemble(x), info | diagnostics(hx, prior)
 
     return Filter(Ensemble, step)
+
+
+AddIncrements = Callable[[Members, Float[Array, "member obs"], Float[Array, "member obs"]], Members]
+"""(x, h(x), y) -> x + K (y - h(x)), a row a member."""
+
+
+def by_errors(problem: Problem, scale: float, iterations: int) -> AddIncrements:
+    """The gain of a multiple of the covariance of forecast errors."""
+    layout, network, B = problem.model.layout, problem.network, forecast_errors(problem)
+    return lambda x, hx, y: x + increments(layout, network, B, scale, x, y, iterations)
+
+
+def by_climate(
+    problem: Problem, taper: Localisation, draws: int, scale: float, route: Route
+) -> AddIncrements:
+    """The gain of a multiple of the climate's covariance, tapered."""
+    network = problem.network
+    plan = make_plan(problem.model.layout, network.table, taper)
+    basis, S = climate_departures(states(problem), draws, scale, network)
+    unit = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())
+
+    def add(x: Members, hx: Array, y: Array) -> Members:
+        # Without the barrier XLA would fold products of these constants while it compiles.
+        A, SA = jax.lax.optimization_barrier((basis, S))
+        departures = Departures(SA, (y - hx) * unit[None], None)
+        return analyse(plan, x, departures, Gain(), basis=A, route=route)[0]
+
+    return add

@@ -4,11 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from linear import matrices
+from rates import SIZE, problem
 from twins import Still, free, sites, sphere
 
 from dabench.core.layout import Channel, Layout
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Problem
 from dabench.filters.oi import climate_departures, oi, solve
+from dabench.filters.static import forecast_errors
 from dabench.observe.network import Observation
 
 LINE = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float64")
@@ -64,15 +68,15 @@ def test_departures_have_the_scaled_covariance():
 
 
 def test_observations_without_information_change_nothing(key):
-    problem, x, obs = sphere(std=1e9)
-    method, other = oi(problem), free(problem)
+    blind, x, obs = sphere(std=1e9)
+    method, other = oi(blind), free(blind)
     ens, _ = method.step(key, method.init(x), obs)
     np.testing.assert_allclose(ens.x, other.step(key, other.init(x), obs)[0].x, atol=1e-6)
 
 
 def test_on_the_sphere_both_routes_agree(key):
-    problem, x, obs = sphere()
-    by = [oi(problem, route=route, length_scale_km=1500.0) for route in ("pairs", "rows")]
+    whole, x, obs = sphere()
+    by = [oi(whole, route=route, length_scale_km=1500.0) for route in ("pairs", "rows")]
     pairs, rows = (m.step(key, m.init(x), obs)[0].x for m in by)
     np.testing.assert_allclose(pairs, rows, atol=1e-12)
     assert abs(pairs - x).max() > 0.3
@@ -99,3 +103,19 @@ def test_eigenvalues_that_rounding_made_negative_count_as_zero():
     np.testing.assert_allclose(solve(jnp.asarray(A), jnp.asarray(b)), right, rtol=1e-12)
     sound = solve(jnp.asarray(A[:1]), jnp.asarray(b[:1]))
     np.testing.assert_allclose(sound, np.linalg.solve(np.eye(4) + A[:1], b[:1]), rtol=1e-12)
+
+
+def test_with_forecast_errors_the_gain_is_that_of_their_covariance(key):
+    """From the mean of the forecast: on the linear-Gaussian system everything has a closed form."""
+    system, p = problem("correlated", observed=(0, 2), intercept=1.0)
+    x, y = np.asarray(system.climate[:5]), np.array([20.0, 21.0])
+    wide = Sampler(sigma_max=1e6)  # where the denoised noise is the target's mean
+    method = oi(p, background="mean", covariance="errors", variance_scale=2.0, sampler=wide)
+    moved, info = method.step(key, method.init(jnp.asarray(x)), Observation(jnp.zeros(()), y))
+    v = jnp.eye(SIZE)[:, None]
+    B, F = forecast_errors(p), np.eye(SIZE)[[0, 2]]
+    P = 2.0 * np.asarray(B.root(B.adjoint(v)))[:, 0]
+    K = P @ F.T @ np.linalg.inv(F @ P @ F.T + 0.25 * np.eye(2))
+    mean = x.mean(0) @ matrices(system).A.T + 1.0
+    np.testing.assert_allclose(moved.x.mean(0), mean + K @ (y - F @ mean), atol=1e-5)
+    assert info["evaluations"] == 1
