@@ -79,7 +79,8 @@ def _skill_table(board: Runs, region: str) -> Table:
         caption += _and("; medians over seeds", truths_in_words(every_run))
     columns = [c for c in SKILL_COLUMNS if len(seeds) > 1 or c not in SEVERAL_SEEDS]
     cells = headlines(first.variables)
-    if any(_is_partly_observed(run, cell) for run in every_run for cell in cells):
+    partly = any(_is_partly_observed(run, cell) for run in every_run for cell in cells)
+    if partly and region == GLOBAL:  # the scores off the observations are of the globe
         caption += "; off: RMSE where no observation of the variable is"
     else:
         columns.remove("off")

@@ -40,6 +40,7 @@ def test_scores_without_weights_are_written_and_compared_under_their_own_name(tm
     text = invoke("compare", "--weights", "none", a, b)
     assert "t500 rmse unweighted" in text
     assert "unweighted, 7 cycles" in text
+    assert "; off:" not in text  # those are weighted
     assert "unweighted" not in invoke("compare", a, b)
     with pytest.raises(UserError, match="leave --region out"):
         invoke("compare", "--weights", "none", "--region", "tropics", a, b)
