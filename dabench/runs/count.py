@@ -36,7 +36,7 @@ class Counts(NamedTuple):
     products: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class StandIn:
     """A diffusion model of a few independent variables, for a network that is not here.
 
@@ -45,10 +45,7 @@ class StandIn:
 
     layout: Layout
     sampler: Sampler
-
-    @property
-    def target_size(self) -> int:
-        return self.layout.size
+    target_size: int
 
     def condition(self, x: Any, time: Any) -> tuple[()]:
         return ()
@@ -84,7 +81,9 @@ def counted(job: Job, network: Network, sampler: Sampler) -> Counts:
     Raises: Unfit or UserError where the method cannot work here.
     """
     layout = Layout(make.layout(job.experiment.scenario).channels, SMALL)
-    problem = Problem(StandIn(layout, sampler), _folded(network, layout), _climate(layout))
+    problem = Problem(
+        StandIn(layout, sampler, layout.size), _folded(network, layout), _climate(layout)
+    )
     method, members = job.filter(problem), job.baseline.members
 
     @jax.jit

@@ -39,7 +39,8 @@ def score(path: str | Path, unweighted: bool = False) -> Scores:
         raise UserError(f"{path}: no cycle is complete yet; `dabench run` carries on.")
     if unweighted and "latitude" not in tree["truth"].dims:
         raise UserError(f"{path}: sites have no areas; its scores are unweighted as they are")
-    with np.errstate(invalid="ignore", over="ignore"):  # fields that diverged have no scores
+    quiet = np.errstate(invalid="ignore", over="ignore")  # fields that diverged have no scores
+    with quiet, read.whole(path):
         return _score(tree, unweighted)
 
 

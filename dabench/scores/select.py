@@ -1,9 +1,11 @@
 """The runs that folders, names of methods and names of scenarios mean."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from dabench.core.errors import UserError
+from dabench.core.errors import Caution, UserError
 from dabench.runs.archive.read import attributes, can_be_scored, find_runs, has_scores
 from dabench.scenario.validate import suggest
 from dabench.scores.files import current_scores
@@ -32,15 +34,41 @@ def choose(names: Sequence[str], home: Path, unweighted: bool = False) -> tuple[
     folders = list({folder.absolute(): folder for folder in folders}.values())
     if not folders:
         raise UserError(f"no runs in {', '.join(names) or home}; `dabench run` makes some.")
-    folders = [folder for folder in folders if has_scores(folder)]
-    if not folders:
-        raise UserError(f"{', '.join(names)}: no run there has ended its first cycle.")
-    runs = _told_apart([current_scores(folder, unweighted) for folder in folders], folders)
+    scores = {folder: _scores(folder, unweighted, folder in paths) for folder in folders}
+    scores = {folder: run for folder, run in scores.items() if run}
+    if not scores:
+        raise UserError(f"{', '.join(names) or home}: no run there has ended its first cycle.")
+    folders = list(scores)
+    runs = _told_apart(list(scores.values()), folders)
     methods = {folder: run.method for folder, run in zip(folders, runs, strict=True)}
     compared = [word for word in words if word in methods.values()]
     if not words:
         compared = _one_each(paths, methods)
     return runs, compared[-1] if len(compared) > 1 else REFERENCE
+
+
+def _scores(folder: Path, unweighted: bool, required: bool) -> Scores | None:
+    """The scores of a run; None, with a caution, of a damaged one, and of one without a cycle.
+
+    Arguments:
+        required: Whether the run was named itself, so that damage is an error.
+    """
+    try:
+        return current_scores(folder, unweighted) if has_scores(folder) else None
+    except UserError as e:
+        if required:
+            raise
+        warnings.warn(f"left out: {e}", Caution, stacklevel=2)
+        return None
+
+
+def _attributes(folder: Path) -> Mapping[str, Any]:
+    """The root attributes of a run; empty, with a caution, of a damaged one."""
+    try:
+        return attributes(folder) or {}
+    except UserError as e:
+        warnings.warn(f"left out: {e}", Caution, stacklevel=2)
+        return {}
 
 
 def _one_each(paths: Sequence[Path], methods: Mapping[Path, str]) -> list[str]:
@@ -56,7 +84,7 @@ def _named(words: Sequence[str], home: Path) -> list[Path]:
 
     Where only scenarios are named, all methods are meant, and the other way round.
     """
-    archives = {folder: attributes(folder) or {} for folder in find_runs(home)}
+    archives = {folder: _attributes(folder) for folder in find_runs(home)}
     archives = {folder: a for folder, a in archives.items() if can_be_scored(a)}
     scenarios = {a["scenario"]["name"] for a in archives.values()}
     methods = {a["method"] for a in archives.values()}

@@ -2,21 +2,31 @@
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
+import zarr
 
 from dabench.core.errors import UserError
 from dabench.runs.archive.layout import GROUPS, RANKED, SCHEMA
 from dabench.runs.archive.status import Status
 
+REMEDY = "remove the run's folder, or make it again with `dabench run ... --fresh`"
+
 
 def attributes(folder: Path) -> dict[str, Any] | None:
-    """The root attributes of a run's archive; None if there is none."""
+    """The root attributes of a run's archive; None if there is none, UserError if it is damaged."""
     path = folder / "archive.zarr" / "zarr.json"
-    return json.loads(path.read_bytes())["attributes"] if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_bytes())["attributes"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        reason = f"{type(e).__name__}: {e}".splitlines()[0]
+        raise UserError(f"{path}: is damaged ({reason}); {REMEDY}") from None
 
 
 def stores_members(folder: Path) -> bool | None:
@@ -82,6 +92,42 @@ def _open_group(store: Path, name: str) -> xr.Dataset:
         )
     names = sorted(map(str, group.data_vars))
     return group[names] if names else group  # diagnostics of an import are coordinates alone
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[None]:
+    """Within the block an error is a UserError that names an array of a run, if one is damaged.
+
+    Errors of other origin stay as they are.
+
+    Arguments:
+        path: The run's folder, or its archive.zarr.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        damaged = _damaged(
+            Path(path) if Path(path).suffix == ".zarr" else Path(path, "archive.zarr")
+        )
+        if damaged is None:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"{damaged}: cannot be read ({reason}); {REMEDY}") from None
+
+
+def _damaged(store: Path) -> Path | None:
+    """The first array of an archive that cannot be read; None if all can."""
+    for place in sorted(file.parent for file in store.rglob("zarr.json")):
+        try:
+            node = zarr.open(place, mode="r")
+            if isinstance(node, zarr.Array):
+                for cycle in range(node.shape[0]):
+                    node[cycle]
+        except Exception:  # whatever a codec raises for damaged bytes
+            return place
+    return None
 
 
 def find_runs(root: str | Path) -> list[Path]:

@@ -73,15 +73,16 @@ def _write(
     times = (np.asarray(twin.times) * 1e9).astype("int64").astype("M8[ns]")
     index = foreign.index_of(fields, times, store)
     for k in range(twin.cycles + 1):
-        record = _record(k, twin, fields, _members(fields, int(index[k]), store))
+        members = _members(fields, int(index[k]), store)
+        record = _record(k, twin, fields, members)
         groups = label(
             fields.layout, twin.network.table, record, calendar=experiment.system.start is not None
         )
         if k == 0:
             archive.create(groups, twin.times, about(experiment, store, name, fields))
         else:
-            lacks.update(_lacking(record, fields))
-        content.update(np.ascontiguousarray(record.members).tobytes())
+            lacks.update(_lacking(members, record.truth[0], fields))
+        content.update(np.ascontiguousarray(members, fields.layout.dtype).tobytes())
         archive.append(groups)
     empty = [name for name, cycles in lacks.items() if cycles == twin.cycles]
     if len(empty) == len(fields.layout.channels):
@@ -90,10 +91,15 @@ def _write(
     return lacks
 
 
-def _lacking(record: Record, fields: Fields) -> list[str]:
-    """Channels with a missing value where the truth has one."""
-    lacks = np.isnan(record.members[0]).any(0) & ~np.isnan(record.truth[0])
-    return [foreign.title(fields.layout.channels[i]) for i in np.flatnonzero(lacks.any(-1))]
+def _lacking(members: np.ndarray, truth: np.ndarray, fields: Fields) -> list[str]:
+    """Channels with a missing value where the truth has one.
+
+    Arguments:
+        members: Values (member, channel, point).
+        truth: Values (channel, point).
+    """
+    lacks = (np.isnan(members).any(0) & ~np.isnan(truth)).any(-1)
+    return [foreign.title(fields.layout.channels[i]) for i in np.flatnonzero(lacks)]
 
 
 def _taken(fields: Fields) -> str:

@@ -1,7 +1,6 @@
 """What an archive records of its scenario, made again."""
 
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,13 @@ from dabench.scenario.scenario import Scenario
 from dabench.systems import LAND
 
 
-def scenario(attrs: Mapping[str, Any]) -> Scenario:
+def scenario(attrs: Any) -> Scenario:
     """The scenario of a run, from the attributes of its archive."""
     content = {k: v for k, v in attrs["scenario"].items() if k != "digest"}
     return Scenario.model_validate(content)
 
 
-def experiment(attrs: Mapping[str, Any]) -> Experiment:
+def experiment(attrs: Any) -> Experiment:
     """The experiment of a run; UserError where its system is no longer what it was.
 
     Arguments:
@@ -31,7 +30,7 @@ def experiment(attrs: Mapping[str, Any]) -> Experiment:
     return restored
 
 
-def land(attrs: Mapping[str, Any]) -> Float[np.ndarray, "point"] | None:
+def land(attrs: Any) -> Float[np.ndarray, "point"] | None:
     """Share of land at every point; None where the system has no land or its files are gone.
 
     Arguments:
