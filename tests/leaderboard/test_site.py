@@ -170,7 +170,14 @@ def test_the_front_page_of_twenty_boards_with_nine_methods_weighs_less_than_500_
 
 
 def test_boards_written_by_other_processes_are_the_same(tmp_path, monkeypatch):
-    many(tmp_path / "results", 2)
+    """Two boards of one method at two sites, of which there are few figures to draw."""
+    mock_run.write(tmp_path / "run", mock_run.SITES)
+    for name in ("one", "two"):
+        run = results.of_run(tmp_path / "run")
+        run["scenario"] |= {"name": name, "digest": name}
+        file = tmp_path / "results" / results.place(run)
+        file.parent.mkdir(parents=True)
+        file.write_bytes(results.content([run]))
     leaderboard.build([tmp_path / "results"], tmp_path / "here")
     monkeypatch.setattr(leaderboard, "MANY", 2)
     monkeypatch.setattr(results, "MANY", 2)
@@ -200,10 +207,8 @@ def test_a_folder_with_other_files_is_left_alone(committed, tmp_path):
         leaderboard.build([committed], tmp_path)
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.4, 1.5])
-def test_a_killed_build_leaves_a_whole_site_and_the_next_one_mends_it(
-    site, committed, tmp_path, seconds
-):
+def test_a_killed_build_leaves_a_whole_site_and_the_next_one_mends_it(site, committed, tmp_path):
+    """After a while; tests/runs/test_kill.py kills it before chosen changes of files."""
     out = tmp_path / "site"
     shutil.copytree(site, out)
     code = "import sys; from dabench.leaderboard.site import build; print('go', flush=True);"
@@ -211,7 +216,7 @@ def test_a_killed_build_leaves_a_whole_site_and_the_next_one_mends_it(
     call = [sys.executable, "-c", code, str(committed), str(out)]
     with subprocess.Popen(call, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        time.sleep(seconds)
+        time.sleep(0.4)
         os.kill(process.pid, signal.SIGKILL)
     assert snapshot(out) == snapshot(site)  # the same results: each file is whole, old or new
     leaderboard.build([committed], out)
