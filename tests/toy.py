@@ -157,7 +157,13 @@ def processes() -> Any:
     context = multiprocessing.get_context("forkserver")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     context.set_forkserver_preload(
-        ["toy", "dabench.runs.cycle", "dabench.runs.execute", "dabench.scores.score"]
+        [
+            "toy",
+            "dabench.cli",
+            "dabench.runs.cycle",
+            "dabench.scores.score",
+            "dabench.leaderboard.site",
+        ]
     )
     return context
 

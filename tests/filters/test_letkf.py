@@ -28,6 +28,7 @@ LINE = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float64")
 
 
 @pytest.mark.golden
+@pytest.mark.compiled
 @pytest.mark.parametrize("route", ["pairs", "rows"])
 @pytest.mark.parametrize(
     ("name", "members", "settings"),
@@ -188,9 +189,12 @@ def test_on_the_sphere_it_is_a_loop_over_points_and_levels(route):
 
 @pytest.mark.parametrize("route", ["pairs", "rows", "levels"])
 @pytest.mark.parametrize(
-    ("stride", "lat", "lon"), [(2, [0, 2, 4, 6], range(0, 14, 2)), (5, [0, 5, 6], [0, 5, 10, 12])]
+    ("stride", "lat", "lon", "units"),
+    [
+        (2, [0, 2, 4, 6], range(0, 14, 2), 5),  # many blocks of nodes
+        (5, [0, 5, 6], [0, 5, 10, 12], 128),  # one, and a stride that meets neither pole nor 360
+    ],
 )
-@pytest.mark.parametrize("units", [128, 5])
 def test_weights_between_nodes_are_scipys_interpolation(
     route, stride, lat, lon, units, monkeypatch
 ):

@@ -3,26 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from numpy.polynomial import legendre as polynomials
+from small_sphere import FINE, LATITUDE, LMAX, LONGITUDE, points
 
 from dabench.systems.sphere.noise import SphereNoise
-
-LMAX = 10
-LATITUDE, LONGITUDE = np.linspace(-90, 90, 13), np.arange(24) * 15.0
-FINE = np.linspace(-90, 90, 25), np.arange(48) * 7.5
-
-
-@pytest.fixture(scope="module")
-def noise() -> SphereNoise:
-    return SphereNoise(LATITUDE, LONGITUDE, LMAX)
-
-
-def points() -> np.ndarray:
-    lat, lon = (
-        a.ravel() for a in np.meshgrid(np.deg2rad(LATITUDE), np.deg2rad(LONGITUDE), indexing="ij")
-    )
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
 
 
 def test_covariance_is_the_legendre_kernel_of_the_angle(noise):
