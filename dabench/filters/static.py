@@ -1,4 +1,4 @@
-"""A static covariance of forecast errors, and the analysis with it, in observation space.
+"""A static covariance of forecast errors, and the analysis with it.
 
 Errors are taken to be homogeneous: coefficients of different harmonics do not covary, and those of
 one degree have one matrix across channels. So the covariance is its own localisation, and balanced
@@ -90,6 +90,11 @@ def increments(
 ) -> Members:
     """K (y - h(x)), K = s B Hᵀ (R + s H B Hᵀ)⁻¹, row by row; older frames stay as they are.
 
+        K d = √s U v,    (I + s Uᵀ Hᵀ R⁻¹ H U) v = √s Uᵀ Hᵀ R⁻¹ d
+
+    Steps for v bring the analysis nearer with each one. Those for (R + s H B Hᵀ) u = d, which are
+    as many, do not until they have converged, and dense, accurate observations take hundreds.
+
     Arguments:
         scale: s, the variance of errors over that of B.
         x: States, a row each; H is the Jacobian of h there.
@@ -106,11 +111,13 @@ def increments(
     hx, push = jax.linearize(observe, last)
     pull = jax.linear_transpose(push, last)
 
-    def apply(u: Float[Array, "row obs"]) -> tuple[Array, Array]:
-        v = scale * B.root(B.adjoint(pull(u)[0]))
-        return u + push(v), v.reshape(len(v), -1)
+    def to_control(u: Float[Array, "row obs"]) -> Float[Array, "row control"]:
+        return scale**0.5 * B.adjoint(pull(u)[0]).reshape(len(u), -1)
 
-    change = solve(apply, y.astype(x.dtype) / std - hx, "cg", iterations).image
-    return jnp.concatenate([jnp.zeros_like(older), change.reshape(last.shape)[:, None]], 1).reshape(
-        x.shape
-    )
+    def apply(p: Float[Array, "row control"]) -> tuple[Array, Array]:
+        change = scale**0.5 * B.root(p.reshape(len(p), last.shape[1], -1))
+        return p + to_control(push(change)), change.reshape(len(p), -1)
+
+    right = to_control(y.astype(x.dtype) / std - hx)
+    change = solve(apply, right, "cg", iterations).image.reshape(last.shape)
+    return jnp.concatenate([jnp.zeros_like(older), change[:, None]], 1).reshape(x.shape)
