@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dabench.cli import check, exchange, fetch, leaderboard, run, score, train
+from dabench.cli import campaign, check, exchange, fetch, leaderboard, run, score, train
 from dabench.cli.sweep import command as sweep
 from dabench.cli.tune import command as tune
 from dabench.core.errors import UserError, warnings_in_one_line
@@ -53,6 +53,7 @@ app.command()(train.train)
 app.command()(fetch.fetch)
 app.command()(exchange.export)
 app.command("import")(exchange.import_)
+app.command()(campaign.campaign)
 app.command()(sweep.sweep)
 app.command()(tune.tune)
 app.command("list")(check.list_)

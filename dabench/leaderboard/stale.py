@@ -69,14 +69,14 @@ def stale_since(run: Scores) -> str:
     now = _digest_now(run.problem.scenario)
     if now not in (None, run.problem.scenario_digest):
         return "the scenario has changed since, or other cycles were asked for"
-    system = _system_now(json.dumps(run.scenario.get("system"), sort_keys=True))
+    system = system_now(json.dumps(run.scenario.get("system"), sort_keys=True))
     if system not in (None, run.problem.system_digest):
         return "the system has changed since: its weights, its data or its settings"
     return ""
 
 
 @cache
-def _system_now(system: str) -> str | None:
+def system_now(system: str) -> str | None:
     """The digest that a system (JSON: name and settings) has now; None where that needs a run."""
     settings = json.loads(system)
     name = settings.pop("name", "") if isinstance(settings, dict) else ""

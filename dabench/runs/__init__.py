@@ -6,4 +6,5 @@ step        one compiled step                         summary     what archives 
 archive/    the zarr of a run                         exchange/   runs in other tools' layouts
 estimate    cost before anything runs                 memory      what fits, and what to change
 progress    what the terminal shows                   conformance a filter's contract, checked
+differences initial members as in practice
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dabench.core.digest import sha256
 from dabench.core.jax_setup import set_up_jax
 from dabench.runs.archive.status import RUNNING
-from dabench.scenario.scenario import Perturbed, Scenario
+from dabench.scenario.scenario import Differences, Perturbed, Scenario
 
 if TYPE_CHECKING:
     from dabench.filters.base import Problem
@@ -100,6 +100,7 @@ class Experiment:
             start=seconds(system.start),
             initial_kind=initial.kind,
             amplitude=initial.amplitude if isinstance(initial, Perturbed) else 1.0,
+            differences=initial if isinstance(initial, Differences) else None,
             withheld=self.networks.withheld,
         )
 

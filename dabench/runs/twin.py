@@ -15,6 +15,8 @@ from dabench.core.random import stream
 from dabench.core.types import Members
 from dabench.observe import withheld
 from dabench.observe.network import Network, Observation, observe
+from dabench.runs.differences import around, scaled_difference
+from dabench.scenario.scenario import Differences
 from dabench.systems.base import System
 
 
@@ -29,9 +31,10 @@ class Twin:
         seed: Seed of observation noise and initial members.
         start: Valid time of cycle 0 in seconds.
         initial_kind: Kind of the initial members: the `truth` copied, the truth `perturbed`,
-            `climatological` draws (each once while there are enough), or draws of the system's
-            `prior`.
+            `climatological` draws (each once while there are enough), draws of the system's
+            `prior`, or a state in error moved by `differences`.
         amplitude: Amplitude of the perturbations, as in `System.perturb`.
+        differences: How differences are made.
         withheld: Network of the observations that no method is given, to verify all methods.
     """
 
@@ -40,8 +43,11 @@ class Twin:
     truth: Float[Array, "cycle state"]
     seed: int
     start: float = 0.0
-    initial_kind: Literal["truth", "perturbed", "climatological", "prior"] = "perturbed"
+    initial_kind: Literal["truth", "perturbed", "climatological", "prior", "differences"] = (
+        "perturbed"
+    )
     amplitude: float = 1.0
+    differences: Differences | None = None
     withheld: Network | None = None
 
     @property
@@ -86,6 +92,10 @@ class Twin:
         key, x = stream(self.seed, "initial"), jnp.asarray(self.truth[0])
         if self.initial_kind == "truth":
             return jnp.tile(x[None], (len(numbers), 1))
+        if self.differences is not None:
+            about = self.differences
+            difference = scaled_difference(self.system, self.network, about, self.start)
+            return around(x, numbers, key, difference)
         if self.initial_kind == "climatological":
             climate = jnp.asarray(self.system.climate, x.dtype)
             if len(climate) < 2:

@@ -129,6 +129,29 @@ class Perturbed(Strict):
     amplitude: Positive
 
 
+class Differences(Strict):
+    """A state in error, with an error of its own for every member: differences of two states each.
+
+    The state is the truth with one more such difference, so the mean of the members is in error by
+    as much as they are spread.
+
+    Arguments:
+        of: `forecasts`: two of them from one state of the climate, with noise of their own;
+            `climate`: two states of the climate.
+        cycles: Length of the forecasts.
+        variable, level: Field by which every difference is scaled; the level in hPa, if it has one.
+        error_std: Root of the mean square over the globe that a difference has in this field, in
+            its units.
+    """
+
+    kind: Literal["differences"]
+    of: Literal["forecasts", "climate"] = "forecasts"
+    cycles: Annotated[int, Field(ge=1, le=100)] = 2
+    variable: str
+    level: Positive | None = None
+    error_std: Positive
+
+
 class Climatological(Strict):
     """States of the system's climate."""
 
@@ -161,9 +184,9 @@ class Scenario(Strict):
     system: Choice
     observations: Annotated[tuple[Group, ...], Field(min_length=1)]
     period: Period
-    initial: Annotated[Copies | Perturbed | Climatological | Prior, Field(discriminator="kind")] = (
-        Copies(kind="truth")
-    )
+    initial: Annotated[
+        Copies | Perturbed | Differences | Climatological | Prior, Field(discriminator="kind")
+    ] = Copies(kind="truth")
     seed: Seed = 0
     _document: Document | None = PrivateAttr(None)
 

@@ -1,17 +1,18 @@
 """`dabench sweep`: expand a file of settings to vary, run all of them, report."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dabench.core.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from dabench.cli.sweep.spec import ScoreTarget
     from dabench.runs.experiment import Experiment
+
+SHOWN = ("digest", "method", "status", "score")
+"""What a line says of a run."""
 
 
 def sweep(
@@ -29,6 +30,7 @@ def sweep(
     """Run a grid or random search over settings on Dask; draw scores against settings."""
     from rich.console import Console
 
+    from dabench.cli.queue import followed
     from dabench.cli.sweep import execute, report, spec
 
     console, settings, home = Console(stderr=True), spec.load(file), out / file.stem
@@ -41,7 +43,7 @@ def sweep(
         return []
     with execute.client(scheduler, cluster, workers, options) as client:
         results = execute.execute(client, points, home, settings.score, retries)
-        rows = _followed(results, len(points), file.stem, console)
+        rows = followed(results, len(points), file.stem, console, SHOWN)
     files = report.write(rows, home, settings.score.label)
     if bad := [r for r in rows if r["status"] in ("failed", "refused")]:
         lines = [f"  {r['digest']} {r['method']} {r['status']}: {r['reason']}" for r in bad[:8]]
@@ -65,25 +67,3 @@ def check_target(target: "ScoreTarget", experiment: "Experiment") -> None:
         raise UserError(
             f"score: there is no {target.variable} at level {target.level}; there are {present}"
         )
-
-
-def _followed(results: Any, total: int, name: str, console: "Console") -> list[dict[str, Any]]:
-    """The result of every run; a bar shows how many there are, or a line each says so."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    rows = []
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(name, total=total)
-        for row in results:
-            rows.append(row)
-            bar.advance(task)
-            text = f"{row['digest']} {row['method']} {row['status']} {row['score']}"
-            console.print(text, markup=False, soft_wrap=True)
-    return rows

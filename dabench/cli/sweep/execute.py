@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dabench.cli.queue import Row, Task, on_client
 from dabench.cli.sweep.spec import Point, ScoreTarget
 from dabench.core.digest import sha256
 from dabench.core.errors import UserError
@@ -107,21 +108,16 @@ def batch_cluster(kind: str, options: dict[str, Any]) -> Any:
 
 def execute(
     client: Any, points: list[Point], out: Path, target: ScoreTarget, retries: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Row]:
     """The result of every point as it ends; one whose every try failed has the status `failed`."""
-    from distributed import as_completed
-
     place, goal = str(out.absolute()), target.model_dump(mode="json")
-    what = sha256([place, goal])[:12]
-    futures = {}
-    for p in points:
-        key = f"run-{p.digest}-{what}"  # sweeps on one scheduler share what has the same key
-        futures[client.submit(run_point, p.plain(), place, goal, key=key, retries=retries)] = p
-    for future in as_completed(futures):
-        point = futures[future]
-        if future.status == "finished":
-            yield future.result()
-        else:
-            reason = f"{type(future.exception()).__name__}: {future.exception()}"
-            row: dict[str, Any] = {"digest": point.digest, "method": point.method, **point.values}
-            yield row | {"status": "failed", "reason": reason, "folder": None, "score": None}
+    what = sha256([place, goal])[:12]  # sweeps on one scheduler share what has the same key
+    tasks = [
+        Task(
+            f"run-{p.digest}-{what}",
+            {"digest": p.digest, "method": p.method, **p.values},
+            (p.plain(), place, goal),
+        )
+        for p in points
+    ]
+    return on_client(client, tasks, run_point, retries)

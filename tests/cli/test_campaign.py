@@ -1,0 +1,107 @@
+"""Campaigns: what is queued, that all of it is run once, and what is told of failures and kills."""
+
+import signal
+
+import pytest
+import toy
+from toy import toys
+from typer.testing import CliRunner
+
+from dabench.cli import app, campaign
+from dabench.cli.queue import Task, one_by_one
+from dabench.core.errors import UserError
+from dabench.runs.archive import read
+
+__all__ = ["toys"]
+
+METHODS = ("-m", "forecast", "-m", "broken", "-m", "unfit", "-m", "diverging")
+OPTIONS = ("--seeds", "0-1", "--cycles", "6", "--out", "runs")
+
+
+@pytest.fixture
+def ground(toys, tmp_path, monkeypatch):
+    """The toy's files and filters; this process keeps its priority."""
+    monkeypatch.setattr(campaign, "_lower_priority", lambda: None)
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, ["campaign", *arguments])
+
+
+def lines(result) -> list[str]:
+    return [line for line in result.output.splitlines() if line.startswith("toy ")]
+
+
+def test_every_run_is_made_whatever_becomes_of_the_others(ground):
+    result = call("toy", *METHODS, *OPTIONS)
+    assert result.exit_code == 1
+    statuses = {tuple(line.split(maxsplit=4)[1:4]) for line in lines(result)}
+    assert {s for s in statuses if s[1] == "1"} == {
+        ("forecast", "1", "complete"),
+        ("broken", "1", "failed"),
+        ("unfit", "1", "refused"),
+        ("diverging", "1", "diverged"),
+    }
+    assert "2 complete, 2 failed, 2 refused, 2 diverged" in result.output
+    assert "ZeroDivisionError: a bug" in result.output
+    assert (ground / "runs/toy/toy/forecast/seed1/scores.json").exists()
+
+
+def test_what_is_there_is_not_made_again_and_only_that(ground):
+    assert call("toy", "-m", "forecast", *OPTIONS).exit_code == 0
+    files = sorted((ground / "runs").rglob("scores.json"))
+    before = [file.stat().st_mtime_ns for file in files]
+    result = call("toy", "-m", "forecast", "--seeds", "0-2", "--cycles", "6", "--out", "runs")
+    assert "2 there already, 1 complete" in result.output
+    assert [file.stat().st_mtime_ns for file in files] == before
+    other = call("toy", "-m", "forecast", *OPTIONS, "--members", "7")
+    assert other.exit_code == 2
+    assert "holds another run" in other.output
+
+
+def test_killed_half_way_a_campaign_goes_on_and_ends_as_if_nothing_had_been(ground, tmp_path):
+    order = ("campaign", "toy", "-m", "forecast", "--seeds", "0-2", "--cycles", "40", "--out")
+    assert toy.command(ground, *order, "whole") == 0, (ground / "log.txt").read_text()
+    assert toy.command(ground, *order, "cut", strike=(100, signal.SIGKILL)) == -signal.SIGKILL
+    folders = {seed: f"toy/toy/forecast/seed{seed}" for seed in range(3)}
+    cut = {seed: read.attributes(ground / "cut" / folder) for seed, folder in folders.items()}
+    ended = [seed for seed, attrs in cut.items() if attrs and attrs["status"] == "complete"]
+    assert len(ended) < 3
+    plan = call("toy", *order[2:], "cut", "--dry-run").output.splitlines()
+    assert [("there already" in line) or ("ended" in line) for line in plan] == [
+        seed in ended for seed in range(3)
+    ]
+    assert toy.command(ground, *order, "cut") == 0
+    for folder in folders.values():
+        one, other = (read.open_run(ground / out / folder) for out in ("whole", "cut"))
+        assert toy.same(one, other)
+
+
+def test_a_campaign_that_is_told_to_stop_says_how_to_go_on(ground):
+    order = ("campaign", "toy", "-m", "forecast", "--cycles", "40", "--out", "runs")
+    assert toy.command(ground, *order, strike=(40, signal.SIGTERM)) == 130
+    text = (ground / "log.txt").read_text()
+    assert "Traceback" not in text
+    assert "dabench campaign toy -m forecast --cycles 40 --out runs" in text
+
+
+def test_mistakes_are_told_before_anything_runs(ground):
+    for scenario, method in (("toi", "forecast"), ("toy", "forcast")):
+        with pytest.raises(UserError):
+            campaign.campaign([scenario], method=[method], seeds="0")
+    assert not (ground / "runs").exists()
+
+
+def test_boards_get_their_first_seed_first(ground):
+    tasks = campaign.queue(["toy", "linear_gaussian", "toy"], ["forecast"], [0, 1], {"out": "runs"})
+    order = [(task.about["seed"], task.about["scenario"]) for task in tasks]
+    assert order == [(0, "toy"), (0, "linear_gaussian"), (1, "toy"), (1, "linear_gaussian")]
+    assert len({task.key for task in tasks}) == 4
+
+
+def test_a_task_that_fails_is_a_row():
+    tasks = [Task("a", {"method": "a"}, (0,)), Task("b", {"method": "b"}, (1,))]
+    rows = list(one_by_one(tasks, lambda n: {"status": "complete", "value": 1 / n}))
+    assert [row["status"] for row in rows] == ["failed", "complete"]
+    assert rows[0]["reason"] == "ZeroDivisionError: division by zero"
