@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 LINE = ("scenario", "method", "seed", "status", "reason")
 """What a line says of a run."""
 SKIPPED, LEFT_OUT, REFUSED, FAILED = "there already", "left out", "refused", "failed"
-PRIORITY = 10
-"""How far the priority is lowered, as `nice` has it."""
 
 
 def campaign(
@@ -39,6 +37,9 @@ def campaign(
     workers: Annotated[
         int, typer.Option(min=1, help="Runs at a time; several need Dask (extra `sweep`).")
     ] = 1,
+    nice: Annotated[
+        int, typer.Option(min=0, max=19, help="How far to give way to all other processes.")
+    ] = 10,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what is there and what would run; run nothing.")
     ] = False,
@@ -55,13 +56,13 @@ def campaign(
     from dabench.core.jax_setup import sigterm_interrupts
 
     options = {"members": members, "cycles": cycles, "out": str(out.absolute())}
+    _give_way(nice)
     tasks = queue(scenarios, method or (), seed_list(seeds), options)
     if dry_run:
         for task in tasks:
             typer.echo(" ".join([*map(str, task.about.values()), outlook(job_of(*task.arguments))]))
         return
     console = Console(stderr=True)
-    _lower_priority()
     try:
         with sigterm_interrupts():
             rows = followed(_results(tasks, workers, console), len(tasks), "runs", console, LINE)
@@ -129,7 +130,6 @@ def run_task(
     from dabench.runs.execute import Unfit
     from dabench.scores.files import ensure_scores
 
-    _lower_priority()
     job = job_of(scenario, method, seed, options, required)
     row: Row = {"scenario": job.experiment.scenario.name, "method": method, "seed": seed}
     try:
@@ -155,14 +155,14 @@ def is_there(job: "Job") -> bool:
     if attrs is None or read.ended(job.folder) is None:
         return False
     scenario, method = job.experiment.scenario, job.baseline
-    asked = {
+    request = {
         "scenario": scenario.problem(),
         "filter": method.filter,
         "settings": dict(method.settings),
         "members": method.members,
     }
     identity = attrs["identity"]
-    same = json.loads(json.dumps(asked)) == {name: identity[name] for name in asked}
+    same = json.loads(json.dumps(request)) == {name: identity[name] for name in request}
     system = json.dumps(scenario.plain()["system"], sort_keys=True)
     return same and identity["system"]["digest"] == system_now(system)
 
@@ -191,10 +191,10 @@ def _results(tasks: "Sequence[Task]", workers: int, console: "Console") -> "Iter
         yield from on_client(connection, tasks, run_task, retries=0)
 
 
-def _lower_priority() -> None:
-    """Give way to all other processes, once."""
-    if hasattr(os, "nice") and os.nice(0) < PRIORITY:
-        os.nice(PRIORITY - os.nice(0))
+def _give_way(nice: int) -> None:
+    """Lower the priority of this process and of those that it starts, where the system can."""
+    if hasattr(os, "nice"):
+        os.nice(nice)
 
 
 def _report(rows: "Sequence[Row]") -> None:

@@ -15,13 +15,13 @@ from dabench.runs.archive import read
 __all__ = ["toys"]
 
 METHODS = ("-m", "forecast", "-m", "broken", "-m", "unfit", "-m", "diverging")
-OPTIONS = ("--seeds", "0-1", "--cycles", "6", "--out", "runs")
+PLAIN = ("--cycles", "6", "--nice", "0", "--out", "runs")
+OPTIONS = ("--seeds", "0-1", *PLAIN)
 
 
 @pytest.fixture
-def ground(toys, tmp_path, monkeypatch):
-    """The toy's files and filters; this process keeps its priority."""
-    monkeypatch.setattr(campaign, "_lower_priority", lambda: None)
+def ground(toys, tmp_path):
+    """The toy's files and filters."""
     return tmp_path
 
 
@@ -52,7 +52,7 @@ def test_what_is_there_is_not_made_again_and_only_that(ground):
     assert call("toy", "-m", "forecast", *OPTIONS).exit_code == 0
     files = sorted((ground / "runs").rglob("scores.json"))
     before = [file.stat().st_mtime_ns for file in files]
-    result = call("toy", "-m", "forecast", "--seeds", "0-2", "--cycles", "6", "--out", "runs")
+    result = call("toy", "-m", "forecast", "--seeds", "0-2", *PLAIN)
     assert "2 there already, 1 complete" in result.output
     assert [file.stat().st_mtime_ns for file in files] == before
     other = call("toy", "-m", "forecast", *OPTIONS, "--members", "7")
@@ -61,7 +61,8 @@ def test_what_is_there_is_not_made_again_and_only_that(ground):
 
 
 def test_killed_half_way_a_campaign_goes_on_and_ends_as_if_nothing_had_been(ground, tmp_path):
-    order = ("campaign", "toy", "-m", "forecast", "--seeds", "0-2", "--cycles", "40", "--out")
+    order = ("campaign", "toy", "-m", "forecast", "--seeds", "0-2", "--cycles", "40", "--nice",
+             "0", "--out")  # fmt: skip
     assert toy.command(ground, *order, "whole") == 0, (ground / "log.txt").read_text()
     assert toy.command(ground, *order, "cut", strike=(100, signal.SIGKILL)) == -signal.SIGKILL
     folders = {seed: f"toy/toy/forecast/seed{seed}" for seed in range(3)}
@@ -79,11 +80,11 @@ def test_killed_half_way_a_campaign_goes_on_and_ends_as_if_nothing_had_been(grou
 
 
 def test_a_campaign_that_is_told_to_stop_says_how_to_go_on(ground):
-    order = ("campaign", "toy", "-m", "forecast", "--cycles", "40", "--out", "runs")
+    order = ("campaign", "toy", "-m", "forecast", "--cycles", "40", "--nice", "0", "--out", "runs")
     assert toy.command(ground, *order, strike=(40, signal.SIGTERM)) == 130
     text = (ground / "log.txt").read_text()
     assert "Traceback" not in text
-    assert "dabench campaign toy -m forecast --cycles 40 --out runs" in text
+    assert "dabench campaign toy -m forecast --cycles 40 --nice 0 --out runs" in text
 
 
 def test_mistakes_are_told_before_anything_runs(ground):
