@@ -11,6 +11,8 @@ from dabench.scenario.scenario import Scenario
 
 FIRST_SEED = 1000
 """Seeds from here on are for tuning; smaller ones are scored."""
+TUNING = "tuning"
+"""The setting `truth` of systems that keep a trajectory for tuning."""
 
 
 def values(
@@ -18,8 +20,8 @@ def values(
 ) -> dict[str, Any]:
     """The changes, by path, that lead away from what the scenario scores.
 
-    A system whose truth is one long trajectory begins after the scored period, unless where.
-    UserError where nothing leads away.
+    A system whose truth is one long trajectory begins after the scored period, unless where; one
+    that has a trajectory for tuning takes that. UserError where nothing leads away.
     """
     if seed < FIRST_SEED:
         raise UserError(f"--seed {seed}: seeds below {FIRST_SEED} are those that are scored")
@@ -32,6 +34,10 @@ def values(
         changes["period.offset"] = after if offset is None else offset
     elif offset is not None:
         raise UserError(f"--offset: {scenario.system.name} takes none")
+    if "truth" in takes:
+        if scenario.system.settings.get("truth") == TUNING:
+            raise UserError(f"system.truth: {scenario.name} scores the trajectory for tuning")
+        changes["system.truth"] = TUNING
     if "start" in takes and start is None:
         raise UserError("--start: say when to tune; the scenario's own period is scored")
     if start is not None:

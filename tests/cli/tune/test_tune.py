@@ -243,3 +243,16 @@ def test_no_climate_and_no_score_are_said(go):
     with pytest.raises(UserError, match="no trial has a score"):
         go(seconds=0.0)
     assert not Path("baselines").exists()
+
+
+def test_a_system_with_a_trajectory_for_tuning_is_tuned_on_that():
+    scenario = change(load_scenario("temp_4deg"), system="{name: speedy}")
+    options = {"seed": 1000, "cycles": 10, "offset": None, "start": None}
+    changes = period.values(scenario, **options)
+    assert changes["scenario.system.truth"] == "tuning"
+    assert "scenario.period.offset" not in changes
+    scored = change(scenario, system="{name: speedy, truth: tuning}")
+    with pytest.raises(UserError, match=r"system\.truth: temp_4deg scores"):
+        period.values(scored, **options)
+    with pytest.raises(UserError, match="--offset: speedy takes none"):
+        period.values(scenario, **options | {"offset": 5})
