@@ -63,19 +63,19 @@ def test_what_is_there_is_not_made_again_and_only_that(ground):
 def test_killed_half_way_a_campaign_goes_on_and_ends_as_if_nothing_had_been(ground, tmp_path):
     order = ("campaign", "toy", "-m", "forecast", "--seeds", "0-2", "--cycles", "40", "--nice",
              "0", "--out")  # fmt: skip
-    assert toy.command(ground, *order, "whole") == 0, (ground / "log.txt").read_text()
-    assert toy.command(ground, *order, "cut", strike=(100, signal.SIGKILL)) == -signal.SIGKILL
+    assert toy.command(ground, *order, "runs-whole") == 0, (ground / "log.txt").read_text()
     folders = {seed: f"toy/toy/forecast/seed{seed}" for seed in range(3)}
-    cut = {seed: read.attributes(ground / "cut" / folder) for seed, folder in folders.items()}
-    ended = [seed for seed, attrs in cut.items() if attrs and attrs["status"] == "complete"]
-    assert len(ended) < 3
-    plan = call("toy", *order[2:], "cut", "--dry-run").output.splitlines()
-    assert [("there already" in line) or ("ended" in line) for line in plan] == [
-        seed in ended for seed in range(3)
-    ]
-    assert toy.command(ground, *order, "cut") == 0
+    half_way = 0
+    while code := toy.command(ground, *order, "runs-cut", strike=(700, signal.SIGKILL)):
+        assert code == -signal.SIGKILL
+        cut = {seed: read.attributes(ground / "runs-cut" / f) for seed, f in folders.items()}
+        ended = [bool(attrs) and attrs["status"] == "complete" for attrs in cut.values()]
+        plan = call(*order[1:], "runs-cut", "--dry-run").output.splitlines()
+        assert [("ended" in line) for line in plan] == ended
+        half_way += any(ended) and not all(ended)
+    assert half_way
     for folder in folders.values():
-        one, other = (read.open_run(ground / out / folder) for out in ("whole", "cut"))
+        one, other = (read.open_run(ground / out / folder) for out in ("runs-whole", "runs-cut"))
         assert toy.same(one, other)
 
 
