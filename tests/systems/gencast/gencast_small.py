@@ -31,9 +31,12 @@ NETWORK = DenoiserConfig(
 CONFIG = Config(TASK, NETWORK, noise_encoder_config=NoiseEncoderConfig(num_frequencies=8))
 
 
-def with_transformer(**changes) -> Config:
-    transformer = replace(NETWORK.sparse_transformer_config, **changes)
-    return with_network(sparse_transformer_config=transformer)
+def with_transformer(config: Config = CONFIG, **changes) -> Config:
+    """A configuration with another transformer."""
+    network = config.denoiser_architecture_config
+    transformer = replace(network.sparse_transformer_config, **changes)
+    network = replace(network, sparse_transformer_config=transformer)
+    return replace(config, denoiser_architecture_config=network)
 
 
 def with_network(**changes) -> Config:
