@@ -1,6 +1,7 @@
 """Locations of a group of observations: the ways to give them, and stations from CSV files."""
 
 import csv
+import io
 import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -216,7 +217,8 @@ def read_stations(path: Path) -> list[list[float]]:
     """[latitude, longitude] of every row of a CSV file; UserError naming the first bad line."""
     text = read_text(path, MAX_CSV_BYTES)
     try:
-        rows = csv.reader(text.splitlines(), skipinitialspace=True)
+        lines = io.StringIO(text, newline="")  # a name may hold what else ends a line for Python
+        rows = csv.reader(lines, delimiter=_delimiter(text), skipinitialspace=True)
         header = [name.strip().lower() for name in next(rows, [])]
         columns = [_column(path, header, name) for name in COLUMNS]
         stations = [
@@ -231,19 +233,27 @@ def read_stations(path: Path) -> list[list[float]]:
     return stations
 
 
+def _delimiter(text: str) -> str:
+    """The separator of a table: the semicolon where the header has it and no comma."""
+    header = text.split("\n", 1)[0]
+    return ";" if ";" in header and "," not in header else ","
+
+
 def _column(path: Path, header: list[str], name: str) -> tuple[int, str]:
     """Index and name of a column; UserError if the header has none of its names."""
-    for i, title in enumerate(header):
-        if title in COLUMNS[name][0]:
-            return i, name
+    places = [i for i, title in enumerate(header) if title in COLUMNS[name][0]]
     titles = ", ".join(header)[:80]
+    if len(places) > 1:
+        raise UserError(f"{path}, line 1: has {len(places)} columns of the {name}: {titles}")
+    if places:
+        return places[0], name
     raise UserError(f"{path}, line 1: has no column {name} (or {name[:3]}); it has {titles}")
 
 
 def _degrees(path: Path, line: int, row: list[str], column: int, largest: float) -> float:
     cell = row[column].strip() if column < len(row) else ""
     try:
-        value = float(cell)
+        value = math.nan if "_" in cell else float(cell)  # Python reads 5_0 as 50
     except ValueError:
         value = math.nan
     if not abs(value) <= largest:

@@ -20,6 +20,12 @@ def test_columns_are_found_by_name(tmp_path, text):
     assert read_stations(path) == [[50, -5], [-1.5, 359]]
 
 
+def test_semicolons_separate_and_names_may_hold_what_python_calls_the_end_of_a_line(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("name;lat;lon\na\x85b;1;2\n\u2028c\x0b;3;4\n", encoding="utf-8")
+    assert read_stations(path) == [[1, 2], [3, 4]]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -30,6 +36,8 @@ def test_columns_are_found_by_name(tmp_path, text):
         ("lat,lon\n1,nan", "line 2: 'nan' is not"),
         ("lat,lon\n1", "line 2: '' is not"),
         ("lat,lon\nx,1", "line 2: 'x' is not"),
+        ("lat,lon\n5_0,1", "line 2: '5_0' is not"),
+        ("lat,latitude,lon\n1,2,3", "line 1: has 2 columns of the latitude: lat, latitude, lon"),
         ("lat,lon\n0,361", "between -360 and 360"),
         ('lat,lon\n"' + "1" * 200_000 + '",2', "is not CSV"),
     ],

@@ -34,7 +34,12 @@ def parse(text: str) -> Time:
     """ISO time, UTC unless it says otherwise, in whole hours; UserError if it is not."""
     from datetime import UTC, datetime
 
-    time = datetime.fromisoformat(text)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as e:
+        raise UserError(
+            f"period.start: {text!r} is no ISO time like 2019-01-01T00:00 ({e})"
+        ) from None
     time = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
     if (time.minute, time.second, time.microsecond) != (0, 0, 0) or time.hour % 6:
         raise UserError(f"period.start: {text} is not at 00, 06, 12 or 18 UTC, as frames are")
