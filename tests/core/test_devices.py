@@ -75,8 +75,8 @@ def gencast():
     return (drawn(keys, x),)
 
 
-def draws():
-    return [np.asarray(a) for f in (guided_ring, gencast) for a in f()]
+def draws(*models):
+    return [np.asarray(a) for model in models for a in model()]
 
 
 def moved():
@@ -123,7 +123,7 @@ def stop_at_2(k, *_):
 
 def everything(folder):
     """All of this file, on the devices that there are."""
-    np.savez(folder / "draws.npz", *draws())
+    np.savez(folder / "draws.npz", *draws(guided_ring, gencast))
     np.savez(folder / "moved.npz", *moved())
     runs = {method: go(method, folder / method) for method in RUNS}
     (folder / "found.json").write_text(json.dumps(runs))
@@ -151,19 +151,20 @@ def four(tmp_path_factory):
 @pytest.fixture(scope="module")
 def draws_of_one():
     assert jax.local_device_count() == 1
-    return draws()
+    return draws(guided_ring, gencast)
 
 
 def check_draws(folder, draws_of_one):
     """Seven members in batches of two, here and on each device; 16 roundings of each field."""
     with np.load(folder / "draws.npz") as draws:
-        for i, expected in enumerate(draws_of_one):
+        for i, expected in enumerate(draws_of_one[: len(draws.files)]):
             rows, fields = (a.reshape(-1, FIELD[i]) for a in (draws[f"arr_{i}"], expected))
             error = np.abs(rows - fields).max(-1)
             assert (error <= 16 * np.finfo(fields.dtype).eps * np.abs(fields).max(-1)).all()
 
 
 def test_draws_of_two_devices_are_those_of_one(draws_of_one, tmp_path):
+    """Without GenCast's, which are split by the same code and are compared on four."""
     check_draws(on_devices(2, "draws", tmp_path), draws_of_one)
 
 
@@ -223,6 +224,6 @@ def test_four_devices_go_on_to_the_same_bits(four):
 if __name__ == "__main__":
     set_up_jax()
     if sys.argv[1] == "draws":
-        np.savez(Path(sys.argv[2]) / "draws.npz", *draws())
+        np.savez(Path(sys.argv[2]) / "draws.npz", *draws(guided_ring))
     else:
         everything(Path(sys.argv[2]))

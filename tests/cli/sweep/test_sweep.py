@@ -140,18 +140,18 @@ def test_sweeps_of_one_scheduler_get_results_of_their_own(tmp_path):
 
 def test_a_sweep_on_a_local_cluster_runs_everything_once(write, tmp_path):
     pytest.importorskip("distributed")
-    path = write(GRID)
-    files = sweep(path, tmp_path)
+    path = write(GRID.replace("[4, 8]", "[4]"))
+    files = sweep(path, tmp_path, workers=2)
     assert {f.suffix for f in files} == {".csv", ".png"}
     table = pd.read_csv(tmp_path / "study" / "sweep.csv")
-    assert list(table["status"]) == ["complete"] * 4
+    assert list(table["status"]) == ["complete"] * 2
     better = table.groupby("scenario.observations.0.error_std")["score"].mean()
     assert better[0.25] < better[1.0]  # more accurate observations, smaller error
     runs = read.find_runs(tmp_path / "study" / "runs")
     before = {run: (run / "scores.json").stat().st_mtime_ns for run in runs}
-    assert len(before) == 4
-    sweep(write(GRID.replace("[4, 8]", "[4, 6, 8]")), tmp_path)
-    assert len(pd.read_csv(tmp_path / "study" / "sweep.csv")) == 6
+    assert len(before) == 2
+    sweep(write(GRID), tmp_path)
+    assert len(pd.read_csv(tmp_path / "study" / "sweep.csv")) == 4
     assert all((run / "scores.json").stat().st_mtime_ns == t for run, t in before.items())
 
 

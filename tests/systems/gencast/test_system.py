@@ -49,8 +49,8 @@ BASELINES = {
     "fa_apf": f"{{name: fa_apf, guidance: {{iterations: 1}}, sampler: {CHEAP}}}",
     "ensemble": f"{{name: ensemble, sampler: {CHEAP}}}",
     "letkf": f"{{name: letkf, sampler: {CHEAP}}}",
-    "bootstrap": f"{{name: bootstrap, sampler: {CHEAP}}}",
 }
+"""A method that guides draws, one that does not, and one with an analysis after them."""
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def runs(*methods, **options):
 
 
 @pytest.mark.slow
-def test_fetched_files_run_with_every_method(fetched, sources):
+def test_fetched_files_run_with_every_kind_of_method(fetched, sources):
     folders = runs(*BASELINES)
     assert [f.parts[-5:] for f in folders] == [
         ("runs", "era5", "tiny", "gencast", m, "seed0")[-5:] for m in BASELINES
