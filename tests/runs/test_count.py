@@ -19,11 +19,11 @@ def dry_run(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def show(scenario: str, *methods: str, **options) -> str:
-        console = Console(file=io.StringIO(), width=120)
+        text = io.StringIO()
         plan = running.plan(scenario, methods=methods, **options)
-        estimate.show(plan, None, console)
+        estimate.show(plan, None, Console(file=text, width=120))
         assert not list(tmp_path.iterdir())
-        return console.file.getvalue()
+        return text.getvalue()
 
     return show
 

@@ -203,12 +203,13 @@ def test_units_are_converted_as_pint_does(theirs, ours):
         return units.parse_units("*".join(words.split()))
 
     how = conversion(theirs, ours)
+    assert how
     expected = units.Quantity(7.0, unit(theirs)).to(unit(ours)).magnitude
     assert 7.0 * how.scale + how.offset == pytest.approx(expected, rel=1e-12)
 
 
 def test_heights_become_geopotential_and_unknown_units_nothing():
-    assert conversion("gpm", "m2 s-2").scale == 9.80665
+    assert conversion("gpm", "m2 s-2") == (9.80665, 0)
     assert conversion("furlong", "m") is None
     assert conversion("K", "Pa") is None
 
@@ -244,7 +245,7 @@ def brought_in(notes=None):
 def test_an_import_is_scored_and_told(experiment):
     notes = ["first"]
     folder = brought_in(notes)
-    members = read.open_run(folder)["members"]["temperature"].values
+    members = np.asarray(read.open_run(folder)["members"]["temperature"])
     np.testing.assert_allclose(members.reshape(2, 3, 2, 56), EXPECTED, rtol=1e-6)
     assert notes[1] == "taken: 2 fields of 3 members"
     assert "not there: 2m_temperature, u_component_of_wind 500 hPa" in notes
