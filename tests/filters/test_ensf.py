@@ -89,5 +89,5 @@ def test_observations_without_information_leave_forecasts_alone_where_the_end_is
     blind = p._replace(network=replace(p.network, error_std=np.full(2, 1e9)))
     method = ensf(blind, integration=Integration(50, pairs="own"))
     obs = Observation(jnp.zeros(()), jnp.array([0.3, -1.0]))
-    ens, info = method.step(key, method.init(system.climate[:10]), obs)
+    ens, info = jax.jit(method.step)(key, method.init(system.climate[:10]), obs)
     np.testing.assert_allclose(ens.x, info["background"], atol=1e-9)

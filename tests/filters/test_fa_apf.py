@@ -151,7 +151,8 @@ def test_the_finer_weight_counts_a_product_an_observation(key):
     counts = []
     for weight in ("dirac", "gaussian"):
         method = fa_apf(p, weight=weight, sampler=Sampler(levels=6))
-        counts.append(method.step(key, method.init(system.climate[:8]), obs)[1]["products"])
+        info = jax.jit(method.step)(key, method.init(system.climate[:8]), obs)[1]
+        counts.append(info["products"])
     assert counts == [6 * 4, 6 * 4 + 2]
 
 

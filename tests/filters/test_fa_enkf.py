@@ -20,7 +20,8 @@ PURE = Sampler("dpmpp_2m", levels=60, sigma_max=1e4)
 
 
 def step(method, x, y, key):
-    return method.step(key, method.init(x), Observation(jnp.zeros(()), jnp.asarray(y)))[0].x
+    obs = Observation(jnp.zeros(()), jnp.asarray(y))
+    return jax.jit(method.step)(key, method.init(x), obs)[0].x
 
 
 def innovation_covariance(system, network):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def network(points, channel=0, std=0.5):
 def insert(net, y, key, members=4, **settings):
     method = insertion(Problem(Still(SPHERE), net, CLIMATE), **settings)
     x = jnp.asarray(RNG.normal(size=(members, SPHERE.size)))
-    after, _ = method.step(key, method.init(x), Observation(jnp.zeros(()), jnp.asarray(y)))
+    after, _ = jax.jit(method.step)(key, method.init(x), Observation(jnp.zeros(()), jnp.asarray(y)))
     return SPHERE.unflatten(np.asarray(x)), SPHERE.unflatten(np.asarray(after.x))
 
 

@@ -29,7 +29,8 @@ def gain(B):
 def update(x, key, **settings):
     y = jnp.asarray([1.0, 2.0, 3.0])
     method = oi(Problem(Still(LINE), NETWORK, CLIMATE), draws=30, **settings)
-    return np.asarray(method.step(key, method.init(x), Observation(jnp.zeros(()), y))[0].x), y
+    obs = Observation(jnp.zeros(()), y)
+    return np.asarray(jax.jit(method.step)(key, method.init(x), obs)[0].x), y
 
 
 @pytest.mark.parametrize("route", ["pairs", "rows"])
@@ -70,14 +71,14 @@ def test_departures_have_the_scaled_covariance():
 def test_observations_without_information_change_nothing(key):
     blind, x, obs = sphere(std=1e9)
     method, other = oi(blind), free(blind)
-    ens, _ = method.step(key, method.init(x), obs)
-    np.testing.assert_allclose(ens.x, other.step(key, other.init(x), obs)[0].x, atol=1e-6)
+    ens, _ = jax.jit(method.step)(key, method.init(x), obs)
+    np.testing.assert_allclose(ens.x, jax.jit(other.step)(key, other.init(x), obs)[0].x, atol=1e-6)
 
 
 def test_on_the_sphere_both_routes_agree(key):
     whole, x, obs = sphere()
     by = [oi(whole, route=route, length_scale_km=1500.0) for route in ("pairs", "rows")]
-    pairs, rows = (m.step(key, m.init(x), obs)[0].x for m in by)
+    pairs, rows = (jax.jit(m.step)(key, m.init(x), obs)[0].x for m in by)
     np.testing.assert_allclose(pairs, rows, atol=1e-12)
     assert abs(pairs - x).max() > 0.3
 
@@ -111,7 +112,9 @@ def test_with_forecast_errors_the_gain_is_that_of_their_covariance(key):
     x, y = np.asarray(system.climate[:5]), np.array([20.0, 21.0])
     wide = Sampler(sigma_max=1e6)  # where the denoised noise is the target's mean
     method = oi(p, background="mean", covariance="errors", variance_scale=2.0, sampler=wide)
-    moved, info = method.step(key, method.init(jnp.asarray(x)), Observation(jnp.zeros(()), y))
+    moved, info = jax.jit(method.step)(
+        key, method.init(jnp.asarray(x)), Observation(jnp.zeros(()), y)
+    )
     v = jnp.eye(SIZE)[:, None]
     B, F = forecast_errors(p), np.eye(SIZE)[[0, 2]]
     P = 2.0 * np.asarray(B.root(B.adjoint(v)))[:, 0]

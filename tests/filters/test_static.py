@@ -73,9 +73,10 @@ def test_the_hybrid_recentres_the_letkf(beta, key):
     system, p = problem(observed=(0, 2))
     x, y = system.climate[:8], jnp.array([2.0, -1.0])
     obs = Observation(jnp.zeros(()), y)
-    ens, _ = hybrid_3dvar(p, beta=beta, rtps=0.2).step(key, hybrid_3dvar(p).init(x), obs)
+    hybrid = hybrid_3dvar(p, beta=beta, rtps=0.2)
+    ens, _ = jax.jit(hybrid.step)(key, hybrid.init(x), obs)
     other = letkf(p, rtps=0.2)
-    base = np.asarray(other.step(key, other.init(x), obs)[0].x)
+    base = np.asarray(jax.jit(other.step)(key, other.init(x), obs)[0].x)
     moved = np.asarray(ens.x) - base
     assert np.ptp(moved, axis=0).max() < 1e-12
     if not beta:
