@@ -94,7 +94,7 @@ def ensf(
         x = relax_to_prior_spread(centre[None] + std[None] * z, prior, rtps)
         return Ensemble(x), info | background(observed(network, prior), prior)
 
-    # A damped likelihood has the wrong variance: an RMSE of 1.19 times the exact one was measured.
+    # A damped likelihood has the wrong variance: an RMSE of 1.1 times the exact one was measured.
     return Filter(Ensemble, step, least=2, limits=Limits(kalman=1.5))
 
 
