@@ -1,6 +1,6 @@
 """Direct insertion: observed fields become a smooth fit of the observations alone."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,7 +85,8 @@ def make_fits(layout: Layout, network: Network, degree: int | None) -> list[Fit]
     columns = ["latitude", "longitude"] if layout.on_sphere else ["site"]
     cells = {(c.name, c.level): i for i, c in enumerate(layout.channels)}
     groups: dict[bytes, list[tuple[int, np.ndarray]]] = {}
-    for (name, level), rows in table.groupby(["variable", "level"], dropna=False):
+    for key, rows in table.groupby(["variable", "level"], dropna=False):
+        name, level = cast("tuple[str, float]", key)
         channel = cells.get((name, None if pd.isna(level) else level))
         if channel is not None:
             alike = rows[[*columns, "error_std"]].to_numpy(float).tobytes()
@@ -117,7 +118,7 @@ def _fit(
 def determined(by_degree: list[Float[np.ndarray, "place order"]]) -> int:
     """How many degrees, from 0 on, the places determine; at least one."""
     ends = np.cumsum([f.shape[1] for f in by_degree])
-    R = np.linalg.qr(np.concatenate(by_degree, 1), mode="r")
+    R = np.asarray(np.linalg.qr(np.concatenate(by_degree, 1), mode="r"))
     for count in range(len(ends), 1, -1):
         end = ends[count - 1]
         if end <= len(R):

@@ -47,8 +47,8 @@ class StaticCovariance(NamedTuple):
 
     def _couple(self, matrices: np.ndarray, v: Control) -> Control:
         parts = jnp.split(v, self.modes.ends[:-1], -1)
-        matrices = jnp.asarray(matrices, v.dtype)
-        coupled = [jnp.einsum("ij,njk->nik", *pair) for pair in zip(matrices, parts, strict=True)]
+        pairs = zip(jnp.asarray(matrices, v.dtype), parts, strict=True)
+        coupled = [jnp.einsum("ij,njk->nik", *pair) for pair in pairs]
         return jnp.concatenate(coupled, -1)
 
 

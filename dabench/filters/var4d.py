@@ -1,7 +1,7 @@
 """4D-Var: the trajectory through a window that fits its observations and its background best."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -134,11 +134,11 @@ def var4d(
             return trajectory[:, -1], cost(network, part, cycles, v, trajectory)
 
         x, J = devices.share(lambda m: batch_by_batch(analyse, m, problem.batch), members)
-        info = Info(
+        info: Any = Info(
             evaluations=jnp.asarray((outer + 1) * window),
             products=jnp.asarray(outer * (2 * inner + 1) * window),
         )
-        info |= {"cost_per_observation": 2 * J.mean() / (cycles.used.sum() * network.size)}
+        info["cost_per_observation"] = 2 * J.mean() / (cycles.used.sum() * network.size)
         after = Cycles(cycles.time[1:], cycles.used[1:])
         return Carry(x, states[:, 1:], members.y[:, 1:], after), info
 

@@ -63,7 +63,8 @@ def modes(layout: Layout) -> Modes:
     """The modes of a layout's grid."""
     if layout.on_sphere:
         most = highest(layout)
-        grid = harmonics.Harmonics(*layout.coords.values(), most)
+        latitude, longitude = layout.coords.values()
+        grid = harmonics.Harmonics(latitude, longitude, most)
         return Modes(np.arange(1, most + 2) ** 2, grid.synthesise, grid.adjoint, grid.analyse)
     by_degree = [f / np.linalg.norm(f, axis=0) for f in functions(layout, layout.positions)]
     F, ends = np.concatenate(by_degree, 1), np.cumsum([f.shape[1] for f in by_degree])

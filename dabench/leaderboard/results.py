@@ -44,7 +44,7 @@ MADE_WITH = ("scenario", "settings")
 
 def of_run(folder: str | Path) -> dict[str, Any]:
     """One seed's part of a result, from the folder of its run."""
-    scenario = (attributes(folder) or {}).get("scenario", {})
+    scenario = (attributes(Path(folder)) or {}).get("scenario", {})
     unweighted = published_of(scenario) is not None
     return of_scores(current_scores(folder, unweighted), folder)
 

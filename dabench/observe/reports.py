@@ -48,9 +48,12 @@ def table(name: str) -> Table:
     """The table of a network in this package."""
     path = resources.files("dabench.observe") / "tables" / f"{name}.csv"
     rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
-    place = [np.array([float(row[c]) for row in rows]) for c in ("latitude", "longitude")]
+    latitude, longitude = (
+        np.array([float(row[name]) for row in rows]) for name in ("latitude", "longitude")
+    )
     columns = [c for c in rows[0] if c not in ("latitude", "longitude", "height")]
-    return Table(*place, {_level(c): [row[c] for row in rows] for c in columns})
+    letters = {_level(c): [row[c] for row in rows] for c in columns}
+    return Table(latitude, longitude, letters)
 
 
 def _level(column: str) -> float | None:

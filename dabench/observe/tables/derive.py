@@ -45,7 +45,7 @@ def radiosondes(path: str) -> pd.DataFrame:
     """One row a station, one column a mandatory level: letters of what was reported there."""
     reports = read(path, ("pressure", *elements(UPPER_AIR)))
     reports["column"] = (reports["pressure"] / 100).round(2)
-    return letters(reports[reports["column"].isin(MANDATORY)], UPPER_AIR, MANDATORY)
+    return letters(reports.loc[reports["column"].isin(MANDATORY)], UPPER_AIR, MANDATORY)
 
 
 def surface_stations(path: str) -> pd.DataFrame:
@@ -81,7 +81,8 @@ def letters(
     flags = flags.assign(**{c: reports[c] for c in (*place, "column")})
     reported = flags.groupby([*place, "column"], dropna=False).any()
     text = reported.apply(lambda row: "".join(row.index[row]), axis=1)
-    table = text.unstack("column", fill_value="").reindex(columns=list(columns), fill_value="")
+    table = pd.DataFrame(text.unstack("column", fill_value=""))
+    table = table.reindex(columns=list(columns), fill_value="")
     return table[(table != "").any(axis=1)].reset_index()
 
 
