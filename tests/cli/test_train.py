@@ -12,6 +12,7 @@ from dabench.leaderboard.figures.style import save
 class Planet:
     """A system of two fields, whose truth is one state."""
 
+    name = "planet"
     layout = Layout(
         (Channel("mean_sea_level_pressure", "Pa"), Channel("temperature", "K", 850.0)),
         {"latitude": np.linspace(-80, 80, 9), "longitude": np.arange(0.0, 360, 20)},
