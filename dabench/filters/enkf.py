@@ -125,7 +125,7 @@ def enkf(
     length_scale_sites: Positive | None = None,
     vertical_scale: Positive | None = 0.5,
     inflation: Positive = 1.0,
-    rtps: Annotated[float, Ge(0)] = 0.5,
+    rtps: Annotated[float, Ge(0), Le(1.5)] = 0.5,
     rtpp: Annotated[float, Ge(0), Le(1)] = 0.0,
     r_inflation: Positive = 1.0,
     batch_size: Annotated[int, Ge(1)] = 1024,
@@ -139,7 +139,8 @@ def enkf(
         vertical_scale: Scale of the vertical taper in ln p; variables without a level count as at
             1000 hPa. None: no taper.
         inflation: Factor on the anomalies of the analysis.
-        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none.
+        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none,
+            above 1: wider than it.
         rtpp: Weight of the prior's anomalies in those of the analysis (relaxation to prior
             perturbations); needs rtps 0.
         r_inflation: Factor on the observation error variances that the analysis assumes.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from jaxtyping import Array, Float, Key
 
 from dabench.core.types import Members
@@ -54,7 +54,7 @@ def ensf(
     *,
     integration: Integration = DEFAULT,
     floor: Positive = 1e-6,
-    rtps: Annotated[float, Ge(0)] = 1.0,
+    rtps: Annotated[float, Ge(0), Le(1.5)] = 1.0,
     sampler: Sampler | None = None,
 ) -> Filter:
     r"""Draws from N(0, I) to the posterior, by a score that the forecast members estimate.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from jaxtyping import Array, Float, Key
 
 from dabench.core import devices
@@ -50,7 +50,7 @@ def fa_enkf(
     length_scale_sites: Positive | None = None,
     vertical_scale: Positive | None = 1.0,
     inflation: Positive = 1.0,
-    rtps: Annotated[float, Ge(0)] = 0.3,
+    rtps: Annotated[float, Ge(0), Le(1.5)] = 0.3,
     guidance: GuidanceSettings = DEFAULT,
     route: Route = "auto",
     sampler: Sampler | None = None,

@@ -32,7 +32,7 @@ def hybrid_3dvar(
     length_scale_sites: Positive | None = None,
     vertical_scale: Positive | None = 0.5,
     inflation: Positive = 1.0,
-    rtps: Annotated[float, Ge(0)] = 0.5,
+    rtps: Annotated[float, Ge(0), Le(1.5)] = 0.5,
     route: Route = "auto",
     sampler: Sampler | None = None,
 ) -> Filter:
@@ -50,7 +50,8 @@ def hybrid_3dvar(
         vertical_scale: Scale of its vertical taper in ln p; variables without a level count as at
             1000 hPa. None: no taper.
         inflation: Factor on the anomalies of the analysis.
-        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none.
+        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none,
+            above 1: wider than it.
         route: How local sums are made: `pairs`, `rows` or `levels`; `auto` is the cheapest.
         sampler: Sampler of the forecast; null is the model's own.
     Source: Penny (2014), MWR 142, 3139-3149.

@@ -73,7 +73,7 @@ def letkf(
     batch: Annotated[int, Ge(1)] = 1,
     weight_stride: Annotated[int, Ge(1)] = 1,
     inflation: Positive = 1.0,
-    rtps: Annotated[float, Ge(0)] = 0.5,
+    rtps: Annotated[float, Ge(0), Le(1.5)] = 0.5,
     rtpp: Annotated[float, Ge(0), Le(1)] = 0.0,
     r_inflation: Positive = 1.0,
     adaptive: bool = False,
@@ -92,7 +92,8 @@ def letkf(
         batch: Number of neighbouring points that are analysed as one, at their mean distance.
         weight_stride: Analyse every n-th point each way, and interpolate the weights of the others.
         inflation: Factor on the anomalies of the analysis.
-        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none.
+        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none,
+            above 1: wider than it.
         rtpp: Weight of the prior's anomalies in those of the analysis (relaxation to prior
             perturbations); needs rtps 0.
         r_inflation: Factor on the observation error variances that the analysis assumes.

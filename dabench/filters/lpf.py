@@ -95,7 +95,7 @@ def lpf(
     length_scale_sites: Positive | None = None,
     vertical_scale: Positive | None = 0.5,
     inflation: Positive = 1.0,
-    rtps: Annotated[float, Ge(0)] = 0.5,
+    rtps: Annotated[float, Ge(0), Le(1.5)] = 0.5,
     rtpp: Annotated[float, Ge(0), Le(1)] = 0.0,
     rotation: bool = True,
     route: Route = "auto",
@@ -111,7 +111,8 @@ def lpf(
         vertical_scale: Scale of the vertical taper in ln p; variables without a level count as at
             1000 hPa. None: no taper.
         inflation: Factor on the anomalies of the analysis.
-        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none.
+        rtps: Share of the way back to the prior's spread (relaxation to prior spread); 0: none,
+            above 1: wider than it.
         rtpp: Weight of the prior's anomalies in those of the analysis (relaxation to prior
             perturbations); needs rtps 0.
         rotation: Whether to rotate the analysis ensemble at random, the same way at all points.
