@@ -21,12 +21,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 FENCE = re.compile(
     r"^```(?:\{code-block\} )?(?P<kind>\w+)\n(?P<options>(?::\w+:[^\n]*\n)*)\n?(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 CAPTION = re.compile(r":caption: (\S+)")
+NEVER = 1e5  # seconds
 KINDS = ("console", "bash", "sh", "yaml", "python", "text", "toml", "bibtex")
 
 
@@ -128,11 +130,18 @@ def output(command: str, fails: bool = False) -> str:
 def _call(words: list[str], printed: io.StringIO) -> int:
     """The command line in this process, which has imported and compiled much already."""
     from dabench import cli
+    from dabench.core import waits
+    from dabench.runs import progress
 
     before, width = sys.argv, os.environ.get("COLUMNS")
     sys.argv, os.environ["COLUMNS"] = words, "92"
     try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        with (
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+            patch.object(waits, "PATIENCE", NEVER),  # what is printed must not depend on the time
+            patch.object(progress, "BLOCK_SECONDS", NEVER),
+        ):
             cli.main()
     except SystemExit as e:
         return int(e.code or 0)

@@ -10,15 +10,18 @@ from typing import Annotated
 import typer
 
 from dabench.cli import campaign, check, exchange, fetch, leaderboard, run, score, train
+from dabench.cli.notes import with_loudness
 from dabench.cli.sweep import command as sweep
 from dabench.cli.tune import command as tune
 from dabench.core.errors import UserError, warnings_in_one_line
 from dabench.core.version import __version__
 
+HELP = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     name="dabench",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -42,24 +45,31 @@ def dabench(
     """A benchmark of data assimilation with diffusion forecast models."""
 
 
-app.command()(run.run)
-app.command()(score.plot)
-app.command()(score.score)
-app.command()(score.compare)
-app.add_typer(leaderboard.app, name="leaderboard")
-app.command()(score.verify)
-app.command()(check.conformance)
-app.command()(train.train)
-app.command()(fetch.fetch)
-app.command()(exchange.export)
-app.command("import")(exchange.import_)
-app.command()(campaign.campaign)
-app.command()(sweep.sweep)
-app.command()(tune.tune)
-app.command("list")(check.list_)
-app.command()(check.check)
-app.command()(check.schema)
-app.command()(check.doctor)
+COMMANDS = {
+    "run": run.run,
+    "plot": score.plot,
+    "score": score.score,
+    "compare": score.compare,
+    "leaderboard": leaderboard.app,
+    "verify": score.verify,
+    "conformance": check.conformance,
+    "train": train.train,
+    "fetch": fetch.fetch,
+    "export": exchange.export,
+    "import": exchange.import_,
+    "campaign": campaign.campaign,
+    "sweep": sweep.sweep,
+    "tune": tune.tune,
+    "list": check.list_,
+    "check": check.check,
+    "schema": check.schema,
+    "doctor": check.doctor,
+}
+for name, command in COMMANDS.items():
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(with_loudness(command))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dabench.cli.notes import note, waiting, with_loudness
 from dabench.core.errors import UserError
 from dabench.leaderboard import RESULTS
 from dabench.leaderboard.serve import server
@@ -13,7 +14,6 @@ SITE = Path("runs/leaderboard")
 
 app = typer.Typer(
     help="The leaderboard: build (what happens if nothing else is said), add, serve.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -28,7 +28,6 @@ def default(context: typer.Context) -> None:
         build()
 
 
-@app.command()
 def build(
     runs: Sources = None,
     out: Out = SITE,
@@ -41,7 +40,7 @@ def build(
         raise UserError("--published: takes no runs")
     own = [] if published else [folder for folder in [Path("runs")] if folder.exists()]
     write(runs or own, out)
-    typer.echo(f"next      dabench leaderboard serve --out {out}")
+    note(f"next      dabench leaderboard serve --out {out}")
 
 
 def write(runs: list[Path], out: Path) -> None:
@@ -49,11 +48,11 @@ def write(runs: list[Path], out: Path) -> None:
     from dabench.leaderboard.site import build
     from dabench.scenario import catalogue
 
-    page = build([*catalogue.folders(RESULTS)[:1], *runs], out)
+    with waiting("building the site of all results"):
+        page = build([*catalogue.folders(RESULTS)[:1], *runs], out)
     typer.echo(f"page      {page}")
 
 
-@app.command()
 def add(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs (runs/.../seed0).")],
     to: Annotated[Path, typer.Option(help="Folder of published results.")] = Path(RESULTS),
@@ -68,10 +67,9 @@ def add(
     files = add(folders, to)
     for file in files:
         typer.echo(f"result    {file}")
-    typer.echo(f"next      dabench verify {files[0]}")
+    note(f"next      dabench verify {files[0]}")
 
 
-@app.command()
 def serve(
     out: Out = SITE,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
@@ -83,3 +81,7 @@ def serve(
             here.serve_forever()
         except KeyboardInterrupt:
             typer.echo("stopped")
+
+
+for verb in (build, add, serve):
+    app.command()(with_loudness(verb))

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from dabench.cli import leaderboard
+from dabench.cli.notes import error_console, logged, note, waiting
 from dabench.cli.options import Out
 from dabench.cli.score import draw
 from dabench.core.errors import UserError
+
+DIVERGED = 3
+"""Exit code where all went well but that a method diverged."""
 
 
 def run(
@@ -45,6 +48,9 @@ def run(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate; run nothing.")] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="Write what is reported to this file, too, with times.")
+    ] = None,
     coordinator: Annotated[
         str | None,
         typer.Option(
@@ -54,7 +60,10 @@ def run(
     count: Annotated[int | None, typer.Option("--processes", min=1, help="How many.")] = None,
     process: Annotated[int | None, typer.Option(min=0, help="Which of them this is.")] = None,
 ) -> None:
-    """Run methods on a scenario, score them, draw them, print a table, write the leaderboard."""
+    """Run methods on a scenario, score them, draw them and print a table.
+
+    What has ended is not run again. Exit code 2: a mistake in what was asked; 3: a method diverged.
+    """
     from dabench.cli.options import seed_list
     from dabench.core import processes
     from dabench.runs import estimate
@@ -78,8 +87,12 @@ def run(
         estimate.show(plans[0], store_members)
         return
     jobs = [job for plan in plans for job in plan]
+    console = error_console() if processes.leads() else None
     try:
-        outcome = running.execute(jobs, fresh=fresh, store_members=store_members)
+        with logged(log if processes.leads() else None):
+            outcome = running.execute(
+                jobs, fresh=fresh, store_members=store_members, console=console
+            )
         processes.separate()
         if processes.leads():
             evaluate(outcome.folders, out)
@@ -87,10 +100,12 @@ def run(
         typer.echo(f"\nStopped; all whole cycles are kept. Go on with:\n  {again()}", err=True)
         raise typer.Exit(130) from None
     outcome.reraise()
+    if outcome.diverged:
+        raise typer.Exit(DIVERGED)
 
 
 def evaluate(folders: list[Path], out: Path) -> None:
-    """All that follows from archives alone: scores, plots, the table, the leaderboard."""
+    """All that follows from archives alone: scores, figures, the table."""
     from rich.console import Console
 
     from dabench.leaderboard.terminal import results
@@ -98,12 +113,19 @@ def evaluate(folders: list[Path], out: Path) -> None:
 
     scores = []
     for folder in folders:
-        scores.append(ensure_scores(folder))
-        typer.echo(f"scores    {folder / FILE}")
+        with waiting(f"scoring {folder}"):
+            scores.append(ensure_scores(folder))
+        note(f"scores    {folder / FILE}")
     draw(folders, None)
     Console().print(results(scores))
     if folders:
-        leaderboard.write([out], out / "leaderboard")
+        _tell_what_is_next(out)
+
+
+def _tell_what_is_next(out: Path) -> None:
+    where = "" if out == Path("runs") else shlex.quote(str(out))
+    note(f"next      dabench compare {where}".rstrip())
+    note(f"site      dabench leaderboard {where and f'build {where}'}".rstrip())
 
 
 def again() -> str:

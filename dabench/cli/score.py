@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from dabench.cli.notes import note, waiting
 from dabench.cli.options import Out, Runs
 from dabench.core.errors import UserError
 
@@ -19,7 +20,7 @@ def plot(
 ) -> None:
     """Draw runs: several runs of one scenario go into the same figures."""
     draw(runs, out)
-    typer.echo("next      dabench leaderboard")
+    note("next      dabench leaderboard")
 
 
 def draw(runs: list[Path], out: Path | None) -> None:
@@ -32,10 +33,11 @@ def draw(runs: list[Path], out: Path | None) -> None:
     for group in groups.values():
         folder = out or figures.home(group)
         try:
-            files = figures.draw(group, folder)
+            with waiting(f"drawing {os.path.relpath(folder)}"):
+                files = figures.draw(group, folder)
         except PermissionError as e:
             raise UserError(f"{folder}: {e}; choose another folder with --out") from None
-        typer.echo(f"figures   {os.path.relpath(folder)}/ ({len(files)} files)")
+        note(f"figures   {os.path.relpath(folder)}/ ({len(files)} files)")
 
 
 def score(
@@ -62,12 +64,15 @@ def score(
         raise UserError("--weights none: is of the usual scores; leave --metrics out")
     if metrics:
         for folder in runs:
-            typer.echo(f"further   {score_further(folder, metrics, climatology)}")
+            with waiting(f"scoring {folder}"):
+                file = score_further(folder, metrics, climatology)
+            note(f"further   {file}")
         return
     for folder in runs:
-        score_run(folder, unweighted=weights == "none")
-        typer.echo(f"scores    {folder / FILE}")
-    typer.echo(f"next      dabench plot {shlex.join(map(str, runs))}")
+        with waiting(f"scoring {folder}"):
+            score_run(folder, unweighted=weights == "none")
+        note(f"scores    {folder / FILE}")
+    note(f"next      dabench plot {shlex.join(map(str, runs))}")
 
 
 def compare(
@@ -130,11 +135,11 @@ def compare(
     console.print(comparison(differences, against or last))
     if csv:
         differences.to_csv(csv, index=False)
-        typer.echo(f"table     {csv}")
+        note(f"table     {csv}")
     if json:
         differences.to_json(json, orient="records", indent=1)
-        typer.echo(f"table     {json}")
-    typer.echo("next      dabench leaderboard")
+        note(f"table     {json}")
+    note("next      dabench leaderboard")
 
 
 def verify(

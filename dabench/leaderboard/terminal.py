@@ -1,6 +1,7 @@
 """Tables for a terminal: skill and cost of the methods of a board, and comparisons of methods."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -71,10 +72,12 @@ def _skill_table(board: Runs, region: str) -> Table:
     first = every_run[0]
     seeds = sorted({scores.seed for scores in every_run})
     scored = max(0, max(scores.completed for scores in every_run) - first.spinup)
-    caption = (
-        f"{region}, {scored} cycles after a spin-up of {first.spinup}; "
-        f"ratio: RMSE divided by the {display_name(REFERENCE).lower()}'s"
-    )
+    caption = f"{region}, {scored} cycles after a spin-up of {first.spinup}; best first"
+    if REFERENCE in board:
+        caption += (
+            f"; ratio: RMSE over that of the {display_name(REFERENCE).lower()}, which sees no "
+            "observation: below 1, observations helped"
+        )
     if len(seeds) > 1:
         caption += _and("; medians over seeds", truths_in_words(every_run))
     columns = [c for c in SKILL_COLUMNS if len(seeds) > 1 or c not in SEVERAL_SEEDS]
@@ -179,7 +182,8 @@ def _add_cell(
     unit = units(first.units(cell[0]))
     heads = [Text(label(*cell)), Text(unit, "dim")]
     heads += [Text("")] * (len(board) - len(heads))
-    for head, (method, skill) in zip(heads, skills.items(), strict=False):
+    best_first = sorted(skills.items(), key=lambda item: errors[item[0]] or inf)
+    for head, (method, skill) in zip(heads, best_first, strict=False):
         texts = _skill_texts(skill, errors.get(REFERENCE))
         if skill.rmse.median is None:
             texts |= _reason(board[method])

@@ -13,7 +13,7 @@ from rich.console import Console
 from dabench.core import processes
 from dabench.core.errors import UserError
 from dabench.core.jax_setup import sigterm_interrupts
-from dabench.runs import memory
+from dabench.runs import memory, progress
 from dabench.runs.archive import folder, read
 from dabench.runs.archive.status import Status
 from dabench.runs.experiment import Experiment, attributes
@@ -109,8 +109,7 @@ class Job:
             processes.run_on_first(lambda: locks.enter_context(folder.lock(self.folder)))
             aside = fresh and processes.run_on_first(lambda: folder.set_aside(self.folder))
             if aside:
-                text = f"{self.label}: the old run is now {aside}"
-                console.print(text, markup=False, soft_wrap=True)
+                progress.say(console, f"{self.label:12} the old run is now {aside}")
             folder.check(self.folder, self.identity, self.experiment.system.graph)
             if store_members is None and (status := read.ended(self.folder)):
                 return status
@@ -118,11 +117,10 @@ class Job:
 
     def _run(self, method: "Filter", store_members: bool | None, console: Console) -> Status:
         from dabench.runs import cycle
-        from dabench.runs.progress import watch
 
         self.folder.mkdir(exist_ok=True)
         twin = self.experiment.twin
-        with watch(self.label, twin.cycles, console) as report:
+        with progress.watch(self.label, twin.cycles, console) as report:
             return cycle.run(
                 method,
                 twin,
@@ -139,6 +137,12 @@ class Outcome(NamedTuple):
 
     folders: list[Path]
     failures: list[Exception]
+
+    @property
+    def diverged(self) -> list[Path]:
+        """Folders of the runs whose ensemble stopped being finite."""
+        ends = ((folder, read.ended(folder)) for folder in self.folders)
+        return [folder for folder, status in ends if status is not None and status.diverged]
 
     def reraise(self) -> None:
         """Raise the errors, if there are any; users' mistakes as one UserError."""
@@ -227,12 +231,13 @@ def execute(
     outcome = Outcome([], [])
 
     def say(job: Job, text: str) -> None:
-        console.print(f"{job.label:12} {text}", markup=False, soft_wrap=True)
+        progress.say(console, f"{job.label:12} {text}")
 
     with sigterm_interrupts(), processes.end_together():
         processes.run_on_all(lambda: _check(jobs, fresh))
         for job in jobs:
             begin = time.perf_counter()
+            reused = not fresh and read.ended(job.folder) is not None
             try:
                 status = job.run(fresh=fresh, store_members=store_members, console=console)
             except Unfit as e:
@@ -246,7 +251,8 @@ def execute(
                 say(job, f"failed: {kind}{e}")
             else:
                 outcome.folders.append(job.folder)
-                say(job, f"{status}, {time.perf_counter() - begin:.1f} s: {job.folder}")
+                how = "reused" if reused else f"{time.perf_counter() - begin:.1f} s"
+                say(job, f"{status}, {how}: {job.folder}")
     return outcome
 
 

@@ -1,6 +1,7 @@
 """The command line: what is said, where it goes, and the exit code."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -46,10 +47,33 @@ def test_a_run_is_archived_scored_drawn_and_tabled(dabench):
     assert "figures   runs/toy/toy/figures-seed3/" in out
     assert Path("runs/toy/toy/figures-seed3/rmse.svg").exists()
     assert "spread/skill" in out
-    assert "complete" in err
+    assert (
+        f"complete, reused: {RUN}"
+        in dabench("run", "toy", "-m", "forecast", "--set", "gain=0.2")[2]
+    )
+    assert "next      dabench compare" in out
+    assert not Path("runs/leaderboard").exists()
     before = (RUN / "scores.json").read_bytes()
     assert dabench("score", RUN)[0] == 0
     assert (RUN / "scores.json").read_bytes() == before
+
+
+def test_a_run_that_diverges_is_shown_and_the_exit_code_is_3(dabench):
+    code, out, err = dabench("run", "toy", "-m", "diverging", "--log", "log.txt")
+    assert (code, "diverged at cycle 3" in err) == (3, True)
+    assert "at cycle 3" in out
+    assert re.search(r"^20\d\d-.* diverging +diverged at cycle 3", Path("log.txt").read_text())
+    assert "cannot be written" in dabench("run", "toy", "-m", "forecast", "--log", "no/log.txt")[2]
+
+
+def test_quiet_prints_results_alone_and_verbose_every_cycle(dabench):
+    _, out, err = dabench("run", "toy", "-m", "forecast", "-q")
+    assert out.startswith("toy · toy")
+    assert not err
+    _, out, err = dabench("run", "toy", "-m", "forecast", "--fresh", "-v")
+    assert "forecast     cycle 6 of 6: RMSE" in err
+    assert "scoring" in err
+    assert dabench("score", RUN, "-q", "-v")[0] == 2
 
 
 def test_seeds_are_run_one_after_the_other_and_shown_as_one_row(dabench):
@@ -109,11 +133,9 @@ def test_what_is_known_and_sound_is_said(dabench):
     assert "jax" in out
 
 
-@pytest.mark.parametrize(
-    "verb", [c.name or c.callback.__name__ for c in cli.app.registered_commands]
-)
+@pytest.mark.parametrize("verb", cli.COMMANDS)
 def test_every_command_has_help(dabench, verb):
-    code, out, _ = dabench(verb, "--help")
+    code, out, _ = dabench(verb, "-h")
     assert code == 0
     assert "Options:" in out
 
