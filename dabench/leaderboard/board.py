@@ -19,7 +19,7 @@ from dabench.scores.compare import compare_all
 from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.identity import ProblemIdentity
 from dabench.scores.observed import kinds_of_fields
-from dabench.scores.record import GLOBAL, Cell, Scores
+from dabench.scores.record import GLOBAL, Cell, Scores, sharing_fields
 from dabench.scores.seeds import truths_in_words
 
 KEPT = {"ranks": "histograms", "spectra": "spectra"}
@@ -83,12 +83,12 @@ class Board:
     """
 
     def __init__(self, runs: Sequence[Scores], slug: str):
-        self.slug, self.runs = slug, list(runs)
+        self.slug, self.runs = slug, sharing_fields(runs)
         self.first = self.runs[0]
         self.memory_in = memory_unit(self.runs)
         self.cells = headlines(self.first.variables)
         by_method = {
-            m: _of_latest_settings(runs, m) for m in in_order({run.method for run in runs})
+            m: _of_latest_settings(self.runs, m) for m in in_order({run.method for run in runs})
         }
         self.rows = self._make_rows(by_method)
         rows = {row.method: row for row in self.rows}

@@ -15,7 +15,7 @@ from dabench.leaderboard.format import label, number, units
 from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.observed import OBSERVED, kinds_of_fields
-from dabench.scores.record import GLOBAL, UNOBSERVED, Cell, Scores
+from dabench.scores.record import GLOBAL, UNOBSERVED, Cell, Scores, sharing_fields
 from dabench.scores.seeds import (
     Spread,
     in_common,
@@ -43,13 +43,13 @@ NOTES = (
 
 def results(runs: Iterable[Scores], region: str = GLOBAL) -> RenderableType:
     """Skill in a region, and cost, of the methods of each scenario and system."""
-    boards: dict[tuple, dict[str, list[Scores]]] = {}
+    boards: dict[tuple, list[Scores]] = {}
     for scores in runs:
-        by_method = boards.setdefault((scores.problem.scenario, scores.problem.system), {})
-        by_method.setdefault(scores.method, []).append(scores)
+        boards.setdefault((scores.problem.scenario, scores.problem.system), []).append(scores)
     tables: list[RenderableType] = []
-    for by_method in boards.values():
-        ordered = {method: by_method[method] for method in in_order(by_method)}
+    for board in map(sharing_fields, boards.values()):
+        methods = in_order({scores.method for scores in board})
+        ordered = {name: [s for s in board if s.method == name] for name in methods}
         tables += [_skill_table(ordered, region), _cost_table(ordered)]
     return Group(*tables)
 

@@ -297,6 +297,27 @@ class Scores:
         }
 
 
+def sharing_fields(runs: Sequence[Scores]) -> list[Scores]:
+    """Runs of one problem, each with the variables and levels that any of them has.
+
+    A method archives the whole state of the scenario, an import the fields that its store had;
+    what a run has no scores of is missing in its row and not in those of others.
+    """
+    state: dict[str, Variable] = {}
+    for run in sorted(runs, key=lambda run: -len(run.cells)):  # the whole state gives the order
+        for name, variable in run.variables.items():
+            state[name] = _joined(state.get(name, variable), variable)
+    return [run if run.variables == state else run.replace(variables=state) for run in runs]
+
+
+def _joined(one: Variable, other: Variable) -> Variable:
+    """The first variable with the levels of both."""
+    if not set(other.levels) - set(one.levels):
+        return one
+    levels = {*one.levels, *other.levels}
+    return one._replace(levels=tuple(sorted(levels, key=lambda level: level or 0.0)))
+
+
 _IDENTITY = ("metric_version", "scenario", "system", "method", "filter", "settings", "digest",
              "members", "seed")  # fmt: skip
 _PROGRESS = ("cycles", "spinup", "completed", "provenance", "regions")

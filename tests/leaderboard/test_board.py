@@ -51,6 +51,42 @@ def test_the_best_comes_first_and_last_come_those_without_a_ratio(board, runs):
     assert [row.method for row in alone.rows] == ["letkf", "one"]
 
 
+def surface_only(run, method="external-theirs"):
+    """An import of a store that has a surface field and a level of the upper air."""
+    cells = (CELL, ("temperature", 500.0))
+    numbers = {
+        name: {key: value for key, value in getattr(run, name).items() if key.cell in cells}
+        for name in ("scores", "every_cycle")
+    }
+    variables = {"2m_temperature": run.variables["2m_temperature"]}
+    variables["temperature"] = run.variables["temperature"]._replace(levels=(500.0,))
+    return run.replace(method=method, variables=variables, histograms={}, spectra={}, **numbers)
+
+
+def test_an_import_of_few_fields_takes_none_from_others_be_it_the_oldest(runs):
+    whole = [runs["ensemble", 0], runs["one", 0]]
+    plain = Board(whole, "mock")
+    mixed = Board([surface_only(runs["one", 0]), *whole], "mock")
+    assert (mixed.cells, mixed.all_cells, mixed.kinds) == (
+        plain.cells,
+        plain.all_cells,
+        plain.kinds,
+    )
+    for method in ("ensemble", "one"):
+        ratios = [board.mean_ratios(row_of(board, method)) for board in (plain, mixed)]
+        assert ratios[0] == ratios[1]
+    theirs = row_of(mixed, "external-theirs")
+    assert mixed.ratio(theirs, CELL, "rmse") is not None
+    assert mixed.ratio(theirs, ("temperature", 250.0), "rmse") is None
+
+
+def test_imports_alone_share_the_fields_of_all(runs):
+    upper = runs["one", 0].variables["temperature"]._replace(levels=(250.0,))
+    other = runs["one", 0].replace(method="external-other", variables={"temperature": upper})
+    board = Board([surface_only(runs["one", 0]), other], "mock")
+    assert board.all_cells == [CELL, ("temperature", 250.0), ("temperature", 500.0)]
+
+
 def test_the_problem_of_the_paper_comes_first(runs):
     def called(name):
         return runs["one", 0].replace(scenario={"name": name, "digest": name})

@@ -57,6 +57,14 @@ def test_seeds_are_one_row_with_median_range_and_share_that_diverged(runs):
     assert "seeds 0, 1, 2, 3" in text[0]
 
 
+def test_an_import_of_one_field_first_takes_no_field_from_the_others(runs):
+    surface = {"2m_temperature": runs[1].variables["2m_temperature"]}
+    theirs = runs[1].replace(method="external-theirs", variables=surface)
+    rows = [line for line in shown([theirs, *runs[:2]]) if "ensemble" in line.lower()]
+    alone = [line for line in shown(runs[:2]) if "ensemble" in line.lower()]
+    assert [row.split() for row in rows] == [row.split() for row in alone]
+
+
 def test_a_method_alone_needs_no_reference(runs):
     assert any("guess" in x for x in shown(runs[1:2]))
 

@@ -29,7 +29,7 @@ from dabench.leaderboard.methods import first_of_each
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
 from dabench.scores.metrics.registry import METRICS
-from dabench.scores.record import Scores
+from dabench.scores.record import Scores, sharing_fields
 
 VERSION = 10
 """Version of the drawing: when it changes, all figures are drawn again."""
@@ -139,6 +139,7 @@ def _remember(files: Sequence[Path], out: Path, key: str) -> None:
 
 def figures(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Figure]]:
     """Name and figure of all that scores, and the pictures in them, can show."""
+    runs = sharing_fields(runs)
     cells = headlines(runs[0].variables)
     yield from _metrics(runs, palette)
     others = {
@@ -161,7 +162,7 @@ def _metrics(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Fi
         if metric.curve and metric.name in scored:
             yield metric.name, curves.metric(runs, metric.name, cells, palette)
     for name in AT_LEVELS:
-        scored_cells = {key.cell for key in runs[0].every_cycle if key.metric == name}
+        scored_cells = {key.cell for run in runs for key in run.every_cycle if key.metric == name}
         if levels and scored_cells.issuperset(levels):
             yield f"{name}-levels", curves.metric(runs, name, levels, palette)
 

@@ -1,7 +1,6 @@
 """Figures of consistency with the truth: PIT histograms, and power at each scale; first seeds."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -111,13 +110,12 @@ def _powers(
     truth: LineStyle,
 ) -> None:
     """The lines of one panel, the truth above all others."""
-    powers: Mapping[str, Any] = {}
+    powers = {method: first[method].spectra.get(cell, {}) for method in styles}
     lines = []
     for method, style in styles.items():
-        powers = first[method].spectra.get(cell, {})
-        lines.append((powers.get("member", ()), style))
-        lines.append((powers.get("error", ()), style._replace(dash=DOTTED)))
-    lines.append((powers.get("truth", ()), truth))
+        lines.append((powers[method].get("member", ()), style))
+        lines.append((powers[method].get("error", ()), style._replace(dash=DOTTED)))
+    lines += [(power["truth"], truth) for power in powers.values() if "truth" in power][-1:]
     from_one = [np.asarray(power, float)[1:] for power, _ in lines]
     ends = Range.of(np.concatenate(from_one), log=True)
     set_range(axes, "y", ends._replace(low=max(ends.low, ends.high * DECADES)), 5)
