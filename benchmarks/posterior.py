@@ -171,19 +171,22 @@ def variance_ratio(sampler: Sampler, law: Gaussian) -> float:
 
 
 def drawn_cov(sampler: Sampler, law: Gaussian) -> Matrix:
-    """Of the sampler's last z: the joint covariance of z and its memory, step by step."""
+    """Covariance of the sampler's last z.
+
+    Every matrix of a step is a function of the law's covariance. In its eigenvectors they are
+    diagonal, and z and its memory have one small covariance (slot, slot) an eigenvalue.
+    """
+    values, vectors = np.linalg.eigh(law.cov)
     table = steps(sampler)
     slots = table.mix.shape[1]
-    joint = np.zeros((slots, SIZE, slots, SIZE))
-    joint[0, :, 0, :] = table.start**2 * np.eye(SIZE)
+    joint = np.zeros((SIZE, slots, slots))
+    joint[:, 0, 0] = table.start**2
     for sigma, noise, mix in zip(table.sigma, table.noise, table.mix, strict=True):
-        joint[0, :, 0, :] += noise**2 * np.eye(SIZE)
-        step = np.einsum("as,ij->aisj", mix[:, :slots], np.eye(SIZE))
-        step[:, :, 0, :] += mix[:, slots][:, None, None] * law.denoiser(sigma)[None]
-        step = step.reshape(slots * SIZE, slots * SIZE)
-        joint = step @ joint.reshape(slots * SIZE, -1) @ step.T
-        joint = joint.reshape(slots, SIZE, slots, SIZE)
-    return joint[0, :, 0, :]
+        joint[:, 0, 0] += noise**2
+        step = np.tile(mix[:, :slots], (SIZE, 1, 1))
+        step[:, :, 0] += np.outer(values / (values + sigma**2), mix[:, slots])
+        joint = step @ joint @ step.swapaxes(1, 2)
+    return vectors * joint[:, 0, 0] @ vectors.T
 
 
 def _given_y() -> Gaussian:
