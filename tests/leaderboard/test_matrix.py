@@ -19,10 +19,11 @@ def board(folder, slug, system, **errors):
     return Board(runs, slug)
 
 
-@pytest.fixture
-def both(tmp_path):
-    first = board(tmp_path, "a", "mock", ensemble=2.0, fa_apf=0.5, letkf=0.4, oi=0.1)
-    second = board(tmp_path, "b", "held_suarez", ensemble=2.0, fa_apf=0.5)
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("boards")
+    first = board(folder, "a", "mock", ensemble=2.0, fa_apf=0.5, letkf=0.4, oi=0.1)
+    second = board(folder, "b", "held_suarez", ensemble=2.0, fa_apf=0.5)
     return [first, second]
 
 
