@@ -17,6 +17,12 @@ from dabench.filters.particles.resample import Scheme, resample
 from dabench.filters.particles.weights import ess, log_likelihood, normalise
 from dabench.observe.network import Observation
 
+SEARCH_SPACE = {
+    "threshold": "0.1..1",
+    "jitter": "0..1",
+}
+"""Settings that `dabench tune` searches."""
+
 
 class Particles(NamedTuple):
     """Weighted particles, and x: equally weighted draws from them, which are archived.

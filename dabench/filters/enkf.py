@@ -19,10 +19,16 @@ from dabench.filters.local.inflation import analysis_inflation
 from dabench.filters.local.moments import perturbations, scaled, with_error_variances
 from dabench.filters.local.plan import Plan, blocks, make_plan, observation_plan
 from dabench.filters.local.routes import by_cell, tapered
-from dabench.filters.local.taper import localisation
+from dabench.filters.local.taper import SCALES, localisation
 from dabench.observe.network import Observation
 
 Positive = Annotated[float, Gt(0)]
+SEARCH_SPACE = {
+    **SCALES,
+    "rtps": "0..1.5",
+    "r_inflation": "0.5..4 log",
+}
+"""Settings that `dabench tune` searches."""
 
 
 class Batch(NamedTuple):

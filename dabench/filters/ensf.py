@@ -21,6 +21,12 @@ from dabench.observe.network import Network, Observation
 Positive = Annotated[float, Gt(0)]
 Map = Callable[[Float[Array, "member state"]], Float[Array, "member state"]]
 EPSILON = 0.05  # alpha at pseudo-time 1, which the authors' program keeps above zero
+SEARCH_SPACE = {
+    "integration.pairs": "own,all",
+    "integration.steps": "200,500,1000",
+    "rtps": "0..1.5",
+}
+"""Settings that `dabench tune` searches."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,12 @@ from dabench.observe.network import Network, Observation
 
 Size = Annotated[float, Gt(0)]
 DEFAULT = GuidanceSettings()
+SEARCH_SPACE = {
+    "ess": "[0.3, 0.6], [0.5, 0.9], [0.8, 0.95], [0.9, 1]",
+    "guidance.iterations": "1..6 whole",
+    "guidance.sigma_guide": "1..80 log",
+}
+"""Settings that `dabench tune` searches."""
 
 
 def fa_apf(

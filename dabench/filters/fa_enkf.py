@@ -30,12 +30,18 @@ from dabench.filters.local.moments import scaled
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
 from dabench.filters.local.square_root import SquareRoot
-from dabench.filters.local.taper import Localisation, localisation
+from dabench.filters.local.taper import SCALES, Localisation, localisation
 from dabench.observe.network import Observation
 
 Positive = Annotated[float, Gt(0)]
 DEFAULT = GuidanceSettings()
 STATES = 16  # states of the climate that the spread of a forecast is averaged over
+SEARCH_SPACE = {
+    "s_inflation": "1..100 log",
+    **SCALES,
+    "rtps": "0..1.5",
+}
+"""Settings that `dabench tune` searches."""
 
 Whiten = Callable[[Float[Array, "row obs"]], Float[Array, "row obs"]]
 """v -> S^-½ v, row by row, for the covariance S of y given x."""

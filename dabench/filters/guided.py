@@ -10,6 +10,11 @@ from dabench.filters.forecast import diffusion_model
 from dabench.observe.network import Observation
 
 DEFAULT = GuidanceSettings()
+SEARCH_SPACE = {
+    "guidance.iterations": "1..6 whole",
+    "guidance.sigma_guide": "1..80 log",
+}
+"""Settings that `dabench tune` searches."""
 
 
 def guided(

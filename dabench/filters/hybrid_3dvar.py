@@ -15,11 +15,18 @@ from dabench.filters.local.moments import mean, scaled
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
 from dabench.filters.local.square_root import SquareRoot
-from dabench.filters.local.taper import localisation
+from dabench.filters.local.taper import SCALES, localisation
 from dabench.filters.static import forecast_errors, increments
 from dabench.observe.network import Observation
 
 Positive = Annotated[float, Gt(0)]
+SEARCH_SPACE = {
+    "beta": "0..1",
+    "variance_scale": "0.3..30 log",
+    **SCALES,
+    "rtps": "0..1.5",
+}
+"""Settings that `dabench tune` searches."""
 
 
 def hybrid_3dvar(

@@ -19,6 +19,10 @@ from dabench.filters.waves import functions
 from dabench.observe.network import Network, Observation
 
 CONDITION = 10.0  # limit of the condition number of the functions at the places observed
+SEARCH_SPACE = {
+    "degree": "4..42 whole",
+}
+"""Settings that `dabench tune` searches."""
 
 
 class Fit(NamedTuple):

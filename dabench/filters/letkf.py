@@ -20,10 +20,16 @@ from dabench.filters.local.moments import scaled, with_error_variances
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
 from dabench.filters.local.square_root import SquareRoot
-from dabench.filters.local.taper import localisation
+from dabench.filters.local.taper import SCALES, localisation
 from dabench.observe.network import Observation
 
 Positive = Annotated[float, Gt(0)]
+SEARCH_SPACE = {
+    **SCALES,
+    "rtps": "0..1.5",
+    "r_inflation": "0.5..4 log",
+}
+"""Settings that `dabench tune` searches."""
 
 
 def etkf_update(

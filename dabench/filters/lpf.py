@@ -20,11 +20,17 @@ from dabench.filters.local.inflation import Consistency, analysis_inflation, rot
 from dabench.filters.local.moments import scaled
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
-from dabench.filters.local.taper import localisation
+from dabench.filters.local.taper import SCALES, localisation
 from dabench.filters.particles.weights import normalise, temper
 from dabench.observe.network import Observation
 
 Positive = Annotated[float, Gt(0)]
+SEARCH_SPACE = {
+    "least_ess": "0.05..0.9",
+    **SCALES,
+    "rtps": "0..1.5",
+}
+"""Settings that `dabench tune` searches."""
 
 
 class WeightedMoments(NamedTuple):

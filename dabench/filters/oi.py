@@ -23,11 +23,18 @@ from dabench.filters.local.inflation import Consistency
 from dabench.filters.local.moments import anomalies, mean, perturbations, scaled
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.routes import Departures, Route, analyse
-from dabench.filters.local.taper import Localisation, localisation
+from dabench.filters.local.taper import SCALES, Localisation, localisation
 from dabench.filters.static import forecast_errors, increments
 from dabench.observe.network import Network, Observation
 
 Positive = Annotated[float, Gt(0)]
+SEARCH_SPACE = {
+    "background": "mean,forecast",
+    "covariance": "errors,climate",
+    "variance_scale": "0.01..10 log",
+    **SCALES,
+}
+"""Settings that `dabench tune` searches."""
 
 
 class Gain(NamedTuple):

@@ -24,6 +24,12 @@ Positive = Annotated[float, Gt(0)]
 Control = Float[Array, "member control"]
 Add = Callable[[Members, Float[Array, "member noise"]], Members]
 """(x, v) -> x + U v, for v standard normal."""
+SEARCH_SPACE = {
+    "window": "1..3 whole",
+    "background_scale": "0.1..10 log",
+    "noise_scale": "0.1..10 log",
+}
+"""Settings that `dabench tune` searches."""
 
 
 class Member(NamedTuple):

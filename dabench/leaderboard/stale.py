@@ -50,6 +50,8 @@ def _search(tuned: Mapping[str, Any] | None) -> str:
         return ""
     period = {key.rpartition(".")[2]: value for key, value in tuned["period"].items()}
     tried = f"{len(tuned['trials'])} trials, best {tuned['best']:.4g}"
+    if tuned.get("evaluations"):
+        tried += f", {tuned['evaluations']:,} denoiser evaluations".replace(",", " ")
     return f"Tuned on another period ({words(period)}): {tuned['metric']}; {tried}."
 
 

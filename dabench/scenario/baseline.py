@@ -41,11 +41,13 @@ class TunedTrial(Strict):
         objective: Objective, the smaller the better; null where there is none.
         status: Status of the run.
         settings: Settings that were searched; empty for the baseline as it was.
+        evaluations: Denoiser evaluations of all members and cycles, a Jacobian product being two.
     """
 
     objective: float | None
     status: str
     settings: dict[str, Any]
+    evaluations: int | None = None
 
 
 class Tuned(Strict):
@@ -58,6 +60,9 @@ class Tuned(Strict):
         commit: Commit of dabench.
         best: The smallest objective.
         trials: All settings that were tried.
+        space: Values and ranges that were searched, by setting.
+        evaluations: Denoiser evaluations of all trials, a Jacobian product being two.
+        budget: Number of them after which no trial began.
     """
 
     metric: str
@@ -66,6 +71,9 @@ class Tuned(Strict):
     commit: str
     best: float
     trials: tuple[TunedTrial, ...]
+    space: dict[str, str] = Field(default_factory=dict)
+    evaluations: int | None = None
+    budget: int | None = None
 
 
 class BaselineFile(Strict):

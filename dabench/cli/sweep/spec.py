@@ -31,12 +31,12 @@ class Range(Strict):
 
     Arguments:
         low, high: The limits.
-        scale: `linear`, or `log` for equal shares of every factor.
+        scale: `linear`; `log` for equal shares of every factor; or `whole` for whole numbers.
     """
 
     low: float
     high: float
-    scale: Literal["linear", "log"] = "linear"
+    scale: Literal["linear", "log", "whole"] = "linear"
 
     @model_validator(mode="after")
     def _is_a_range(self) -> "Range":
@@ -44,11 +44,15 @@ class Range(Strict):
             raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
         if self.scale == "log" and self.low <= 0:
             raise ValueError(f"low {self.low:g} must be above 0 on a log scale")
+        if self.scale == "whole" and not (self.low.is_integer() and self.high.is_integer()):
+            raise ValueError(f"{self.low:g} and {self.high:g} must be whole numbers")
         return self
 
     def draw(self, rng: random.Random) -> float:
         if self.scale == "linear":
             return rng.uniform(self.low, self.high)
+        if self.scale == "whole":
+            return rng.randint(int(self.low), int(self.high))
         return math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
 
 

@@ -1,48 +1,41 @@
-"""One number for a run: its errors, in climatological standard deviations."""
-
-from collections.abc import Mapping
+"""One number for a run, and what the run cost."""
 
 import numpy as np
 
-from dabench.core.errors import UserError
-from dabench.scores.metrics.regions import area_weights, spatial_mean
-from dabench.scores.record import Cell, Scores
-from dabench.systems.base import System
+from dabench.leaderboard.cost_and_skill import geometric_mean
+from dabench.runs.count import PASSES
+from dabench.scores.observed import kinds_of_fields
+from dabench.scores.record import Scores
 
 METRICS = "crps", "rmse"  # of a search; the first is the default
+IN_WORDS = "over the free ensemble's; mean of the geometric means of observed and of other fields"
+"""What the objective does with a metric."""
 
 
-def climate_std(system: System) -> dict[Cell, float]:
-    """Root of the global mean variance of every variable and level over the states of the climate.
+def objective(scores: Scores, reference: Scores, metric: str) -> float | None:
+    """The run's metric over the reference's: a geometric mean of each kind of fields, their mean.
 
-    UserError where there are not two of them.
+    Observed fields and the others weigh alike, however many there are; where there is one kind
+    alone it is that. None where the run diverged, or a field has no value.
+
+    Arguments:
+        reference: Scores of the free ensemble on the same problem.
     """
-    draws = np.asarray(system.climate)
-    if len(draws) < 2:
-        raise UserError(f"{system.name} has no states of the climate to measure errors by")
-    data = system.layout.to_dataset(system.layout.now(draws), ("draw",))
-    stds: dict[Cell, float] = {}
-    for name, field in data.data_vars.items():
-        mean = spatial_mean(field.var("draw", ddof=1), area_weights(data, ["global"]))
-        levels = mean["level"].values if "level" in mean.dims else [None]
-        std = np.sqrt(mean.isel(region=0).values).reshape(-1)
-        stds |= {
-            (str(name), None if p is None else float(p)): float(s)
-            for p, s in zip(levels, std, strict=True)
-        }
-    return stds
+    means = []
+    for fields in kinds_of_fields(reference).values():
+        pairs = [(scores.value(cell, metric), reference.value(cell, metric)) for cell in fields]
+        scored = [(value, scale) for value, scale in pairs if scale]
+        mean = geometric_mean([value and value / scale for value, scale in scored])
+        if mean is None:
+            return None
+        means.append(mean)
+    return float(np.mean(means)) if means else None
 
 
-def objective(scores: Scores, std: Mapping[Cell, float], metric: str) -> float | None:
-    """Mean over all variables and levels of the global metric over the standard deviation there.
+def evaluations(scores: Scores) -> float:
+    """Denoiser evaluations of all members and cycles of a run, a Jacobian product being `PASSES`.
 
-    None where the run diverged, or a cell has no value (a single member's CRPS is its error).
+    Where a model has no denoiser, forecasts of members are counted.
     """
-    total, cells = 0.0, 0
-    for cell, scale in std.items():
-        if scale > 0:
-            value = scores.value(cell, metric)
-            if value is None:
-                return None
-            total, cells = total + value / scale, cells + 1
-    return total / cells if cells else None
+    calls = scores.cost.get("evaluations") or scores.completed
+    return scores.members * (calls + PASSES * (scores.cost.get("products") or 0))

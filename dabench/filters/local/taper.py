@@ -15,6 +15,13 @@ SURFACE_HPA = (
     1000.0  # level of variables without one: 2 m temperature, 10 m wind, sea level pressure
 )
 
+SCALES = {
+    "length_scale_km": "200..2000 log",
+    "length_scale_sites": "1..16 log",
+    "vertical_scale": "0.2..2 log",
+}
+"""Where `dabench tune` searches for the length scales of methods that localise."""
+
 
 def half_width(length_scale: float) -> float:
     """Half-width c of the Gaspari-Cohn function nearest to exp(-d² / 2 length_scale²)."""

@@ -1,9 +1,7 @@
 """dabench tune: never on what is scored, going on where it was, and a baseline that says how."""
 
-from dataclasses import replace
 from pathlib import Path
 
-import jax.numpy as jnp
 import mock_run
 import numpy as np
 import pytest
@@ -11,13 +9,22 @@ import typer
 
 from dabench.cli.tune import command, period
 from dabench.cli.tune.command import tune
-from dabench.cli.tune.objective import climate_std, objective
-from dabench.cli.tune.search import Search, Trial, edges, space, trials
+from dabench.cli.tune.objective import evaluations, objective
+from dabench.cli.tune.search import (
+    Outcome,
+    Search,
+    Trial,
+    edges,
+    final_space,
+    spent_by,
+    trials,
+)
+from dabench.cli.tune.space import End, declared, grown, in_words, space
 from dabench.core.errors import UserError
 from dabench.scenario.baseline import Tuned, load_baseline
 from dabench.scenario.load import change, load_scenario
 from dabench.scores.files import load_scores
-from dabench.systems.toys.linear_gaussian import linear_gaussian
+from dabench.systems import make
 
 
 @pytest.fixture
@@ -56,30 +63,70 @@ def test_the_baseline_holds_the_best_trial_and_all_that_were_made(go):
     assert baseline.tuned.period == {"seed": 1000, "period.cycles": 30, "period.spinup": 15}
     assert [text.partition(" ")[0] for text in lines[:4]] == ["1/4", "2/4", "3/4", "4/4"]
 
-    for folder in Path("runs/tune/linear_gaussian/oi/runs/oi").glob("*/seed1000"):
-        std = float(np.sqrt(np.mean(np.var(linear_gaussian(size=16).climate, 0, ddof=1))))
-        rmse = load_scores(folder).value(("state", None), "rmse")
-        assert any(v == pytest.approx(rmse / std, rel=1e-4) for v in by.values())
+    free = load_scores(next(Path("runs/tune/linear_gaussian/ensemble").rglob("scores.json")))
+    for file in Path("runs/tune/linear_gaussian/oi").rglob("scores.json"):
+        rmse = [run.value(("state", None), "rmse") for run in (load_scores(file), free)]
+        ratio = rmse[0] / rmse[1]  # the one field is observed: the mean over kinds is its own
+        assert any(v == pytest.approx(ratio, rel=1e-4) for v in by.values())
 
 
-def test_a_best_at_the_end_of_a_list_is_said():
+def test_a_best_at_the_end_of_a_list_or_range_is_said():
+    search = search_of(["variance_scale=0.5,0.8", "members=8,16,32"], 20)
+    best = {"filter.variance_scale": 0.8, "members": 16}
     ended = [
-        Trial({}, "complete", 1.0),  # the baseline, which has the settings of the next
-        Trial({"filter.rtps": 0.8, "members": 16}, "complete", 1.0),
-        Trial({"filter.rtps": 0.5, "members": 32}, "complete", 2.0),
+        Trial({}, "complete", 3.0),
+        Trial(best, "complete", 1.0),
+        Trial({"filter.variance_scale": 0.5, "members": 32}, "complete", 2.0),
     ]
-    values = {"filter.rtps": [0.5, 0.8], "members": [8, 16, 32], "filter.ess": [[0, 1], [1, 1]]}
-    assert list(edges(values, ended)) == [
-        "filter.rtps=0.8 is at the end of what was tried; the best may lie beyond"
-    ]
-    assert not list(edges(space(["rtps=0.5..0.8"]), ended))
-    assert not list(edges(values, []))
+    says = ["filter.variance_scale=0.8 is at the end of what was tried; the best may lie beyond"]
+    assert list(edges(search, ended)) == says
+    assert list(edges(search_of(["variance_scale=0.5..0.81"], 20), ended)) == says
+    assert not list(edges(search_of(["variance_scale=0.5..0.9"], 20), ended))
+    assert not list(edges(search, [Trial({}, "diverged", None)]))
 
 
-def test_a_search_of_nothing_is_refused(go):
-    with pytest.raises(UserError, match=r"--set: say what to try, such as --set rtps=0\.1"):
-        go(changes=[])
+def test_the_end_of_what_a_method_takes_is_no_end_to_go_beyond():
+    search = search_of(["rtps=0..1.5"], 20)._replace(method="letkf")
+    for value in 0.0, 1.5:  # rtps is at most 1.5 and at least 0
+        assert not list(edges(search, [Trial({"filter.rtps": value}, "complete", 1.0)]))
+    search = search_of(["rtps=0.3..1.2"], 20)._replace(method="letkf")
+    assert list(edges(search, [Trial({"filter.rtps": 0.31}, "complete", 1.0)]))
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "larger"),
+    [
+        ("1..3", True, "0..3"),
+        ("1..3", False, "1..4"),
+        ("1..100 log", False, "1..1000 log"),
+        ("1..100 log", True, "0.1..100 log"),
+        ("1..4 whole", False, "1..6 whole"),
+        ("1..2 whole", False, "1..3 whole"),
+    ],
+)
+def test_a_range_grows_by_a_share_of_its_length(values, low, larger):
+    choices = space([f"x={values}"])["filter.x"]
+    assert in_words(choices) == values
+    assert in_words(grown(choices, End("filter.x", 0, low), 0.5)) == larger  # type: ignore[arg-type]
+
+
+def test_a_method_that_declares_nothing_is_refused(here):
+    with pytest.raises(UserError, match="persistence: declares no settings to search"):
+        tune("linear_gaussian", "persistence", cycles=10)
     assert not Path("runs").exists()
+
+
+METHODS = ["4dvar", "bootstrap", "enkf", "ensf", "fa_apf", "fa_enkf", "guided", "hybrid_3dvar",
+           "insertion", "letkf", "lpf", "oi"]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_takes_all_of_the_space_that_it_declares(method):
+    for name, on_sphere in ("linear_gaussian", False), ("temp_4deg", True):
+        scenario = load_scenario(name)
+        values = declared(load_baseline(method, scenario).filter, make.layout(scenario))
+        Search(name, method, {}, values, 20).check()
+        assert not any(key.endswith("_sites" if on_sphere else "_km") for key in values)
 
 
 def test_a_baseline_that_wins_is_tuned_now(go):
@@ -111,8 +158,8 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(change, moment,
 
     real, count = command._objective, 0
 
-    def stopping(metric):
-        run = real(metric)
+    def stopping(*arguments):
+        run = real(*arguments)
 
         def run_or_stop(job):
             nonlocal count
@@ -163,7 +210,8 @@ def pretended(search: Search, folder: Path, metric: str = "rmse") -> list[Trial]
     """The trials of a search in which nothing runs: the smaller the scale the better."""
 
     def run(job):
-        return "complete", float(job.baseline.settings["variance_scale"])
+        scale = float(job.baseline.settings["variance_scale"])
+        return Outcome("complete", scale, 10.0)
 
     return list(trials(search, folder, {"metric": metric}, run))
 
@@ -189,7 +237,7 @@ def test_trials_are_a_grid_or_proposals_the_baseline_first(tmp_path):
     assert len({str(p) for p in part}) == 5
     proposals = settings(["variance_scale=0.01..1 log", "members=1,4"], 12, "one")
     assert len(proposals) == 12
-    assert all(0.01 <= p["filter.variance_scale"] <= 1 for p in proposals[1:])
+    assert all(0.01 <= p["filter.variance_scale"] <= 1 for p in proposals[1:4])  # before it grows
     assert settings(["variance_scale=0.01..1 log", "members=1,4"], 12, "two") == proposals
 
 
@@ -199,6 +247,32 @@ def test_proposals_are_better_than_chance(tmp_path):
     ]
     later = [v for v in values[12:] if v is not None]
     assert np.median(later) < 0.1  # the median of the range, which chance would have
+
+
+def test_a_search_goes_on_beyond_a_range_whose_end_is_the_best(tmp_path):
+    search = search_of(["variance_scale=0.2..0.5 log"], 20)  # the baseline has 0.1: it lies below
+    ended = pretended(search, tmp_path)
+    assert min(t.objective for t in ended if t.objective is not None) < 0.1
+    assert final_space(search, ended)["filter.variance_scale"].low < 0.1  # type: ignore[union-attr]
+    assert pretended(search, tmp_path) == ended
+
+
+def test_no_trial_begins_once_the_budget_is_spent(tmp_path):
+    search = search_of(["variance_scale=0.01..1 log"], 100)._replace(budget=75)
+    ended = pretended(search, tmp_path)
+    assert len(ended) == 8  # of 10 evaluations each: the last began at 70
+    assert spent_by(ended) == 80
+    more = pretended(search._replace(budget=95), tmp_path)
+    assert len(more) == 10
+
+
+def test_settings_that_come_again_cost_nothing(tmp_path):
+    search = search_of(["degree=4..5 whole"], 30)._replace(method="insertion", budget=60)
+    settings = lambda job: Outcome("complete", job.baseline.settings["degree"], 10.0)  # noqa: E731
+    ended = list(trials(search, tmp_path, {}, settings))
+    kinds = {str(t.settings) for t in ended}
+    assert spent_by(ended) == 10 * len(kinds)
+    assert len(ended) == 30 or spent_by(ended) >= 60
 
 
 def test_settings_that_a_method_does_not_take_are_refused_before_anything_runs(go):
@@ -233,19 +307,27 @@ def test_what_is_scored_is_refused(go):
         go(offset=3)
 
 
-def test_the_objective_is_a_mean_over_cells_and_none_where_one_is_missing():
-    a, b = ("a", None), ("b", None)
-    std = {a: 2.0, b: 4.0}
-    scores = mock_run.scores({(a, "rmse"): 1.0, (b, "rmse"): 1.0, (a, "crps"): 9.0})
-    assert objective(scores, std, "rmse") == 0.375
-    assert objective(scores, std, "crps") is None
-    assert objective(mock_run.scores({(a, "rmse"): 1.0, (b, "rmse"): None}), std, "rmse") is None
+def test_observed_fields_and_others_weigh_alike_and_a_missing_one_is_none():
+    cells = [("a", None), ("b", None), ("c", None)]
+    scenario = {"observations": [{"variables": ["a"]}]}
+
+    def scores(*values):
+        table = dict(zip([(cell, "crps") for cell in cells], values, strict=True))
+        return mock_run.scores(table).replace(scenario=scenario)
+
+    free = scores(2.0, 4.0, 8.0)
+    assert objective(scores(1.0, 1.0, 8.0), free, "crps") == pytest.approx(0.5)  # (1/2 + 1/2) / 2
+    assert objective(scores(1.0, None, 8.0), free, "crps") is None
+    assert objective(free, free, "rmse") is None
 
 
-def test_no_climate_and_no_score_are_said(go):
-    bare = replace(linear_gaussian(size=4), climate=jnp.zeros((1, 4)))
-    with pytest.raises(UserError, match="no states of the climate"):
-        climate_std(bare)
+def test_a_jacobian_product_is_worth_two_evaluations():
+    run = mock_run.scores({(("a", None), "crps"): 1.0}).replace(members=4, completed=10)
+    assert evaluations(run.replace(cost={"evaluations": 120.0, "products": 30.0})) == 4 * 180
+    assert evaluations(run.replace(cost={})) == 40  # forecasts
+
+
+def test_no_score_is_said(go):
     with pytest.raises(UserError, match="no trial has a score"):
         go(seconds=0.0)
     assert not Path("baselines").exists()
