@@ -93,7 +93,7 @@ def ends(space: Space, values: Mapping[str, Any]) -> Iterator[End]:
     """The ends of ranges, and of lists of numbers, that some values lie at, or beyond."""
     for name, choices in space.items():
         value = values.get(name)
-        if type(value) in (int, float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             low, high = _at(choices, value)
             if low or high:
                 yield End(name, value, low)
