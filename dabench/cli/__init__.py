@@ -13,6 +13,7 @@ from dabench.cli import campaign, check, exchange, fetch, leaderboard, run, scor
 from dabench.cli.notes import with_loudness
 from dabench.cli.sweep import command as sweep
 from dabench.cli.tune import command as tune
+from dabench.core.environment import explained, print_anywhere
 from dabench.core.errors import UserError, warnings_in_one_line
 from dabench.core.version import __version__
 
@@ -73,10 +74,17 @@ for name, command in COMMANDS.items():
 
 
 def main() -> None:
-    """The entry point: users' mistakes are one message and exit code 2, bugs keep tracebacks."""
+    """The entry point: bugs alone keep tracebacks.
+
+    Mistakes of users and faults of the machine are one message and exit code 2.
+    """
+    print_anywhere()
     try:
         with warnings_in_one_line():
             app()
-    except UserError as e:
-        print(f"dabench: {e}", file=sys.stderr)
+    except Exception as error:
+        mistake = explained(error)
+        if not isinstance(mistake, UserError):
+            raise
+        print(f"dabench: {mistake}", file=sys.stderr)
         sys.exit(2)

@@ -32,11 +32,8 @@ def draw(runs: list[Path], out: Path | None) -> None:
         groups.setdefault(run.parent.parent, []).append(run)
     for group in groups.values():
         folder = out or figures.home(group)
-        try:
-            with waiting(f"drawing {os.path.relpath(folder)}"):
-                files = figures.draw(group, folder)
-        except PermissionError as e:
-            raise UserError(f"{folder}: {e}; choose another folder with --out") from None
+        with waiting(f"drawing {os.path.relpath(folder)}"):
+            files = figures.draw(group, folder)
         note(f"figures   {os.path.relpath(folder)}/ ({len(files)} files)")
 
 

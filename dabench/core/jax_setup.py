@@ -74,11 +74,11 @@ def set_up_jax() -> str | None:
     jax.config.update("jax_default_matmul_precision", "highest")
     if chosen := jax.config.values["jax_compilation_cache_dir"]:
         return chosen
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = home / "dabench" / "jax"
     try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        cache = home / "dabench" / "jax"
         cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # of a user without a home folder
         return None
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from dabench.core import environment
 from dabench.core.errors import UserError
 from dabench.core.memory import free_bytes
 
@@ -63,7 +64,7 @@ def member_bytes(experiment: "Experiment", members: int) -> int:
 
 
 def explained(error: Exception, experiment: "Experiment", members: int) -> Exception:
-    """The error, or a UserError that says what would fit if memory ran out.
+    """The error, or a UserError: what would fit if memory ran out, or a fault of the machine.
 
     Arguments:
         error: Error that ended a run.
@@ -71,7 +72,7 @@ def explained(error: Exception, experiment: "Experiment", members: int) -> Excep
         members: Ensemble size of the run.
     """
     if not isinstance(error, MemoryError) and not any(text in str(error) for text in EXHAUSTED):
-        return error
+        return environment.explained(error)
     from dabench.core.devices import members_per_device
 
     batch, advice = experiment.problem.batch, experiment.system.memory_advice
