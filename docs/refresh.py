@@ -10,8 +10,13 @@ from docs.blocks import run
 from docs.reference import reference
 
 HERE = Path(__file__).resolve().parent
-FIGURES = {"tour.md": ["runs/linear_gaussian/linear_gaussian/figures-seed0/rmse"]}
-"""Figures of each page that its commands draw, without ending; in light and dark."""
+FIGURES = {
+    "tour.md": {"rmse": "runs/linear_gaussian/linear_gaussian/figures-seed0/rmse"},
+    "gallery.md": {
+        f"gallery-{name}": f"gallery/{name}" for name in ("rmse", "ranks", "weights", "pareto")
+    },
+}
+"""Figures of each page that it draws: name of the picture -> file; without ending, light and dark."""
 
 
 def pages() -> dict[str, str]:
@@ -24,9 +29,9 @@ def refreshed(name: str, page: str) -> str:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         prepare()
         texts = [(block.span, text) for block, text in run(page)]
-        for figure in FIGURES.get(name, ()):
+        for picture, file in FIGURES.get(name, {}).items():
             for ending in (".svg", "-dark.svg"):
-                shutil.copy(figure + ending, HERE / "images")
+                shutil.copy(file + ending, HERE / "images" / f"{picture}{ending}")
     for (start, end), text in reversed(texts):
         page = page[:start] + text + page[end:]
     return page

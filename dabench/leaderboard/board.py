@@ -1,24 +1,23 @@
 """A board: all methods on one problem, compared with the free ensemble."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from dabench.core.errors import Caution, UserError
 from dabench.leaderboard.cost_and_skill import cost_and_skill, geometric_mean
 from dabench.leaderboard.format import label, number, title, units
 from dabench.leaderboard.methods import METHODS, Method, colour_names, in_order
+from dabench.leaderboard.pairs import Mark, Pairs
 from dabench.leaderboard.published import Line, Published, lines, published_of
-from dabench.leaderboard.row import LONGEST, Row, Value, costs_in, memory_unit, shade, words
+from dabench.leaderboard.row import LONGEST, Row, Value, shade, words
+from dabench.leaderboard.sparklines import Sparklines, sparklines
 from dabench.leaderboard.stale import stale_since
 from dabench.leaderboard.vocabulary import METRICS
-from dabench.scores.compare import compare_all
 from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.identity import ProblemIdentity
-from dabench.scores.observed import kinds_of_fields
+from dabench.scores.observed import OBSERVED, kinds_of_fields
 from dabench.scores.record import GLOBAL, Cell, Scores, sharing_fields
 from dabench.scores.seeds import truths_in_words
 
@@ -67,9 +66,6 @@ def _reason(row: Row, figure: str) -> str:
 FIRST = "temp_4deg"
 """The scenario that the paper is about."""
 
-MARKS = {"better": "*", "worse": "*", "same": ""}
-"""Marks of ratios by verdict; a question mark where there is too little to tell."""
-
 SEVERAL = ("trajectory", "commit", "created", "device", "processor", "cores", "packages")
 """Keys of the provenance that differ between seeds."""
 
@@ -85,7 +81,6 @@ class Board:
     def __init__(self, runs: Sequence[Scores], slug: str):
         self.slug, self.runs = slug, sharing_fields(runs)
         self.first = self.runs[0]
-        self.memory_in = memory_unit(self.runs)
         self.cells = headlines(self.first.variables)
         by_method = {
             m: _of_latest_settings(self.runs, m) for m in in_order({run.method for run in runs})
@@ -93,14 +88,14 @@ class Board:
         self.rows = self._make_rows(by_method)
         rows = {row.method: row for row in self.rows}
         self.reference = rows.get(REFERENCE)
+        self.pairs = Pairs(self.rows)
         self.rows.sort(key=self._rank)
 
     def _make_rows(self, by_method: Mapping[str, Sequence[Scores]]) -> list[Row]:
         several = any(len(runs) > 1 for runs in by_method.values())
         colours = colour_names(by_method)
         return [
-            Row(runs, several=several, memory_in=self.memory_in, colour=colours[method])
-            for method, runs in by_method.items()
+            Row(runs, several=several, colour=colours[method]) for method, runs in by_method.items()
         ]
 
     def _rank(self, row: Row) -> tuple[bool, float]:
@@ -157,10 +152,7 @@ class Board:
         """A score divided by the free ensemble's, over the seeds that both have."""
         if self.reference is None:
             return None
-        shared = {*row.seeds} & {*self.reference.seeds}
-        ours = row.over(cell, metric, region, shared).median
-        theirs = self.reference.over(cell, metric, region, shared).median
-        return ours / theirs if ours is not None and theirs else None
+        return self.pairs.ratio(row, self.reference, cell, metric, region)
 
     @cached_property
     def kinds(self) -> dict[str, list[Cell]]:
@@ -182,40 +174,42 @@ class Board:
         """Every variable at every level."""
         return self.first.cells
 
-    def scorecard(self, row: Row, region: str, metric: str) -> list[tuple[str, list[Value]]]:
-        """Ratios to the free ensemble: a row for each variable, a column for each of `levels`."""
-        rows = []
-        for name, variable in self.first.variables.items():
-            own = variable.levels
-            cells = [
-                self._ratio(row, (name, level), metric, region) if level in own else Value("")
-                for level in self.levels
-            ]
-            rows.append((title(name), cells))
-        return rows
-
-    def _ratio(self, row: Row, cell: Cell, metric: str, region: str) -> Value:
-        ratio = self.ratio(row, cell, metric, region)
-        verdict = self._verdicts.get((row.method, *cell, metric), "")
-        mark = MARKS.get(verdict, "?") if region == GLOBAL and ratio is not None else ""
-        return Value(number(ratio, 2) + mark, ratio, tint=shade(ratio))
-
     @cached_property
-    def _verdicts(self) -> dict[tuple, str]:
-        """Verdicts of paired tests against the free ensemble, by method, variable, level, metric.
+    def sparklines(self) -> Sparklines:
+        """The error of the first headline cell against time, for every row."""
+        return sparklines(self.rows, self.cells[0])
 
-        Their p-values allow for all tests of the board.
+    @property
+    def columns(self) -> dict[str, list[Cell]]:
+        """Headline cells by kind, those that are observed first."""
+        kinds = {kind: [c for c in self.cells if c in cells] for kind, cells in self.kinds.items()}
+        return {kind: cells for kind, cells in kinds.items() if cells}
+
+    def is_observed(self, cell: Cell) -> bool:
+        """Whether a field is observed somewhere."""
+        return cell in self.kinds.get(OBSERVED, ())
+
+    def scorecard(
+        self, row: Row, against: Row, region: str, metric: str
+    ) -> dict[str, list[tuple[str, list[Mark | None]]]]:
+        """Marks of one method against another, by kind of fields.
+
+        Each is a list of rows, one a variable, with a column for each of `levels`; None where the
+        variable has no such level, or the field is of the other kind.
         """
-        runs = [run for row in self.rows for run in row.runs]
-        try:
-            with warnings.catch_warnings(action="ignore", category=Caution):
-                table = compare_all(runs, all_cells=True)
-        except UserError:  # no free ensemble, or no seed in common
-            return {}
         return {
-            (row["method"], row["variable"], _level(row["level"]), row["metric"]): row["verdict"]
-            for row in table.to_dict("records")
-        }
+            kind: [
+                (title(name), [self._mark(row, against, (name, p), cells, region, metric)
+                               for p in self.levels])
+                for name in dict.fromkeys(name for name, _ in cells)
+            ]
+            for kind, cells in self.kinds.items()
+        }  # fmt: skip
+
+    def _mark(
+        self, row: Row, against: Row, cell: Cell, cells: Sequence[Cell], region: str, metric: str
+    ) -> Mark | None:
+        return self.pairs.mark(row, against, cell, metric, region) if cell in cells else None
 
     @cached_property
     def levels(self) -> list[float | None]:
@@ -234,11 +228,6 @@ class Board:
     def absent(self, figure: str) -> str:
         """Which methods a figure, or the column of a metric, does not show, and why."""
         return absent(self.rows, figure, self.cells[0])
-
-    @property
-    def cost_names(self) -> dict[str, str]:
-        """Kinds of cost in words, with the board's unit of memory."""
-        return costs_in(self.memory_in)
 
     def problem(self) -> dict[str, str]:
         """The scenario in words, for a list of terms."""
@@ -331,10 +320,6 @@ def _of_latest_settings(runs: Sequence[Scores], method: str) -> list[Scores]:
     """The runs of a method that were made with the settings of the latest one."""
     own = [run for run in runs if run.method == method]
     return [run for run in own if run.settings_digest == own[-1].settings_digest]
-
-
-def _level(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)
 
 
 def boards(runs: Iterable[Scores]) -> list[Board]:

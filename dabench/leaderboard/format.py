@@ -65,6 +65,30 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.rstrip(".").replace("-", "−")
 
 
+DURATIONS = ((1e-3, 1e-6, "µs"), (1.0, 1e-3, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min"))
+SIZES = ((1e3, 1.0, "B"), (1e6, 1e3, "kB"), (1e9, 1e6, "MB"))
+"""Values up to which a unit reads well, what it stands for, and its name."""
+
+
+def duration(seconds: float | None) -> str:
+    """`0.69 ms`, `7.83 s`, `2.10 min`; a dash for nothing."""
+    return _in_units(seconds, DURATIONS, (3600.0, "h"))
+
+
+def size(of_bytes: float | None) -> str:
+    """`364 B`, `17.8 MB`; a dash for nothing."""
+    return _in_units(of_bytes, SIZES, (1e9, "GB"))
+
+
+def _in_units(
+    value: float | None, steps: tuple[tuple[float, float, str], ...], last: tuple[float, str]
+) -> str:
+    if value is None:
+        return number(None)
+    scale, unit = next(((scale, unit) for end, scale, unit in steps if value < end), last)
+    return f"{number(value / scale)} {unit}"
+
+
 def day(run: Scores, cycle: int) -> str:
     """Days from the start of a run to a cycle of it."""
     return f"{(run.seconds[cycle] - run.seconds[0]) / 86400:.3g}"

@@ -1,10 +1,11 @@
 """All methods against all boards in one table: the front page's answer to who is better where."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dabench.leaderboard.board import Board, rows_by_method
 from dabench.leaderboard.row import Row, Value
+from dabench.leaderboard.standing import Marks
 from dabench.scores.observed import OBSERVED, OTHERS
 
 EARTH, DRY, TOYS = "Earth", "Dry planet", "Toys"
@@ -14,8 +15,6 @@ PUBLISHED = "As published"
 """Group of problems that nobody has run, with curves from elsewhere."""
 
 KINDS = (OBSERVED, OTHERS)
-BEST = "best"
-"""Note of the least value of a board among methods that are no references."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Line:
 
     Arguments:
         row: A row of the method, for its name and colour.
-        cells: For every board in order, the mean ratio of each kind of fields that it has; nothing
-            where the method was not run.
+        cells: For every board in order, the mean ratio of each kind of fields that it has, the
+            note being its mark; nothing where the method was not run.
     """
 
     row: Row
@@ -43,33 +42,26 @@ def group_of(board: Board) -> str:
     return GROUPS.get(board.first.problem.system, TOYS)
 
 
-def matrix(boards: Sequence[Board]) -> list[Line]:
-    """A line for each method that any board has, in the order of tables."""
-    least = {board.slug: _least(board) for board in boards}
+def matrix(boards: Sequence[Board], marks: Mapping[str, Marks]) -> list[Line]:
+    """A line for each method that any board has, in the order of tables.
+
+    Arguments:
+        marks: Marks of the best methods, by the slug of a board.
+    """
     lines = []
     for pairs in rows_by_method(boards).values():
         rows = {board.slug: row for board, row in pairs}
         cells = [
-            _ratios(board, rows[board.slug], least[board.slug]) if board.slug in rows else []
+            _ratios(board, rows[board.slug], marks[board.slug]) if board.slug in rows else []
             for board in boards
         ]
         lines.append(Line(pairs[0][1], cells))
     return lines
 
 
-def _ratios(board: Board, row: Row, least: dict[str, float]) -> list[Value]:
+def _ratios(board: Board, row: Row, marks: Marks) -> list[Value]:
     ratios = {kind: board.mean_ratio(row, kind) for kind in KINDS if kind in board.kinds}
     return [
-        replace(value, note=BEST) if value.sort is not None and value.sort == least[kind] else value
+        replace(value, note=marks.get(kind, {}).get(row.method, ""))
         for kind, value in ratios.items()
     ]
-
-
-def _least(board: Board) -> dict[str, float]:
-    """The least mean ratio of each kind of fields among methods that are no references."""
-    rows = [row for row in board.rows if not row.reference]
-    ratios = {kind: [board.mean_ratio(row, kind).sort for row in rows] for kind in KINDS}
-    return {
-        kind: min((ratio for ratio in values if ratio is not None), default=float("nan"))
-        for kind, values in ratios.items()
-    }

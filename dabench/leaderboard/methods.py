@@ -31,6 +31,7 @@ class Method:
         citation: Where it is from; empty where there is nothing to cite.
         reference: Whether it is there to set the scale; references are drawn dashed.
         expected: Whether every board has a row for it, if only to say that it was not run.
+        exact: Whether it is the exact posterior, which no method can beat but by luck.
     """
 
     identifier: str
@@ -40,6 +41,7 @@ class Method:
     citation: str = ""
     reference: bool = False
     expected: bool = False
+    exact: bool = False
 
 
 # Okabe and Ito's colours and greys, lighter on dark pages; a test measures that colour-blind
@@ -178,6 +180,7 @@ METHODS = (
         "Kalman filter: the exact posterior of a linear system with Gaussian noise.",
         "Kalman (1960), J. Basic Eng. 82, 35-45",
         reference=True,
+        exact=True,
     ),
 )
 

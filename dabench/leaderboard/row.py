@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dabench.leaderboard.format import number, title
-from dabench.leaderboard.methods import display_name, is_reference
+from dabench.leaderboard.format import duration, number, size, title
+from dabench.leaderboard.methods import display_name, is_reference, method_of
 from dabench.leaderboard.vocabulary import (
-    BYTES,
     COSTS,
     DIAGNOSTICS,
     INNOVATIONS,
@@ -57,7 +56,6 @@ class Row:
 
     Arguments:
         several: Whether the board has methods with several seeds.
-        memory_in: Unit of memory, a key of `BYTES`.
         colour: Name of the method's colour, as `methods.colour_names` gives it.
     """
 
@@ -66,10 +64,9 @@ class Row:
         runs: Sequence[Scores],
         *,
         several: bool = False,
-        memory_in: str = "MB",
         colour: str = "other0",
     ):
-        self.several, self.memory_in, self.colour = several, memory_in, colour
+        self.several, self.colour = several, colour
         self.runs = sorted(runs, key=lambda run: run.seed)
         self.method = self.runs[0].method
 
@@ -89,14 +86,20 @@ class Row:
         return is_reference(self.method)
 
     @property
+    def exact(self) -> bool:
+        """Whether the method is the exact posterior."""
+        method = method_of(self.method)
+        return method is not None and method.exact
+
+    @property
     def seeds(self) -> list[int]:
         """Seeds of the runs, rising."""
         return [run.seed for run in self.runs]
 
     @property
     def tags(self) -> str:
-        """Small print beside the name: whether it is a reference, and the number of seeds."""
-        tags = ["reference"] if self.reference else []
+        """Small print beside the name: whether it is exact or a reference, and how many seeds."""
+        tags = ["exact"] if self.exact else ["reference"] if self.reference else []
         if len(self.runs) > 1:
             tags.append(f"{len(self.runs)} seeds")
         elif self.several:
@@ -145,17 +148,17 @@ class Row:
         runs = [run for run in self.runs if seeds is None or run.seed in seeds]
         return over_seeds(run.value(cell, metric, region) for run in runs)
 
-    def shown(self, cell: Cell, metric: str) -> Value:
+    def shown(self, cell: Cell, metric: str, region: str = GLOBAL) -> Value:
         """The median score with the range over seeds, or the 95 % interval of a single seed."""
-        spread = self.over(cell, metric)
+        spread = self.over(cell, metric, region)
         if spread.median is None:
             return Value("–")
         text = number(spread.median)
         if len(self.runs) > 1:
             high = "diverged" if spread.missing else number(spread.high)
-            return Value(text, spread.median, f"{number(spread.low)} to {high}")
-        _, low, high = self.first.score(cell, metric)
-        note = "" if low is None else f"{number(low)} to {number(high)}"
+            return Value(text, spread.median, _range(number(spread.low), high))
+        _, low, high = self.first.score(cell, metric, region)
+        note = "" if low is None else _range(number(low), number(high))
         return Value(text, spread.median, note)
 
     def diagnostic(self, name: str) -> Value:
@@ -163,10 +166,13 @@ class Row:
         return _median(run.mean_of(name) for run in self.runs)
 
     def cost(self, name: str) -> Value:
-        """A cost, in the units of `costs_in`."""
-        scale = BYTES[self.memory_in] if is_memory(name) else 1.0
-        costs = (run.cost.get(name) for run in self.runs)
-        return _median(None if cost is None else cost / scale for cost in costs)
+        """The median of a cost over seeds, in units that read well."""
+        cost = _median(run.cost.get(name) for run in self.runs)
+        if cost.sort is None:
+            return cost
+        if "_bytes" in name:
+            return Value(size(cost.sort), cost.sort)
+        return Value(duration(cost.sort), cost.sort) if "seconds" in name else cost
 
     @property
     def memory(self) -> Value:
@@ -204,7 +210,7 @@ class Row:
             values = [run.ensemble[name] for run in self.runs if name in run.ensemble]
             mean, least = _median(d.mean for d in values), _median(d.min for d in values)
             rows.append((DIAGNOSTICS.get(name, name), mean.text, least.text))
-        for name, text in costs_in(self.memory_in).items():
+        for name, text in COSTS.items():
             cost = self.cost(name)
             if cost.sort is not None:
                 rows.append((text, cost.text, ""))
@@ -239,21 +245,15 @@ class Row:
         commands = [str(run.provenance.get("command") or "")[:LONGEST] for run in self.runs]
         return [command for command in dict.fromkeys(commands) if command]
 
-    def sparkline(self, cell: Cell, size: tuple[int, int] = (96, 24)) -> str:
-        """Points of a polyline: logarithm of the first seed's RMSE against time.
-
-        Arguments:
-            size: Width and height of the picture, pixels.
-        """
+    def sparkline(self, cell: Cell) -> np.ndarray:
+        """RMSE of the first seed at some times for a small picture; NaN where there is none."""
         series = self.first.series(cell, "rmse")
-        values = np.where(series == 0, np.nan, series)[:: max(1, len(series) // 24)]
-        if np.isfinite(values).sum() < 2:
-            return ""
-        height = np.log(values)
-        span = (np.nanmax(height) - np.nanmin(height)) or 1.0
-        x = np.linspace(1, size[0] - 1, len(values))
-        y = 1 + (np.nanmax(height) - height) / span * (size[1] - 2)
-        return " ".join(f"{a:.0f},{b:.1f}" for a, b in zip(x, y, strict=True) if np.isfinite(b))
+        return np.where(series > 0, series, np.nan)[:: max(1, len(series) // 24)]
+
+
+def _range(low: str, high: str) -> str:
+    """Two ends with a dash, or with a word where a minus might be taken for one."""
+    return f"{low} to {high}" if "−" in low + high or "d" in high else f"{low}–{high}"
 
 
 def _fits(fit: Innovations | Departures | None, names: Iterable[str]) -> list[dict[str, Any]]:
@@ -274,22 +274,6 @@ def _count_or_number(value: float | None) -> str:
 
 def _provenance(run: Scores, key: str) -> str:
     return str(run.provenance.get(key) or "–")[:60]
-
-
-def is_memory(cost: str) -> bool:
-    """Whether a cost is a number of bytes."""
-    return "_bytes" in cost
-
-
-def costs_in(memory: str) -> dict[str, str]:
-    """`COSTS`, with the unit at those that are memory."""
-    return {name: f"{text}, {memory}" if is_memory(name) else text for name, text in COSTS.items()}
-
-
-def memory_unit(runs: Iterable[Scores]) -> str:
-    """The unit for a board: MB where any step takes a tenth of one for each member, else kB."""
-    sizes = [run.cost.get(name) or 0.0 for run in runs for name in MEMORY]
-    return "MB" if max(sizes, default=0.0) >= 1e5 or not any(sizes) else "kB"
 
 
 def _median(values: Iterable[float | None]) -> Value:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -25,10 +25,13 @@ from dabench.leaderboard.figures.style import PAGE_COLOURS
 from dabench.leaderboard.format import number, title
 from dabench.leaderboard.matrix import PUBLISHED, grouped, matrix
 from dabench.leaderboard.methods import COLOURS, display_name, method_of
+from dabench.leaderboard.notes import notes
 from dabench.leaderboard.published import Unrun, unrun
 from dabench.leaderboard.results import content, find
 from dabench.leaderboard.row import CLASSES, STEPS
+from dabench.leaderboard.selectors import script
 from dabench.leaderboard.stale import origin
+from dabench.leaderboard.standing import Marks, marks, sentences
 from dabench.leaderboard.vocabulary import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
 from dabench.runs.archive.folder import lock
 from dabench.scores import metrics
@@ -41,7 +44,7 @@ MANIFEST = "leaderboard.json"
 MANY = 4
 """Number of boards that are worth the start of other processes."""
 
-STATIC = ("style.css", "page.js", "favicon.svg")
+STATIC = ("style.css", "page.js", "board.js", "favicon.svg")
 
 REPOSITORY = "https://github.com/dabench/dabench"
 LINKS = {
@@ -141,7 +144,7 @@ def _write(all_boards: list[Board], others: list[Unrun], part: Path, out: Path, 
     )
     groups = grouped(all_boards)
     names = [*groups, *([PUBLISHED] if others else [])]
-    sections = each(MANY)(_board, all_boards, *folders, [names] * len(all_boards))
+    summaries = each(MANY)(_board, all_boards, *folders, [names] * len(all_boards))
     pages, head = _environment(), {"groups": names}
     for identifier, own in rows_by_method(all_boards).items():
         path = part / "methods" / f"{own[0][1].slug}.html"
@@ -152,25 +155,33 @@ def _write(all_boards: list[Board], others: list[Unrun], part: Path, out: Path, 
     for board in others:
         path = part / board.slug / "index.html"
         _page(pages, "published.html", path, board=board, root="../", **head)
-    front = head | _front(groups, all_boards, list(sections))
+    front = head | _front(groups, all_boards, list(summaries))
     _page(pages, "index.html", part / "index.html", root="", others=others, **front)
 
 
+class Summary(NamedTuple):
+    """What the front page shows of a board: its section, and which methods are marked."""
+
+    section: str
+    marks: Marks
+
+
 def _front(
-    groups: Mapping[str, list[Board]], all_boards: list[Board], sections: list[str]
+    groups: Mapping[str, list[Board]], all_boards: list[Board], summaries: list[Summary]
 ) -> dict[str, Any]:
     """What the front page shows of boards: the matrix, and their sections by group."""
-    by_slug = {board.slug: text for board, text in zip(all_boards, sections, strict=True)}
+    by_slug = {board.slug: own for board, own in zip(all_boards, summaries, strict=True)}
     text = {
-        group: Markup("".join(by_slug[board.slug] for board in own))
+        group: Markup("".join(by_slug[board.slug].section for board in own))
         for group, own in groups.items()
     }
     in_order = [board for own in groups.values() for board in own]
-    return {"boards": groups, "lines": matrix(in_order), "sections": text}
+    lines = matrix(in_order, {slug: summary.marks for slug, summary in by_slug.items()})
+    return {"boards": groups, "lines": lines, "sections": text}
 
 
-def _board(board: Board, folder: Path, earlier: Path, groups: list[str]) -> str:
-    """Write all files of a board, and return its section of the front page.
+def _board(board: Board, folder: Path, earlier: Path, groups: list[str]) -> Summary:
+    """Write all files of a board, and return what the front page shows of it.
 
     Arguments:
         board: The board.
@@ -180,13 +191,16 @@ def _board(board: Board, folder: Path, earlier: Path, groups: list[str]) -> str:
     """
     figures = _figures(board, folder, earlier, _downloads(board, folder))
     pages = _environment()
-    about = {"board": board, "groups": groups}
+    about = {"board": board, "groups": groups, "best_of": marks(board)}
+    about |= {"sentences": sentences(board), "notes": notes(board)}
+    (folder / "numbers.js").write_text(script(board), encoding="utf-8")
     for template, name in (("scenario.html", "index"), ("diagnostics.html", "diagnostics")):
         _page(pages, template, folder / f"{name}.html", figures=figures, root="../", **about)
     for row in board.rows:
         path = folder / "rows" / f"{row.slug}.html"
         _page(pages, "row.html", path, row=row, root="../../", **about)
-    return pages.get_template("board.html").render(board=board, root="")
+    section = pages.get_template("board.html").render(root="", **about)
+    return Summary(section, about["best_of"])
 
 
 @cache

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from dabench.core.errors import UserError
 from dabench.leaderboard.row import words
@@ -13,6 +13,50 @@ from dabench.scenario.baseline import file_of, methods
 from dabench.scenario.load import load_scenario
 from dabench.scores.record import Scores
 from dabench.systems import DIGESTS as SYSTEM_DIGESTS
+
+
+class Tuning(NamedTuple):
+    """The search that found the settings of a row, as the method's file tells of it.
+
+    Arguments:
+        metric: What was averaged, in words.
+        period: What the period of the search has other than the scenario's.
+        trials: Number of settings that were tried.
+        best: The smallest objective.
+        evaluations: Denoiser evaluations of the search; None where they were not counted.
+    """
+
+    metric: str
+    period: Mapping[str, Any]
+    trials: int
+    best: float
+    evaluations: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The search in a sentence."""
+        period = words({key.rpartition(".")[2]: value for key, value in self.period.items()})
+        tried = f"{self.trials} trials, best {self.best:.4g}"
+        if self.evaluations:
+            tried += f", {self.evaluations:,} denoiser evaluations".replace(",", " ")
+        return f"Tuned on another period ({period}): {self.metric}; {tried}."
+
+
+def tuning_of(run: Scores) -> Tuning | None:
+    """How the settings of a run were searched; None where no file of a method tells of that."""
+    scenario, method = run.problem.scenario, run.method
+    if method not in methods(scenario):
+        return None
+    data = yamlfile.read(file_of(method, scenario)).data
+    return _tuning(data) if _holds(run, data) else None
+
+
+def _tuning(data: Mapping[str, Any]) -> Tuning | None:
+    tuned = data.get("tuned")
+    if not tuned:
+        return None
+    trials, evaluations = len(tuned["trials"]), tuned.get("evaluations")
+    return Tuning(tuned["metric"], tuned["period"], trials, tuned["best"], evaluations)
 
 
 def origin(run: Scores) -> list[str]:
@@ -29,7 +73,9 @@ def origin(run: Scores) -> list[str]:
     if not _holds(run, data):
         name = catalogue.name_of("baselines", file)
         return [f"These are not the settings that `baselines/{name}.yaml` has now."]
-    return [text for text in (str(data.get("reference", "")), _search(data.get("tuned"))) if text]
+    tuning = _tuning(data)
+    texts = (str(data.get("reference", "")), tuning.sentence if tuning else "")
+    return [text for text in texts if text]
 
 
 def _holds(run: Scores, data: Mapping[str, Any]) -> bool:
@@ -43,16 +89,6 @@ def _within(whole: Any, part: Any) -> bool:
     if isinstance(part, Mapping) and isinstance(whole, Mapping):
         return all(key in whole and _within(whole[key], value) for key, value in part.items())
     return whole == part
-
-
-def _search(tuned: Mapping[str, Any] | None) -> str:
-    if not tuned:
-        return ""
-    period = {key.rpartition(".")[2]: value for key, value in tuned["period"].items()}
-    tried = f"{len(tuned['trials'])} trials, best {tuned['best']:.4g}"
-    if tuned.get("evaluations"):
-        tried += f", {tuned['evaluations']:,} denoiser evaluations".replace(",", " ")
-    return f"Tuned on another period ({words(period)}): {tuned['metric']}; {tried}."
 
 
 @cache

@@ -32,17 +32,13 @@ BRIEFLY = {
 COSTS = {
     "evaluations": "denoiser evaluations for a member, whole run",
     "products": "Jacobian products for a member, whole run",
-    "seconds_a_cycle": "device seconds for a cycle",
-    "wall_seconds_a_cycle": "wall seconds for a cycle",
+    "seconds_a_cycle": "time of the device for a cycle",
+    "wall_seconds_a_cycle": "time for a cycle",
     "device_peak_bytes": "peak memory of the device",
     "device_peak_bytes_a_member": "peak memory of the device for each member",
     "compiled_step_bytes": "memory of a compiled step",
     "compiled_step_bytes_a_member": "memory of a compiled step for each member",
 }
-
-
-BYTES = {"MB": 1e6, "kB": 1e3}
-"""Units of memory."""
 
 
 MEMORY = ("device_peak_bytes_a_member", "compiled_step_bytes_a_member")

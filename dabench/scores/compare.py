@@ -10,6 +10,7 @@ is said is about the weather of this truth alone.
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,27 @@ def compare_all(
     if table.empty:
         raise _nothing_of(checked, problems.values())
     return table
+
+
+def compare_pairs(runs: Iterable[Run], **question: Any) -> pd.DataFrame:
+    """Every method against every other one in all cells; truths are clusters.
+
+    Arguments:
+        runs: Runs or their scores, of one problem or of several.
+        question: Arguments of `Question`; p-values allow for all rows.
+    Returns:
+        The table of `compare`, with columns method (a) and against (b) before its own; empty where
+        no two methods share a seed.
+    """
+    checked, parts = _checked(question), []
+    for _, methods in by_problem(runs):
+        for one, other in combinations(sorted(methods), 2):
+            a, b = methods[one], methods[other]
+            if {run.seed for run in a} & {run.seed for run in b}:
+                parts.append(paired(a, b, checked, None))
+                parts[-1].table.insert(0, "method", one)
+                parts[-1].table.insert(1, "against", other)
+    return _judged(parts, checked) if parts else pd.DataFrame()
 
 
 def _parts(

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from dabench.leaderboard.board import Board
-from dabench.leaderboard.matrix import BEST, DRY, TOYS, grouped, matrix
+from dabench.leaderboard.matrix import DRY, TOYS, grouped, matrix
+from dabench.leaderboard.standing import BEST, marks
 from dabench.scores.files import current_scores
 
 
@@ -27,6 +28,10 @@ def both(tmp_path_factory):
     return [first, second]
 
 
+def lines_of(boards):
+    return matrix(boards, {board.slug: marks(board) for board in boards})
+
+
 def test_boards_are_grouped_by_their_systems(both):
     assert {name: [b.slug for b in own] for name, own in grouped(both).items()} == {
         DRY: ["b"],
@@ -35,7 +40,7 @@ def test_boards_are_grouped_by_their_systems(both):
 
 
 def test_each_method_has_a_line_and_dashes_where_it_was_not_run(both):
-    lines = {line.row.method: line.cells for line in matrix(both)}
+    lines = {line.row.method: line.cells for line in lines_of(both)}
     assert list(lines) == ["fa_apf", "letkf", "oi", "ensemble"]
     assert [len(cells) > 0 for cells in lines["letkf"]] == [True, False]
 
@@ -48,14 +53,14 @@ def test_numbers_are_geometric_means_of_ratios_to_the_free_ensemble(both):
             np.log(runs["letkf"].value(cell, "rmse") / runs["ensemble"].value(cell, "rmse"))
             for cell in cells
         ]
-        line = next(line for line in matrix(both) if line.row.method == "letkf")
+        line = next(line for line in lines_of(both) if line.row.method == "letkf")
         value = line.cells[0][list(first.kinds).index(kind)]
         assert value.sort == pytest.approx(np.exp(np.mean(logs)), rel=1e-6)
 
 
 def test_the_best_is_marked_and_references_are_not(both):
     marked = {
-        line.row.method: [value.note == BEST for value in line.cells[0]] for line in matrix(both)
+        line.row.method: [value.note == BEST for value in line.cells[0]] for line in lines_of(both)
     }
     assert all(marked["letkf"])
     assert not any(marked["fa_apf"] + marked["oi"] + marked["ensemble"])

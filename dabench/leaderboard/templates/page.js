@@ -1,4 +1,4 @@
-// Sorting and filtering of tables, and the choice between light and dark. Everything is readable without it.
+// Sorting and filtering of tables, copying, printing, and the choice between light and dark. Everything is readable without it.
 "use strict";
 
 const root = document.documentElement;
@@ -26,6 +26,7 @@ function themes() {
 }
 
 function key(row, column) {
+  if (row.cells[column].dataset.sort !== undefined) return Number(row.cells[column].dataset.sort);
   const node = row.cells[column].querySelector(".pill") || row.cells[column];
   const text = (node.firstChild && node.firstChild.textContent.trim()) || "";
   const value = text ? Number(text.replaceAll("\u2212", "-")) : NaN;
@@ -72,7 +73,7 @@ function tools(table) {
 }
 
 function sortable(table) {
-  const heads = [...table.tHead.rows[0].cells];
+  const heads = [...[...table.tHead.rows].at(-1).cells];
   heads.forEach((head, column) => {
     if (head.classList.contains("plain")) return;
     const button = document.createElement("button");
@@ -91,6 +92,29 @@ function sortable(table) {
   });
 }
 
+// A button that copies a command, where the browser lets a page do that.
+function copyable(block) {
+  if (!navigator.clipboard) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(block.textContent);
+    button.textContent = "copied";
+    setTimeout(() => { button.textContent = "copy"; }, 2000);
+  });
+  block.after(button);
+}
+
+// Paper has no folds: all of them are opened, and pictures in them fetched, before printing.
+function printed() {
+  const folded = [...document.querySelectorAll("details:not([open])")];
+  for (const details of folded) details.open = true;
+  for (const image of document.images) image.loading = "eager";
+  addEventListener("afterprint", () => folded.forEach((details) => { details.open = false; }), { once: true });
+}
+
 function unfold() {
   const id = decodeURIComponent(location.hash.slice(1));
   const target = id && document.getElementById(id);
@@ -103,5 +127,7 @@ function unfold() {
 themes();
 document.querySelectorAll("table.sortable").forEach(sortable);
 document.querySelectorAll("table.overview").forEach(tools);
+document.querySelectorAll("code.block").forEach(copyable);
 unfold();
 addEventListener("hashchange", unfold);
+addEventListener("beforeprint", printed);
