@@ -16,7 +16,7 @@ FIGURES = {
         f"gallery-{name}": f"gallery/{name}" for name in ("rmse", "ranks", "weights", "pareto")
     },
 }
-"""Figures of each page that it draws: name of the picture -> file; without ending, light and dark."""
+"""Figures that each page draws: name of the picture -> file, both without ending."""
 
 
 def pages() -> dict[str, str]:

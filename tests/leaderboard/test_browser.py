@@ -175,12 +175,24 @@ def test_small_negative_numbers_sort_as_numbers_and_dates_as_texts(site, browser
         assert order("–", "3") > 0
 
 
-def test_marked_ratios_of_three_digits_are_whole_on_a_telephone(site, browser):
-    with Opened(browser, (site / "index.html").as_uri(), 360) as opened:
-        cells = opened.page.locator(".scorecard td")
-        assert any(text.endswith("?") and len(text) >= 4 for text in cells.all_inner_texts())
+def test_a_scorecard_is_of_any_two_methods_and_whole_on_a_telephone(site, browser):
+    with Opened(browser, (site / "mock-noise/index.html").as_uri(), 360) as opened:
+        card, page = opened.page.locator(".chosen"), opened.page
+        assert card.locator("td i.arrow").count() > 0
+        before = card.locator("td .ratio").all_inner_texts()
+        card.get_by_label("against").select_option("Persistence")
+        assert card.locator("td .ratio").all_inner_texts() != before
+        assert "than Persistence in" in card.get_by_role("status").inner_text()
+        card.get_by_label("numbers").check()
         wide = "(all) => all.every((c) => c.scrollWidth <= c.clientWidth + 1)"
-        assert cells.evaluate_all(wide)
+        assert card.locator("td").evaluate_all(wide)
+        table = page.locator("table.field tbody")
+        shown = table.inner_text()
+        page.locator("#scores").get_by_label("variable").select_option("Temperature")
+        page.locator("#scores").get_by_label("level").select_option("250 hPa")
+        assert "Temperature, 250 hPa" in page.locator("#field").inner_text()
+        assert table.inner_text() != shown
+        assert not opened.said
 
 
 def test_figures_follow_the_theme_of_the_page(site, browser):
