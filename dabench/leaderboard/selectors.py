@@ -4,7 +4,6 @@ A page on disk may not read other files but scripts, so the numbers are one.
 """
 
 import json
-from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -66,11 +65,11 @@ def _pairs(board: Board, metric: str, region: str) -> dict[str, list[list[Any]]]
     """Ratio and arrow in every field, by the places of two methods."""
     places = enumerate(board.rows)
     return {
-        f"{i} {j}": _marks(board, (one, other), metric, region)
+        f"{i} {j}": _marks(board, one, other, metric, region)
         for (i, one), (j, other) in combinations(places, 2)
     }
 
 
-def _marks(board: Board, pair: Sequence[Row], metric: str, region: str) -> list[list[Any]]:
-    marks = [board.pairs.mark(*pair, cell, metric, region) for cell in board.all_cells]
+def _marks(board: Board, one: Row, other: Row, metric: str, region: str) -> list[list[Any]]:
+    marks = [board.pairs.mark(one, other, cell, metric, region) for cell in board.all_cells]
     return [[m.ratio and float(f"{m.ratio:.{DIGITS}g}"), m.arrow] for m in marks]
