@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from dabench.cli import campaign, check, exchange, fetch, leaderboard, run, score, train
+from dabench.cli import (
+    campaign,
+    check,
+    exchange,
+    fetch,
+    forecast,
+    leaderboard,
+    run,
+    score,
+    train,
+)
 from dabench.cli.notes import with_loudness
 from dabench.cli.sweep import command as sweep
 from dabench.cli.tune import command as tune
@@ -51,6 +61,7 @@ COMMANDS = {
     "plot": score.plot,
     "score": score.score,
     "compare": score.compare,
+    "forecast": forecast.forecast,
     "leaderboard": leaderboard.app,
     "verify": score.verify,
     "conformance": check.conformance,

@@ -122,4 +122,5 @@ def _near(table: pd.DataFrame, axis: str, grid: np.ndarray) -> Float[np.ndarray,
     apart = np.abs(table[axis].to_numpy(float)[:, None] - grid)
     if axis == "longitude":
         apart = np.minimum(apart % 360, -apart % 360)
-    return apart < table["reach"].to_numpy()[:, None] * abs(grid[1] - grid[0])
+    spacing = abs(grid[1] - grid[0]) if len(grid) > 1 else 1.0  # a single site is near itself
+    return apart < table["reach"].to_numpy()[:, None] * spacing
