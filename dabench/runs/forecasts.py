@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
@@ -183,12 +184,13 @@ class _Forecasts:
     def _nothing(self, time: float) -> Observation:
         """Observations that the free ensemble does not read."""
         size = self.experiment.problem.network.size
-        y = np.zeros(size, self.system.layout.dtype)
-        return devices.place(Observation(np.asarray(time), y), self.members)
+        y = jnp.zeros(size, self.system.layout.dtype)
+        return devices.place(Observation(jnp.asarray(time), y), self.members)
 
     @cached_property
     def _summarise(self) -> Callable[[Members, Array], Summary]:
-        layout, weights = self.system.layout, headline(self.system.layout)
+        layout = self.system.layout
+        weights = jnp.asarray(headline(layout))
 
         def fields(x: Members, truth: Array) -> Any:
             return summarise(x, truth, layout, weights)._replace(members=None)
@@ -212,8 +214,8 @@ class _Forecasts:
 
     def _labelled(self, number: int) -> dict[str, xr.Dataset]:
         """The groups of the archive with all records of a start."""
-        shown = self._summaries(self.starts[number])
-        block = jax.tree.map(lambda *leads: np.stack(leads), *shown)
+        summaries = self._summaries(self.starts[number])
+        block = jax.tree.map(lambda *leads: np.stack(leads), *summaries)
         records = slice(number * (self.steps + 1), (number + 1) * (self.steps + 1))
         record = Record(
             cycle=np.arange(records.start, records.stop),

@@ -66,7 +66,7 @@ def score_forecast(folder: Path) -> Forecast:
     by_lead = [_scores(tree, lead) for lead in leads]
     unit = 86400 / tree.attrs["cycle_seconds"] if "latitude" in truth.dims else 1
     forecast = Forecast(
-        attributes=tree.attrs,
+        attributes={str(name): value for name, value in tree.attrs.items()},
         variables=_variables(truth),
         leads=np.arange(len(leads)) / unit,
         scores={key: np.array([row[key] for row in by_lead]) for key in by_lead[0]},

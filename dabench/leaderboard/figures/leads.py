@@ -23,22 +23,22 @@ from dabench.scores.metrics.registry import BY_NAME
 
 
 def by_lead(forecasts: Mapping[str, Sequence[Forecast]], metric: str, palette: Palette) -> Figure:
-    """One metric against lead time: a panel for each headline cell, a line for each method.
+    """One metric against lead time: a panel for each headline field, a line for each method.
 
     Arguments:
         forecasts: Forecasts by method, one a seed, all with the same leads.
     """
     first = next(iter(forecasts.values()))[0]
-    shown = headlines(first.variables)
-    columns = min(3, len(shown))
+    fields = headlines(first.variables)
+    columns = min(3, len(fields))
     styles = palette.styles(forecasts)
     names = {display_name(method): style for method, style in styles.items()}
-    figure, all_axes = panels(len(shown), columns, above=legend_height(names))
+    figure, all_axes = panels(len(fields), columns, above=legend_height(names))
     add_legend(figure, f"{BY_NAME[metric].title} by lead time of forecasts", names)
-    for i, (axes, cell) in enumerate(zip(all_axes, shown, strict=True)):
+    for i, (axes, cell) in enumerate(zip(all_axes, fields, strict=True)):
         lines = {method: median(own, cell, metric) for method, own in forecasts.items()}
         unit = units(first.variables[cell[0]].units) if cell[0] in first.variables else ""
-        below = lead_unit(first) if i + columns >= len(shown) else ""
+        below = lead_unit(first) if i + columns >= len(fields) else ""
         label(axes, palette, title(*cell), unit=unit, x=f"lead, {below}" if below else "")
         set_range(axes, "x", Range(0.0, float(first.leads[-1])), 6)
         set_range(axes, "y", Range.of(np.concatenate([[0.0], *lines.values()])), 5)
