@@ -74,10 +74,11 @@ class Condition(NamedTuple):
     Arguments:
         h: (state,) -> (obs,) for one member, differentiable.
         error_std: (obs,) standard deviations of the errors; R = diag(error_std^2).
-        y: (obs,) observed values, in their own units.
+        y: (obs,) observed values, in their own units; NaN where one is missing.
         settings: How to solve.
         units: Units of the solve, as `prepare` makes them for these settings; None: of the errors.
         preconditioner: Preconditioner of the solve, as `prepare` makes it; in units of the errors.
+        present: (obs,) whether each observation is there; None: all are.
     """
 
     h: Observe
@@ -86,6 +87,11 @@ class Condition(NamedTuple):
     settings: GuidanceSettings = GuidanceSettings()
     units: Units | None = None
     preconditioner: Preconditioner | None = None
+    present: Bool[Array, "obs"] | None = None
+
+    def masked(self, values: Float[Array, "member obs"]) -> Float[Array, "member obs"]:
+        """Values of observations, with zero for those that are missing."""
+        return values if self.present is None else jnp.where(self.present[None], values, 0)
 
 
 def prepare(
@@ -304,5 +310,8 @@ def _observe(
     """The innovation y - h(x') of clean targets and the Jacobian of h there, both in `unit`."""
     hx, push = jax.linearize(lambda z: jax.vmap(condition.h)(model.next_state(z, x)), target)
     pull = jax.linear_transpose(push, target)
-    innovation = (condition.y[None] - hx) / unit[None]
-    return innovation, Jacobian(lambda z: push(z) / unit[None], lambda u: pull(u / unit[None])[0])
+    masked = condition.masked
+    innovation = masked((condition.y[None] - hx) / unit[None])
+    return innovation, Jacobian(
+        lambda z: masked(push(z) / unit[None]), lambda u: pull(masked(u / unit[None]))[0]
+    )

@@ -64,7 +64,7 @@ def bootstrap(
         x, info = forecast(problem, keys, carry.particles, obs.time, sampler)
 
         hx = devices.share(jax.vmap(problem.network.h), x)
-        log_likely = devices.gather(log_likelihood(hx, obs.y, problem.network))
+        log_likely = devices.gather(log_likelihood(hx, obs, problem.network))
         log_w = normalise(carry.log_weights + log_likely)
         ancestor = resample(resampling, key_resample, jnp.exp(log_w))
         x_next = drawn = devices.take(x, ancestor)

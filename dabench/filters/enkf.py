@@ -167,9 +167,9 @@ def enkf(
         prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
         hx = observed(network, prior)
-        scale = scaled(hx, obs.y, network).scale
+        scale = scaled(hx, obs, network).scale
         e = perturbations(key, len(prior), network.size) * jnp.asarray(network.error_std)[None]
-        y = obs.y.astype(e.dtype)[None] + e
+        y = obs.masked(obs.y).astype(e.dtype)[None] + e
         x = analyse(plan, prior, hx, y, scale, batch_locations)
         return Ensemble(inflate(x, prior)), info | background(hx, prior)
 

@@ -91,7 +91,7 @@ def ensf(
         std = jnp.maximum(std, jnp.maximum(floor * std.max(), jnp.finfo(std.dtype).tiny))
 
         def grad_log_p(z: Members) -> Members:
-            return std[None] * likelihood_gradient(network, centre[None] + std[None] * z, obs.y)
+            return std[None] * likelihood_gradient(network, centre[None] + std[None] * z, obs)
 
         def noise(k: Array) -> Members:
             return jax.random.normal(jax.random.fold_in(key, k), prior.shape, prior.dtype)
@@ -104,13 +104,13 @@ def ensf(
     return Filter(Ensemble, step, least=2, limits=Limits(kalman=1.5))
 
 
-def likelihood_gradient(network: Network, x: Members, y: Float[Array, "obs"]) -> Members:
+def likelihood_gradient(network: Network, x: Members, obs: Observation) -> Members:
     """∇ log N(y; h(x), R) of every member."""
     precision = jnp.asarray(1 / network.var, x.dtype)
 
     def gradient(x: Float[Array, "state"]) -> Float[Array, "state"]:
         hx, back = jax.vjp(network.h, x)
-        return back(precision * (y - hx))[0]
+        return back(obs.masked(precision * (obs.y - hx)))[0]
 
     return jax.vmap(gradient)(x)
 

@@ -74,7 +74,7 @@ def fa_apf(
     window = window_of(ess)
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
-        n, condition = len(ens.x), template._replace(y=obs.y)
+        n, condition = len(ens.x), template._replace(y=obs.y, present=obs.present)
         draw_keys, look_keys, resample_key = _split(key, n)
         context = draw.contexts(model, ens.x, obs.time, problem.batch)
 
@@ -136,7 +136,7 @@ def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookAhea
     def look_ahead(start: draw.Start, time: Time, condition: Condition):
         z = draw.expected_target(start, model, time, sampler, problem.batch)
         hx = jax.vmap(network.h)(model.next_state(z, start.x))
-        return log_likelihood(hx, condition.y, network), hx
+        return log_likelihood(hx, Observation(time, condition.y, condition.present), network), hx
 
     return look_ahead
 

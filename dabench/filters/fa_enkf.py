@@ -111,13 +111,14 @@ def fa_enkf(
         hx = observed(network, mu)
 
         # x_i ~ p(x | y), all frames of x with the same weights
-        S, d, _ = scaled(whiten(hx), whiten(obs.y[None].astype(hx.dtype))[0], whitened)
+        y = whiten(obs.y[None].astype(hx.dtype))[0]
+        S, d, _ = scaled(whiten(hx), obs._replace(y=y), whitened)
         one = jnp.ones((len(plan.position), len(plan.levels)), wide())
         departures = Departures(S, d[None], one)
         x, _ = analyse(plan, ens.x, departures, SquareRoot(False), finish, route=route)
 
         # x'_i ~ p(x' | x_i, y)
-        condition = template._replace(y=obs.y)
+        condition = template._replace(y=obs.y, present=obs.present)
         x_next, counts = draw.members(
             draw_keys, model, x, obs.time, sampler, problem.batch, condition
         )
@@ -181,6 +182,11 @@ def _fits_dense(problem: Problem, taper: Localisation) -> None:
         raise UserError(
             "covariance: dense mixes all observations, which then have no place to be localised "
             "at; set the length scales and vertical_scale to null, or use covariance: diagonal"
+        )
+    if network.present is not None:
+        raise UserError(
+            "covariance: dense mixes all observations, and in this scenario some are missing in "
+            "some cycles; use covariance: diagonal"
         )
     if not len(problem.climate):
         raise UserError("covariance: dense needs a state of the climate, and the system has none")

@@ -34,7 +34,7 @@ def guided(
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         keys, _ = split_key(key, len(ens.x))
-        condition_y = condition._replace(y=obs.y)
+        condition_y = condition._replace(y=obs.y, present=obs.present)
         x_next, counts = draw.members(
             keys, model, ens.x, obs.time, sampler, problem.batch, condition_y
         )

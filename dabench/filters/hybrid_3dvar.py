@@ -77,7 +77,7 @@ def hybrid_3dvar(
 
         # LETKF
         hx = observed(network, prior)
-        S, d, _ = scaled(hx, obs.y, network)
+        S, d, _ = scaled(hx, obs, network)
         one = jnp.ones((len(plan.position), len(plan.levels)), wide())
         x, _ = analyse(
             plan, prior, Departures(S, d[None], one), SquareRoot(False), finish, route=route
@@ -85,7 +85,8 @@ def hybrid_3dvar(
 
         # its mean, by what is left of the innovation
         m = mean(x)[None].astype(x.dtype)
-        change = increments(layout, network, B, variance_scale, m, obs.y[None], iterations)
+        rows = obs._replace(y=obs.y[None])
+        change = increments(layout, network, B, variance_scale, m, rows, iterations)
         return Ensemble(x + beta * change), info | background(hx, prior)
 
     return Filter(Ensemble, step, least=2)

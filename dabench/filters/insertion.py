@@ -55,7 +55,8 @@ def insertion(
 
     The fit is that of departures from the climate's mean by spherical harmonics (on a ring or line:
     waves), weighted least squares, without any background. What such a row scores on observed
-    fields is interpolation; what another method adds to it is assimilation.
+    fields is interpolation; what another method adds to it is assimilation. A fit needs all of its
+    observations: where one is missing in a cycle, the forecast stays as it is.
 
     Arguments:
         degree: Largest degree of the functions. Null, or where the places observed do not determine
@@ -74,7 +75,11 @@ def insertion(
         y = ((obs.y - centre_y)[None] + e).astype(prior.dtype)
         fields = layout.unflatten(prior)
         for fit in fits:
-            fields = fields.at[:, -1, fit.channels].set(centre_x[fit.channels][None] + fit(y))
+            after = centre_x[fit.channels][None] + fit(y)
+            if obs.present is not None:
+                complete = obs.present[fit.observations].all()
+                after = jnp.where(complete, after, fields[:, -1, fit.channels])
+            fields = fields.at[:, -1, fit.channels].set(after)
         return Ensemble(fields.reshape(prior.shape)), info | background(
             observed(network, prior), prior
         )

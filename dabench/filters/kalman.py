@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from dabench.core.errors import UserError
@@ -51,13 +52,14 @@ def kalman(problem: Problem) -> Filter:
 
     def step(key: Key[Array, ""], carry: Gaussian, obs: Observation) -> tuple[Gaussian, Info]:
         mean, cov = A @ carry.mean + b, A @ carry.cov @ A.T + Q
-        innovation = obs.y.astype(wide()) - H @ mean - offset
+        innovation = obs.masked(obs.y.astype(wide()) - H @ mean - offset)
         S = H @ cov @ H.T + R
-        K = jnp.linalg.solve(S, H @ cov).T
+        info = Info(background_obs=H @ mean + offset, background_var=jnp.diag(S - R))
+        S = of_reported(S, obs)
+        K = obs.masked(jnp.linalg.solve(S, H @ cov).T)
         evidence = jax.scipy.stats.multivariate_normal.logpdf(
             innovation, jnp.zeros_like(innovation), S
         )
-        info = Info(background_obs=H @ mean + offset, background_var=jnp.diag(S - R))
         keys, _ = split_key(key, len(carry.x))
         info["background"] = draw(keys, mean, cov).astype(carry.x.dtype)
 
@@ -67,6 +69,17 @@ def kalman(problem: Problem) -> Filter:
         return Gaussian(x, mean, cov, info["log_likelihood"]), info
 
     return Filter(init, step)
+
+
+def of_reported(S: Float[Array, "obs obs"], obs: Observation) -> Float[Array, "obs obs"]:
+    """The covariance of innovations, those that are missing independent of the others.
+
+    Their variance is such that an innovation of zero has the density 1.
+    """
+    if obs.present is None:
+        return S
+    alone = jnp.diag(jnp.full(len(S), 1 / (2 * np.pi)))
+    return jnp.where(obs.present[:, None] & obs.present[None], S, alone)
 
 
 def draw(

@@ -125,8 +125,8 @@ def letkf(
         prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
         hx = observed(network, prior)
-        S, d, _ = scaled(hx, obs.y, network)
-        departures = Departures(S, d[None], carry.inflation)
+        S, d, _ = scaled(hx, obs, network)
+        departures = Departures(S, d[None], carry.inflation, obs.present)
         x, factor = analyse(plan, prior, departures, SquareRoot(adaptive), finish, route=route)
         x = rotate(key, x) if rotation else x
         if adaptive:

@@ -141,7 +141,7 @@ def lpf(
         prior, info = forecast(problem, keys, carry.x, obs.time, sampler)
 
         hx = observed(network, prior)
-        S, d, _ = scaled(hx, obs.y, network)
+        S, d, _ = scaled(hx, obs, network)
         departures, solver = Departures(S, d[None], None), WeightedMoments(least_ess)
         x: Members = analyse(plan, prior, departures, solver, finish, route=route)[0]
         x = rotate(key, x) if rotation else x

@@ -79,7 +79,7 @@ def climate_departures(
     index = np.linspace(0, len(climate) - 1, min(draws, len(climate))).astype(int)
     x = jnp.asarray(climate)[index]
     hx = jax.vmap(network.h)(x).astype(wide())
-    S = scaled(hx, jnp.zeros(network.size, x.dtype), network).S
+    S = scaled(hx, Observation(jnp.zeros(()), jnp.zeros(network.size, x.dtype)), network).S
     return math.sqrt(scale) * anomalies(x), math.sqrt(scale) * S
 
 
@@ -142,20 +142,20 @@ def oi(
 
         hx = observed(network, prior)
         e = perturbations(key_noise, n, network.size) * jnp.asarray(network.error_std)[None]
-        x = add_increments(prior, hx, obs.y.astype(e.dtype)[None] + e)
+        x = add_increments(prior, hx, obs._replace(y=obs.y.astype(e.dtype)[None] + e))
         return Ensemble(x), info | diagnostics(hx, prior)
 
     return Filter(Ensemble, step)
 
 
-AddIncrements = Callable[[Members, Float[Array, "member obs"], Float[Array, "member obs"]], Members]
+AddIncrements = Callable[[Members, Float[Array, "member obs"], Observation], Members]
 """(x, h(x), y) -> x + K (y - h(x)), a row a member."""
 
 
 def by_errors(problem: Problem, scale: float, iterations: int) -> AddIncrements:
     """The gain of a multiple of the covariance of forecast errors."""
     layout, network, B = problem.model.layout, problem.network, forecast_errors(problem)
-    return lambda x, hx, y: x + increments(layout, network, B, scale, x, y, iterations)
+    return lambda x, hx, obs: x + increments(layout, network, B, scale, x, obs, iterations)
 
 
 def by_climate(
@@ -167,10 +167,11 @@ def by_climate(
     basis, S = climate_departures(states(problem), draws, scale, network)
     unit = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())
 
-    def add(x: Members, hx: Array, y: Array) -> Members:
+    def add(x: Members, hx: Array, obs: Observation) -> Members:
         # Without the barrier XLA would fold products of these constants while it compiles.
         A, SA = jax.lax.optimization_barrier((basis, S))
-        departures = Departures(SA, (y - hx) * unit[None], None)
+        d = obs.masked((obs.y - hx) * unit[None])
+        departures = Departures(obs.masked(SA), d, None)
         return analyse(plan, x, departures, Gain(), basis=A, route=route)[0]
 
     return add

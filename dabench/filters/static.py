@@ -18,7 +18,7 @@ from dabench.diffusion.krylov import solve
 from dabench.filters.base import Problem
 from dabench.filters.climate import draws_around
 from dabench.filters.waves import Modes, modes
-from dabench.observe.network import Network
+from dabench.observe.network import Network, Observation
 
 STATES = 40  # states of the climate, and as many differences of draws
 
@@ -85,7 +85,7 @@ def increments(
     B: StaticCovariance,
     scale: float,
     x: Members,
-    y: Float[Array, "row obs"],
+    obs: Observation,
     iterations: int,
 ) -> Members:
     """K (y - h(x)), K = s B Hᵀ (R + s H B Hᵀ)⁻¹, row by row; older frames stay as they are.
@@ -98,7 +98,7 @@ def increments(
     Arguments:
         scale: s, the variance of errors over that of B.
         x: States, a row each; H is the Jacobian of h there.
-        y: Observations for each row.
+        obs: Observations for each row.
         iterations: Number of steps of conjugate gradients.
     """
     std = jnp.asarray(network.error_std, x.dtype)[None]
@@ -106,7 +106,7 @@ def increments(
 
     def observe(last: Fields) -> Float[Array, "row obs"]:
         frames = jnp.concatenate([older, last[:, None]], 1)
-        return jax.vmap(network.h)(frames.reshape(x.shape)) / std
+        return obs.masked(jax.vmap(network.h)(frames.reshape(x.shape)) / std)
 
     hx, push = jax.linearize(observe, last)
     pull = jax.linear_transpose(push, last)
@@ -118,6 +118,6 @@ def increments(
         change = scale**0.5 * B.root(p.reshape(len(p), last.shape[1], -1))
         return p + to_control(push(change)), change.reshape(len(p), -1)
 
-    right = to_control(y.astype(x.dtype) / std - hx)
+    right = to_control(obs.masked(obs.y.astype(x.dtype) / std) - hx)
     change = solve(apply, right, "cg", iterations).image.reshape(last.shape)
     return jnp.concatenate([jnp.zeros_like(older), change[:, None]], 1).reshape(x.shape)

@@ -37,7 +37,8 @@ class Member(NamedTuple):
 
     Arguments:
         start: Background x_b of the state at the beginning of the window.
-        y: Observations at the end of every cycle, with perturbations of its own.
+        y: Observations at the end of every cycle, with perturbations of its own; NaN where one is
+            missing.
         prior: Mean of v: 0 for the background, a draw of the model's errors for every w.
     """
 
@@ -144,7 +145,9 @@ def var4d(
             evaluations=jnp.asarray((outer + 1) * window),
             products=jnp.asarray(outer * (2 * inner + 1) * window),
         )
-        info["cost_per_observation"] = 2 * J.mean() / (cycles.used.sum() * network.size)
+        used = in_use(network, members, cycles)
+        count = used[0].sum() * (network.size // used.shape[-1])
+        info["cost_per_observation"] = 2 * J.mean() / count
         after = Cycles(cycles.time[1:], cycles.used[1:])
         return Carry(x, states[:, 1:], members.y[:, 1:], after), info
 
@@ -159,7 +162,8 @@ def extended(
     _, key = split_key(key, n)
     key_y, key_w = jax.random.split(key)
     e = perturbations(key_y, n, network.size) * jnp.asarray(network.error_std)[None]
-    y = jnp.concatenate([carry.y, (obs.y[None] + e).astype(dtype)[:, None]], 1)
+    observed = obs.y if obs.present is None else jnp.where(obs.present, obs.y, jnp.nan)
+    y = jnp.concatenate([carry.y, (observed[None] + e).astype(dtype)[:, None]], 1)
     time = jnp.append(carry.cycles.time, obs.time.astype(wide()))
     cycles = Cycles(time, jnp.append(carry.cycles.used, True))
     errors = 0 if dynamics.noise is None else y.shape[1]
@@ -211,7 +215,16 @@ def misfit(
     """R^-½ (y_l - h(x_l)) of all cycles; 0 where a cycle is not used."""
     hx = jax.vmap(jax.vmap(network.h))(trajectory[:, 1:])
     d = (member.y - hx) / jnp.asarray(network.error_std, hx.dtype)[None, None]
-    return jnp.where(cycles.used[None, :, None], d, 0).reshape(len(hx), -1)
+    return jnp.where(in_use(network, member, cycles), d, 0).reshape(len(hx), -1)
+
+
+def in_use(network: Network, member: Member, cycles: Cycles) -> Bool[Array, "row cycle use"]:
+    """Whether the observations of a window are used, as few as tell them apart.
+
+    That is one row and one a cycle, where no observation is ever missing.
+    """
+    used = cycles.used[None, :, None]
+    return used if network.present is None else used & ~jnp.isnan(member.y)
 
 
 def minimise(

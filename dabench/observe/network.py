@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Bool, Float, Num
 
 from dabench.core.layout import Layout
 from dabench.core.random import stream
+from dabench.observe.availability import Present, presence
 from dabench.observe.operators import Rows, defined, operator, resolve
-from dabench.observe.reports import reported
+from dabench.observe.reports import reported_fields
 from dabench.observe.stations import place, withheld
 from dabench.scenario.locations import Misfit
 from dabench.scenario.scenario import Group, Scenario
@@ -28,11 +29,25 @@ class Observation(NamedTuple):
 
     Arguments:
         time: Valid time in seconds, as in `ForecastModel`.
-        y: One value an observation, in the units of its variable, in the layout's dtype.
+        y: One value an observation, in the units of its variable, in the layout's dtype; NaN where
+            it is missing. A method that perturbs them has a row a member.
+        present: Whether each observation is there; None: all are. A network has either in all
+            cycles.
     """
 
     time: Num[Array, ""]
-    y: Float[Array, "obs"]
+    y: Float[Array, "*row obs"]
+    present: Bool[Array, "obs"] | None = None
+
+    def masked(self, values: Float[Array, "*row obs"]) -> Float[Array, "*row obs"]:
+        """Values of observations, with zero for those that are missing.
+
+        An observation whose departure and whose row of H are zero says nothing, exactly, whatever
+        its error is.
+        """
+        if self.present is None:
+            return values
+        return jnp.where(jnp.broadcast_to(self.present, values.shape), values, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +61,14 @@ class Network:
         table: One row an observation: group, variable, level (hPa; NaN for variables without one),
             latitude and longitude in degrees or site, units, error_std.
         linear: Whether h is linear.
+        present: Number of a cycle -> whether each observation is there; None: all are, always.
     """
 
     h: Callable[[Float[Array, "state"]], Float[Array, "obs"]]
     error_std: np.ndarray
     table: pd.DataFrame
     linear: bool
+    present: Present | None = None
 
     @property
     def size(self) -> int:
@@ -117,14 +134,12 @@ def build_withheld(groups: Sequence[Group], layout: Layout) -> Network | None:
 
 def _network(groups: Sequence[Group], layout: Layout, is_withheld: bool) -> Network | None:
     """The withheld observations, or the others; None if there are none."""
-    parts = [
-        (g.name, rows) for i, g in enumerate(groups) for rows in _rows(i, g, layout, is_withheld)
-    ]
+    parts = [(g, rows) for i, g in enumerate(groups) for rows in _rows(i, g, layout, is_withheld)]
     if not parts:
         return None
-    table = pd.concat([_table(*part) for part in parts]).reset_index(drop=True)
+    table = pd.concat([_table(g.name, rows) for g, rows in parts]).reset_index(drop=True)
     h, linear = operator([rows for _, rows in parts], layout)
-    return Network(h, table["error_std"].to_numpy(float), table, linear)
+    return Network(h, table["error_std"].to_numpy(float), table, linear, presence(parts))
 
 
 def observe(
@@ -142,6 +157,14 @@ def observe(
     return Observation(jnp.asarray(time), y + jnp.asarray(network.error_std, y.dtype) * noise)
 
 
+def reported(obs: Observation, network: Network, cycle: int) -> Observation:
+    """The observations that a network has in a cycle, the others missing."""
+    if network.present is None:
+        return obs
+    present = jnp.asarray(network.present(cycle))
+    return obs._replace(y=jnp.where(present, obs.y, jnp.nan), present=present)
+
+
 def _rows(i: int, group: Group, layout: Layout, is_withheld: bool) -> list[Rows]:
     """Observations of a group: consecutive targets with the same stations are together.
 
@@ -151,7 +174,7 @@ def _rows(i: int, group: Group, layout: Layout, is_withheld: bool) -> list[Rows]
         stations, targets = place(group, layout), resolve(group, layout)
         in_network = withheld(group, stations) == is_withheld
         fields = [(t.variable, t.level) for t in targets]
-        present = reported(group.locations, fields, len(in_network))
+        present = reported_fields(group.locations, fields, len(in_network))
         masks = [
             in_network & is_there & defined(t, stations, layout)
             for t, is_there in zip(targets, present, strict=True)

@@ -60,7 +60,7 @@ def _level(column: str) -> float | None:
     return None if column == "surface" else float(column)
 
 
-def reported(
+def reported_fields(
     where: object, fields: Sequence[tuple[str, float | None]], stations: int
 ) -> Bool[np.ndarray, "field station"]:
     """Whether each station reports each field; all do in networks that are not from a table.

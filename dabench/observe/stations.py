@@ -1,6 +1,6 @@
 """Stations of a group: places, and the grid points and weights that interpolate to them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -33,28 +33,52 @@ class Stations(NamedTuple):
         index: (station, corner) grid points; the same one four times for a station on a grid point.
         weight: (station, corner) weights of the corners, which sum to one.
         across: (station, corner) whether the corner lies beyond a pole, where vectors change sign.
+        there: (cycle, station) whether a station is at its place in the first cycles, after which
+            they begin anew; None: always.
     """
 
     coords: dict[str, np.ndarray]
     index: np.ndarray
     weight: np.ndarray
     across: np.ndarray
+    there: Bool[np.ndarray, "cycle station"] | None = None
 
     def where(self, mask: Bool[np.ndarray, "station"]) -> "Stations":
         """The stations that a mask selects."""
         coords = {name: values[mask] for name, values in self.coords.items()}
-        return _tidy(Stations(coords, *(array[mask] for array in self[1:])))
+        there = None if self.there is None else self.there[:, mask]
+        corners = (array[mask] for array in (self.index, self.weight, self.across))
+        return _tidy(Stations(coords, *corners, there=there))
 
 
 def place(group: Group, layout: Layout) -> Stations:
     """The stations of a group on a grid; Misfit where the system has no such places."""
     if layout.on_sphere and isinstance(group.locations, Blocks):
         return block_means(group.locations.blocks, layout)
+    there = presence(group.locations, layout)
     if layout.on_sphere:
-        return bilinear(*_on_sphere(group.locations, layout), layout)
+        return bilinear(*_on_sphere(group.locations, layout), layout)._replace(there=there)
     site = _sites(group.locations, layout.points)
     index = site[:, None]
-    return Stations({"site": site}, index, np.ones(index.shape), np.zeros(index.shape, bool))
+    return Stations({"site": site}, index, np.ones(index.shape), np.zeros(index.shape, bool), there)
+
+
+def presence(where: object, layout: Layout) -> Bool[np.ndarray, "cycle station"] | None:
+    """Whether each station is there in the first cycles; None for stations that stay."""
+    if isinstance(where, Satellites) and where.cycles > 1:
+        scans = _scans(where, layout)
+        return scans[:, scans.any(0)]
+    if isinstance(where, Points) and where.cycles is not None:
+        there = np.zeros((max(where.cycles), len(distinct(where))), bool)
+        number = {point: i for i, point in enumerate(distinct(where))}
+        there[np.array(where.cycles) - 1, [number[point] for point in where.points]] = True
+        return there
+    return None
+
+
+def distinct(where: Points) -> tuple[Any, ...]:
+    """The places of a list of stations, each once where it says in which cycles they are there."""
+    return where.points if where.cycles is None else tuple(dict.fromkeys(where.points))
 
 
 def withheld(group: Group, stations: Stations) -> Bool[np.ndarray, "station"]:
@@ -90,7 +114,7 @@ def _sites(where: object, n: int) -> np.ndarray:
         case Random() if where.random <= n:
             return np.sort(np.argsort(uniform(where.seed, n)[:, 0], kind="stable")[: where.random])
         case Points() if all(isinstance(p, int) and p < n for p in where.points):
-            return np.array(where.points, int)
+            return np.array(distinct(where), int)
     raise Misfit(
         ("locations",),
         f"not places of this system, whose sites are 0 to {n - 1}; "
@@ -112,12 +136,12 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
         case Land() | Sea():
             return _positions(layout, _drawn_points(where, layout))
         case Satellites():
-            return _positions(layout, _scanned(where, layout))
+            return _positions(layout, np.flatnonzero(_scans(where, layout).any(0)))
         case Reports():
             network = table(where.reports)
             return network.latitude, network.longitude % 360
         case Points() if not any(isinstance(p, int) for p in where.points):
-            lat, lon = np.array(where.points, float).T
+            lat, lon = np.array(distinct(where), float).T
             return lat, lon % 360
     raise Misfit(
         ("locations",),
@@ -154,15 +178,15 @@ def _drawn_points(where: Land | Sea, layout: Layout) -> np.ndarray:
     return np.sort(points[np.argsort(waiting, kind="stable")[:count]])
 
 
-def _scanned(where: Satellites, layout: Layout) -> np.ndarray:
+def _scans(where: Satellites, layout: Layout) -> Bool[np.ndarray, "cycle point"]:
     """The points that satellites scan; a pole, which is a row of points, is one."""
     lat, lon = (np.asarray(layout.positions[c], float) for c in ("latitude", "longitude"))
     again = (np.abs(lat) == 90) & (lon != lon[0])
-    points = np.flatnonzero(in_swaths(where, lat, lon) & ~again)
-    if not len(points):
+    scans = np.array([in_swaths(where, lat, lon, k) & ~again for k in range(where.cycles)])
+    if not scans.any():
         text = f"no point of the grid lies within {where.swath / 2:g} km of the tracks; widen it"
         raise Misfit(("locations", "swath"), text)
-    return points
+    return scans
 
 
 def _steps(start: float, stop: float, step: float, last: bool = True) -> np.ndarray:
@@ -258,4 +282,4 @@ def _tidy(stations: Stations) -> Stations:
     if used.sum(-1).max() > 1:
         return stations._replace(index=index)
     alone = [np.take_along_axis(a, heaviest, -1) for a in (index, stations.weight, stations.across)]
-    return Stations(stations.coords, *alone)
+    return Stations(stations.coords, *alone, there=stations.there)

@@ -15,7 +15,10 @@ It is a solar day, since the plane of a sun-synchronous orbit turns with the Sun
 
 
 def in_swaths(
-    where: Satellites, latitude: Float[np.ndarray, "point"], longitude: Float[np.ndarray, "point"]
+    where: Satellites,
+    latitude: Float[np.ndarray, "point"],
+    longitude: Float[np.ndarray, "point"],
+    cycle: int = 0,
 ) -> Bool[np.ndarray, "point"]:
     """Whether each point lies within half a swath of a ground track, by great-circle distance.
 
@@ -23,18 +26,27 @@ def in_swaths(
         where: The orbits, and the hours and the width of the scan.
         latitude: Degrees.
         longitude: Degrees.
+        cycle: Number of cycles whose hours have passed.
     """
-    track = np.concatenate([ground_track(where, i) for i in range(where.satellites)])
+    track = np.concatenate([ground_track(where, i, cycle) for i in range(where.satellites)])
     chord, _ = KDTree(track).query(unit_vectors(latitude, longitude))
     return chord <= 2 * np.sin(where.swath / EARTH_RADIUS_KM / 4)
 
 
-def ground_track(where: Satellites, satellite: int) -> Float[np.ndarray, "second 3"]:
+def ground_track(
+    where: Satellites, satellite: int, cycle: int = 0
+) -> Float[np.ndarray, "second 3"]:
     """Unit vectors to the places below one satellite, one a second.
 
-    A satellite is at its ascending node, going north over the equator, when the hours begin.
+    A satellite is at its ascending node, going north over the equator, when the first hours begin.
+
+    Arguments:
+        where: The orbits.
+        satellite: Number of the satellite.
+        cycle: Number of cycles whose hours have passed.
     """
-    second = np.arange(int(where.hours * 3600) + 1)
+    length = int(where.hours * 3600)
+    second = cycle * length + np.arange(length + 1)
     angle = 2 * np.pi * second / (where.period * 60)
     tilt = np.radians(where.inclination)
     plane = where.node + 180 * satellite / where.satellites

@@ -29,6 +29,7 @@ from dabench.runs.archive import read
 from dabench.runs.step import compile_step
 from dabench.runs.twin import Twin
 from dabench.scenario import plugins, settings, yamlfile
+from dabench.scenario.availability import Availability
 from dabench.scenario.scenario import Group
 from dabench.scenario.validate import validate
 from dabench.systems.toys.linear_gaussian import linear_gaussian
@@ -99,9 +100,12 @@ def conformance(make: Factory) -> Iterator[Check]:
         yield Check(name, bool(holds), finding)
 
 
-def _twin(error_std: float = 1.0, **settings: Any) -> Twin:
+def _twin(
+    error_std: float = 1.0, availability: Availability | None = None, **settings: Any
+) -> Twin:
     system = linear_gaussian(size=4, noise_length=1.0, **settings)
-    network = build([Group(error_std=error_std)], system.layout)
+    group = Group(error_std=error_std, availability=availability)
+    network = build([group], system.layout)
     return Twin(system, network, jnp.asarray(system.truth(3, CYCLES)), 3)
 
 
@@ -182,6 +186,11 @@ def _is_close_where_the_mean_is_not_zero(trial: FilterTrial) -> tuple[bool, str]
     return _is_close_to_kalman(trial.on(_twin(intercept=1.0)))
 
 
+def _is_close_where_observations_are_missing(trial: FilterTrial) -> tuple[bool, str]:
+    """Three of four observations are there, and y is NaN in place of the others."""
+    return _is_close_to_kalman(trial.on(_twin(availability=Availability(share=0.75))))
+
+
 def _like_the_ensemble(trial: FilterTrial) -> tuple[bool, str]:
     """The same draws, or at least means and spreads within standard errors of them."""
     if not trial.method.limits.uninformed:
@@ -256,6 +265,7 @@ CLAUSES: dict[str, Callable[[FilterTrial], tuple[bool, str]]] = {
     "linear-Gaussian: close to the Kalman filter": _is_close_to_kalman,
     "the same, noise of the diffusion correlated": _is_close_where_noise_is_correlated,
     "the same, forecasts with a mean": _is_close_where_the_mean_is_not_zero,
+    "the same, a quarter of the observations missing": _is_close_where_observations_are_missing,
     "R to infinity: as the unconditional ensemble": _ignores_what_says_nothing,
     "no observations (h = 0): as the unconditional ensemble": (
         _learns_nothing_from_blind_instruments

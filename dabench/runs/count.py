@@ -1,7 +1,7 @@
 """Cost of a run on a model too large to be tried, counted from settings alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -89,7 +89,8 @@ def counted(job: Job, network: Network, sampler: Sampler) -> Counts:
     @jax.jit
     def cost(key: Any) -> dict[str, Any]:
         x = jnp.zeros((members, layout.size), layout.dtype)
-        obs = Observation(jnp.zeros(()), jnp.zeros(network.size, layout.dtype))
+        present = None if network.present is None else jnp.ones(network.size, bool)
+        obs = Observation(jnp.zeros(()), jnp.zeros(network.size, layout.dtype), present)
         _, info = method.step(key, method.init(x), obs)
         return {name: jnp.asarray(info.get(name, 0)).mean() for name in Counts._fields}
 
@@ -99,7 +100,7 @@ def counted(job: Job, network: Network, sampler: Sampler) -> Counts:
 def _folded(network: Network, layout: Layout) -> Network:
     """As many observations as there are, of the few variables in turn."""
     index = np.arange(network.size) % layout.size
-    return Network(lambda x: x[index], network.error_std, network.table, linear=True)
+    return replace(network, h=lambda x: x[index], linear=True)
 
 
 def _climate(layout: Layout) -> Any:

@@ -14,7 +14,7 @@ from dabench.core.errors import UserError
 from dabench.core.random import stream
 from dabench.core.types import Members
 from dabench.observe import withheld
-from dabench.observe.network import Network, Observation, observe
+from dabench.observe.network import Network, Observation, observe, reported
 from dabench.runs.differences import around, scaled_difference
 from dabench.scenario.scenario import Differences
 from dabench.systems.base import System
@@ -62,11 +62,14 @@ class Twin:
 
     def observation(self, cycle: int) -> Observation:
         """The observations of a cycle, from 1 on, with noise of their own."""
-        return self._observe(np.uint32(cycle), self.times[cycle], self.truth)
+        obs = self._observe(np.uint32(cycle), self.times[cycle], self.truth)
+        return reported(obs, self.network, cycle)
 
     def verification(self, cycle: int) -> Float[Array, "withheld"]:
-        """The values of the withheld observations in a cycle."""
-        return self._verify(np.uint32(cycle), self.times[cycle], self.truth).y
+        """The values of the withheld observations in a cycle; NaN where one is missing."""
+        assert self.withheld is not None
+        obs = self._verify(np.uint32(cycle), self.times[cycle], self.truth)
+        return reported(obs, self.withheld, cycle).y
 
     @cached_property
     def _observe(self) -> Callable[..., Observation]:

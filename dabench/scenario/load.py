@@ -94,7 +94,8 @@ def _with_stations(data: dict, folder: Path) -> dict:
     for group in groups:
         places = group.get("locations") if isinstance(group, dict) else None
         if isinstance(places, dict) and isinstance(places.get("file"), str) and len(places) == 1:
-            group["locations"] = {"points": read_stations(folder / places["file"])}
+            stations = read_stations(folder / places["file"])
+            group["locations"] = {k: v for k, v in stations._asdict().items() if v is not None}
     return data | {"observations": groups}
 
 

@@ -4,12 +4,12 @@ import csv
 import io
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from dabench.core.errors import UserError
-from dabench.scenario.validate import Strict, quoted
+from dabench.scenario.validate import Extended, Strict, quoted
 from dabench.scenario.yamlfile import dotted, read_text
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -19,8 +19,12 @@ Longitude = Annotated[float, Field(ge=-360, le=360)]
 Site = Annotated[int, Field(ge=0)]
 
 MAX_CSV_BYTES = 50_000_000
+MAX_CYCLE = 10_000
+"""Last cycle of a table of moving stations, which has a mask of all of them for every cycle."""
 COLUMNS = {"latitude": (("latitude", "lat"), 90), "longitude": (("longitude", "lon"), 360)}
 """Columns of a CSV file: the names that each may have, and its largest absolute value."""
+CYCLE = "cycle"
+"""Column of a CSV file that says in which cycle a station is there."""
 
 
 class Misfit(UserError):
@@ -105,11 +109,11 @@ class Sea(Strict):
     seed: Seed = 0
 
 
-class Satellites(Strict):
+class Satellites(Extended):
     """Points of the system's grid beneath satellites, as a sounder that scans across its track.
 
     Orbits are circles, below which the Earth turns once a day. Observed are the points within half
-    a swath of the ground track of some hours; they are the same in every cycle.
+    a swath of the ground track of some hours: the same hours in every cycle, or those that follow.
 
     Arguments:
         satellites: Number of satellites; the planes of their orbits are spread evenly over half a
@@ -121,7 +125,11 @@ class Satellites(Strict):
         period: Minutes an orbit takes: 84.5 at least, those of a stone at the ground, and a day at
             most, those of a satellite that stays where it is.
         node: Longitude of the first satellite's ascending node when the hours begin, in degrees.
+        cycles: Number of cycles whose hours follow each other before the first ones come again; 4
+            of 6 hours are a day. At most 100, long before which the Earth has been seen whole.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("cycles",)
 
     satellites: Annotated[int, Field(ge=1, le=20)]
     swath: Annotated[float, Field(ge=20, le=20_000)]
@@ -129,16 +137,28 @@ class Satellites(Strict):
     inclination: Annotated[float, Field(ge=0, le=180)] = 98.7
     period: Annotated[float, Field(ge=84.5, le=1440)] = 101.4
     node: Longitude = 0.0
+    cycles: Annotated[int, Field(ge=1, le=100)] = 1
 
 
-class Points(Strict):
+class Points(Extended):
     """Stations one by one.
 
     Arguments:
         points: [latitude, longitude] pairs in degrees, or sites.
+        cycles: The cycle in which each of them is there, from 1 on; after the last of these cycles
+            they begin anew. None: all are there in all cycles.
     """
 
+    LATER: ClassVar[tuple[str, ...]] = ("cycles",)
+
     points: Annotated[tuple[tuple[Latitude, Longitude] | Site, ...], Field(min_length=1)]
+    cycles: tuple[Annotated[int, Field(ge=1, le=MAX_CYCLE)], ...] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_cycle_for_each(self) -> "Points":
+        if self.cycles is not None and len(self.cycles) != len(self.points):
+            raise ValueError(f"{len(self.cycles)} cycles are given for {len(self.points)} points")
+        return self
 
 
 class Reports(Strict):
@@ -159,7 +179,8 @@ class File(Strict):
     """Stations from a file; when a scenario is read it becomes Points.
 
     Arguments:
-        file: CSV with columns latitude (or lat) and longitude (or lon), beside the scenario.
+        file: CSV with columns latitude (or lat) and longitude (or lon), beside the scenario; and
+            cycle, if it has one, in which each row is there.
     """
 
     file: str
@@ -213,24 +234,39 @@ Locations = Annotated[
 ]
 
 
-def read_stations(path: Path) -> list[list[float]]:
-    """[latitude, longitude] of every row of a CSV file; UserError naming the first bad line."""
+class StationTable(NamedTuple):
+    """Stations of a CSV file.
+
+    Arguments:
+        points: [latitude, longitude] of every row.
+        cycles: The cycle of every row; None where there is no such column.
+    """
+
+    points: list[list[float]]
+    cycles: list[int] | None
+
+
+def read_stations(path: Path) -> StationTable:
+    """The stations of a CSV file; UserError naming the first bad line."""
     text = read_text(path, MAX_CSV_BYTES)
     try:
         lines = io.StringIO(text, newline="")  # a name may hold what else ends a line for Python
         rows = csv.reader(lines, delimiter=_delimiter(text), skipinitialspace=True)
         header = [name.strip().lower() for name in next(rows, [])]
         columns = [_column(path, header, name) for name in COLUMNS]
-        stations = [
-            [_degrees(path, rows.line_num, row, i, COLUMNS[name][1]) for i, name in columns]
-            for row in rows
-            if any(cell.strip() for cell in row)
-        ]
+        filled = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
     except csv.Error as e:
         raise UserError(f"{path}: is not CSV ({e})") from None
-    if not stations:
+    if not filled:
         raise UserError(f"{path}: has no stations")
-    return stations
+    points = [
+        [_degrees(path, line, row, i, COLUMNS[name][1]) for i, name in columns]
+        for line, row in filled
+    ]
+    if CYCLE not in header:
+        return StationTable(points, None)
+    i = header.index(CYCLE)
+    return StationTable(points, [_cycle(path, line, row, i) for line, row in filled])
 
 
 def _delimiter(text: str) -> str:
@@ -261,3 +297,12 @@ def _degrees(path: Path, line: int, row: list[str], column: int, largest: float)
             f"{path}, line {line}: {quoted(cell)} is not a number between -{largest} and {largest}"
         )
     return value
+
+
+def _cycle(path: Path, line: int, row: list[str], column: int) -> int:
+    cell = row[column].strip() if column < len(row) else ""
+    if not (cell.isascii() and cell.isdigit() and 1 <= int(cell[:9]) <= MAX_CYCLE):
+        raise UserError(
+            f"{path}, line {line}: cycle {quoted(cell)} is not a whole number from 1 to {MAX_CYCLE}"
+        )
+    return int(cell)

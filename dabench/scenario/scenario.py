@@ -1,20 +1,19 @@
 """A scenario: the problem that every method is given, read from YAML, checked and frozen."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
-    SerializerFunctionWrapHandler,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
 from dabench.core.digest import sha256
+from dabench.scenario.availability import Availability
 from dabench.scenario.locations import (
     Count,
     Every,
@@ -22,7 +21,7 @@ from dabench.scenario.locations import (
     Seed,
     Withhold,
 )
-from dabench.scenario.validate import Strict
+from dabench.scenario.validate import Extended, Strict
 from dabench.scenario.yamlfile import Document
 
 Positive = Annotated[float, Field(gt=0)]
@@ -38,7 +37,7 @@ FOR_SYSTEM = ("start", "offset")
 """Entries of `period` that the system's factory takes."""
 
 
-class Group(Strict):
+class Group(Extended):
     """Observations of one kind: variables, levels, locations, errors.
 
     Arguments:
@@ -49,7 +48,10 @@ class Group(Strict):
         error_std: Standard deviation in the units of the variables; one number, or one for each
             level.
         withhold: Stations that are kept from the methods, to verify them.
+        availability: Cycles in which the stations report; all of them, if nothing is said.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("withhold", "availability")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] = "all"
     variables: tuple[str, ...] = ()
@@ -61,12 +63,7 @@ class Group(Strict):
         Positive | Annotated[dict[Literal["surface"] | Positive, Positive], Field(min_length=1)]
     )
     withhold: Withhold | None = None
-
-    @model_serializer(mode="wrap")
-    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The group as plain data, without a `withhold` that is null, which digests do not have."""
-        data = write(self)
-        return {k: v for k, v in data.items() if k != "withhold" or v is not None}
+    availability: Availability | None = None
 
 
 class Choice(BaseModel):

@@ -5,11 +5,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from docstring_parser import ParseError
 from docstring_parser.google import GoogleParser
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from dabench.core.errors import UserError
 from dabench.scenario.yamlfile import Document, Key, Keys, dotted
@@ -23,6 +29,22 @@ class Strict(BaseModel):
     """A model that refuses unknown keys, changes and infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Extended(Strict):
+    """A model that has got more entries since digests of it were published.
+
+    Those that `LATER` names are left out of plain data where they have their defaults, so that
+    digests stay what they were.
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unused = {name for name in self.LATER if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in write(self).items() if name not in unused}
 
 
 class InputProblem(NamedTuple):

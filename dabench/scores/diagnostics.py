@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from dabench.core.plain import plain
 from dabench.scores.record import Departures, Diagnostic, Innovations, Series, finite
@@ -36,14 +36,14 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> Innovations | None:
         return None
     d, variance = _departures(observed, diagnostics, "background", int(tree.attrs["members"]))
     y, analysis = observed["y"].values.astype(np.float64), tree["mean"].to_dataset()
-    products = d * (y - _at_grid_points(analysis, observed))
+    products, present = d * (y - _at_grid_points(analysis, observed)), _present(observed)
     rows = []
     for group, columns in _groups(observed):
-        fit = _fit("background_error", group["error_std"], d[cycles, columns],
-                   variance[cycles, columns])  # fmt: skip
-        ratio = _average(products[cycles, columns]) / group["error_std"] ** 2
+        part = cycles, columns
+        fit = _fit("background_error", group["error_std"], d[part], variance[part], present[part])
+        ratio = _average(products[part], present[part]) / group["error_std"] ** 2
         rows.append(group | fit | {"desroziers": plain(ratio)})
-    return Innovations(tuple(rows), _chi2(d, variance))
+    return Innovations(tuple(rows), _chi2(observed, d, variance))
 
 
 def withheld(tree: xr.DataTree, cycles: slice) -> Departures | None:
@@ -64,13 +64,15 @@ def withheld(tree: xr.DataTree, cycles: slice) -> Departures | None:
         for stage in STAGES
         if f"{stage}_obs" in observed
     }
+    present = _present(observed)
     rows = [
         {"stage": stage, **group}
-        | _fit("error", group["error_std"], d[cycles, columns], variance[cycles, columns])
+        | _fit("error", group["error_std"], *(v[cycles, columns] for v in (d, variance, present)))
         for stage, (d, variance) in departures.items()
         for group, columns in _groups(observed)
     ]
-    return Departures(tuple(rows), {stage: _chi2(*fit) for stage, fit in departures.items()})
+    chi2 = {stage: _chi2(observed, *fit) for stage, fit in departures.items()}
+    return Departures(tuple(rows), chi2)
 
 
 def _departures(
@@ -102,10 +104,22 @@ def _groups(observed: xr.Dataset) -> Iterator[tuple[dict[str, Any], Int[np.ndarr
         yield texts | numbers | {"error_std": plain(first["error_std"])}, part.index.to_numpy()
 
 
-def _chi2(d: ByCycle, variance: ByCycle) -> Series:
-    """Mean d^2 / variance of every cycle; NaN before the first and where h(x) is not finite."""
+def _chi2(observed: xr.Dataset, d: ByCycle, variance: ByCycle) -> Series:
+    """Mean d^2 / variance of every cycle; NaN before the first and where h(x) is not finite.
+
+    So it is in cycles without any observation.
+    """
+    present = _present(observed)
     with np.errstate(invalid="ignore", over="ignore"):
-        return finite((d**2 / variance).mean(-1))
+        ratio = d**2 / variance
+        if present[1:].all():
+            return finite(ratio.mean(-1))
+        return finite(np.array([_average(*row) for row in zip(ratio, present, strict=True)]))
+
+
+def _present(observed: xr.Dataset) -> Bool[np.ndarray, "cycle observation"]:
+    """Whether each observation is there."""
+    return ~np.isnan(observed["y"].values)
 
 
 def _at_grid_points(fields: xr.Dataset, observed: xr.Dataset) -> ByCycle:
@@ -140,25 +154,29 @@ def _nearest_points(
     return nearest, on_grid
 
 
-def _fit(error: str, error_std: float, d: ByCycle, variance: ByCycle) -> dict[str, float | None]:
+def _fit(
+    error: str, error_std: float, d: ByCycle, variance: ByCycle, present: Bool[np.ndarray, "..."]
+) -> dict[str, float | None]:
     """Numbers of departures of one group and their expected variance.
 
     Arguments:
         error: Name of the root of mean d^2 - R.
+        present: Whether each observation is there.
     """
-    mean_square = _average(d**2)
+    mean_square = _average(d**2, present)
     numbers = {
-        "bias": _average(d),
+        "bias": _average(d, present),
         "rms": np.sqrt(mean_square),
-        "expected_rms": np.sqrt(_average(variance)),
+        "expected_rms": np.sqrt(_average(variance, present)),
         error: np.sqrt(np.fmax(mean_square - error_std**2, 0.0)),
-        "chi2": _average(d**2 / variance),
+        "chi2": _average(d**2 / variance, present),
     }
     return {name: plain(value) for name, value in numbers.items()}
 
 
-def _average(values: np.ndarray) -> float:
-    """The mean; NaN where there are no cycles to average over."""
+def _average(values: np.ndarray, present: Bool[np.ndarray, "..."]) -> float:
+    """The mean over observations that are there; NaN where there are none to average over."""
+    values = values if present.all() else values[present]
     return values.mean() if values.size else np.nan
 
 

@@ -47,7 +47,7 @@ def test_one_member_follows_its_recursion(steps, last, stop_after):
     def end(e):
         return reverse(
             jnp.asarray(X),
-            lambda z: likelihood_gradient(NETWORK, z, jnp.asarray(Y)),
+            lambda z: likelihood_gradient(NETWORK, z, Observation(jnp.zeros(()), jnp.asarray(Y))),
             lambda k: e[k + 1][None],
             how,
         )[0]

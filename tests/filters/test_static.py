@@ -58,7 +58,7 @@ def test_on_the_sphere_variance_is_the_same_everywhere_and_the_adjoint_is_the_tr
 def test_increments_are_those_of_the_gain():
     network, B = stations(SPHERE, 20, RNG), sphere_covariance()
     x, y = jnp.asarray(RNG.normal(size=(2, SPHERE.size))), jnp.asarray(RNG.normal(size=(2, 20)))
-    change = np.asarray(increments(SPHERE, network, B, 0.3, x, y, 20))
+    change = np.asarray(increments(SPHERE, network, B, 0.3, x, Observation(jnp.zeros(()), y), 20))
     H = np.asarray(jax.jacobian(network.h)(x[0]))[:, SPHERE.size // 2 :]
     P = 0.3 * dense(B, SPHERE)
     gain = P @ H.T @ np.linalg.inv(H @ P @ H.T + np.diag(network.var))

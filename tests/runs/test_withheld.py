@@ -1,5 +1,6 @@
 """Observations that no method is given: methods do not notice them, and are held to them."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -99,6 +100,28 @@ def test_what_a_run_says_of_them_is_what_its_members_say(half, tmp_path):
     assert row["error"] == pytest.approx(np.sqrt(max((d**2).mean() - STD**2, 0)))
     assert row["chi2"] == pytest.approx((d**2 / variance).mean())
     np.testing.assert_allclose(fit.chi2["analysis"][2:], (d**2 / variance).mean(1))
+
+
+def test_gaps_are_archived_as_nan_and_left_out_of_the_fit(tmp_path):
+    """The second cycle has no observation at all; half of the others are missing."""
+    group = {"error_std": STD, "withhold": {"share": 0.5}, "availability": {"share": 0.5}}
+    t = twin(Group.model_validate(group))
+    present = {k: t.network.present(k) if k != 2 else np.zeros(4, bool) for k in range(1, 6)}  # pyright: ignore[reportOptionalCall]
+    t = replace(t, network=replace(t.network, present=present.__getitem__))
+    run = go(tmp_path, t)
+    y, predicted = run["observations"]["y"].values, run["diagnostics"]
+    np.testing.assert_array_equal(~np.isnan(y[1:]), list(present.values()))
+    d, var = y - predicted["background_obs"].values, predicted["background_var"].values + STD**2
+    fit: Any = diagnostics.observation_space(run, slice(1, None))
+    (row,) = fit.groups
+    assert row["rms"] == pytest.approx(np.sqrt(np.nanmean(d**2)))
+    assert row["bias"] == pytest.approx(np.nanmean(d))
+    assert row["expected_rms"] == pytest.approx(np.sqrt(var[~np.isnan(y)].mean()))
+    assert row["chi2"] == pytest.approx(np.nanmean(d**2 / var))
+    expected = [np.nanmean(r) if np.isfinite(r).any() else np.nan for r in d[1:] ** 2 / var[1:]]
+    np.testing.assert_allclose(fit.chi2[1:], expected)
+    assert np.isnan(fit.chi2[2])
+    assert np.isfinite(run["mean/state"]).all()
 
 
 def test_they_fit_the_exact_filter_as_well_as_it_says(half, tmp_path):

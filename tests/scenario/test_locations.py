@@ -17,13 +17,13 @@ from dabench.scenario.locations import read_stations
 def test_columns_are_found_by_name(tmp_path, text):
     path = tmp_path / "s.csv"
     path.write_text(text, encoding="utf-8")
-    assert read_stations(path) == [[50, -5], [-1.5, 359]]
+    assert read_stations(path).points == [[50, -5], [-1.5, 359]]
 
 
 def test_semicolons_separate_and_names_may_hold_what_python_calls_the_end_of_a_line(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text("name;lat;lon\na\x85b;1;2\n\u2028c\x0b;3;4\n", encoding="utf-8")
-    assert read_stations(path) == [[1, 2], [3, 4]]
+    assert read_stations(path).points == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_scenario_is_its_file_with_defaults_written_out(write):
         ("node: 361", "node 361 is not a number >= -360 and <= 360"),
         (
             "width: 9",
-            "width unknown; did you mean 'swath'? Known: hours",
+            "width unknown; did you mean 'swath'? Known: cycles, hours",
         ),
     ],
 )

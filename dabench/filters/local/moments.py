@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from dabench.core.precision import wide
-from dabench.observe.network import Network
+from dabench.observe.network import Network, Observation
 
 
 def mean(x: Float[Array, "member *rest"]) -> Float[Array, "*rest"]:
@@ -36,11 +36,15 @@ class Scaled(NamedTuple):
     scale: Float[Array, "obs"]
 
 
-def scaled(hx: Float[Array, "member obs"], y: Float[Array, "obs"], network: Network) -> Scaled:
-    """Departures of h(x) and y for h(x) in float64; a single member has no departures."""
+def scaled(hx: Float[Array, "member obs"], obs: Observation, network: Network) -> Scaled:
+    """Departures of h(x) and y for h(x) in float64; a single member has no departures.
+
+    All three are zero for observations that are missing.
+    """
     centre = hx.mean(0)
     scale = jnp.asarray(1 / (network.error_std * np.sqrt(max(len(hx) - 1, 1))), wide())
-    return Scaled((hx - centre[None]) * scale[None], (y - centre) * scale, scale)
+    scale = obs.masked(scale)
+    return Scaled((hx - centre[None]) * scale[None], obs.masked((obs.y - centre) * scale), scale)
 
 
 def with_error_variances(network: Network, factor: float) -> Network:

@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from dabench.core import devices
 from dabench.core.precision import wide
@@ -61,11 +61,20 @@ class Departures(NamedTuple, Generic[Inflation]):
         S: Departures of m members from their mean.
         d: Departures of observations: from the mean (r = 1), or from each of r members.
         inflation: Inflation of each unit and level, for solvers that estimate it.
+        present: Whether each observation is there, for such solvers, which count them; None: all
+            are. S and d are zero where one is missing.
     """
 
     S: Float[Array, "m obs"]
     d: Float[Array, "r obs"]
     inflation: Inflation
+    present: Bool[Array, "obs"] | None = None
+
+    @property
+    def counts(self) -> Float[Array, "obs"]:
+        """One for each observation that is there, zero for the others."""
+        one = jnp.ones_like(self.S[0])
+        return one if self.present is None else jnp.where(self.present, one, 0)
 
 
 def analyse(
@@ -130,6 +139,8 @@ def cells(plan: Plan, departures: Departures) -> Cells:
     """All departures, by location."""
     S, d = (jnp.moveaxis(by_cell(plan, v.T), 2, 0) for v in departures[:2])
     present = jnp.asarray(plan.observation < len(plan.obs_location), S.dtype)
+    if departures.present is not None:
+        present = by_cell(plan, departures.counts)
     present = jnp.moveaxis(present, 2, 0)[..., None]
     return Cells(jnp.asarray(plan.location, plan.dtype), S, d, present)
 
@@ -165,6 +176,7 @@ class Rows(NamedTuple):
     S: Float[Array, "obs+1 m"]
     d: Float[Array, "obs+1 r"]
     location: Float[Array, "obs+1 axis"]
+    counts: Float[Array, "obs+1"] | None
 
 
 def by_rows(plan: Plan, departures: Departures[Any], solver: Solver[Any]) -> LocalAnalyses:
@@ -176,6 +188,7 @@ def by_rows(plan: Plan, departures: Departures[Any], solver: Solver[Any]) -> Loc
     index = blocks(plan, m * table.shape[1], devices.parts())
     start = np.zeros(len(index), np.int32)
     S, d = (jnp.concatenate([v, jnp.zeros_like(v[:, :1])], 1).T for v in departures[:2])
+    counts = None if departures.present is None else jnp.append(departures.counts, 0)
     location = jnp.asarray(np.append(places, plan.location[:1], 0), plan.dtype)
     vertical = plan.vertical[:, plan.obs_level]
     vertical = jnp.concatenate([vertical, jnp.zeros_like(plan.vertical[:, :1])], 1)
@@ -187,12 +200,13 @@ def by_rows(plan: Plan, departures: Departures[Any], solver: Solver[Any]) -> Loc
         root = jnp.sqrt(rho.astype(rows.S.dtype))[..., None]
         S, d = (root * v[near][:, None] for v in (rows.S, rows.d))
         innovation = (m - 1) * (d**2).sum((-2, -1)) / r
-        count = rho.sum(-1, dtype=S.dtype)
+        present = rho if rows.counts is None else rho * rows.counts[near][:, None]
+        count = present.sum(-1, dtype=S.dtype)
         consistency = Consistency(innovation, (S**2).sum((-2, -1)), count)
         return solver.from_rows(A, S, d, block.units.inflation, consistency)
 
     units = RowUnits(jnp.asarray(table), departures.inflation)
-    return LocalAnalyses(index, start, units, Rows(S, d, location), weigh)
+    return LocalAnalyses(index, start, units, Rows(S, d, location, counts), weigh)
 
 
 class LevelUnits(NamedTuple):
@@ -240,8 +254,8 @@ def level_columns(
     plan: Plan, departures: Departures, layer: Int[np.ndarray, "layer"]
 ) -> Float[Array, "location+1 layer column"]:
     """S, d and 1 of each location and layer; zero where nothing is observed."""
-    S, d, _ = departures
-    columns = by_cell(plan, jnp.concatenate([S, d, jnp.ones_like(S[:1])]).T)
+    S, d = departures.S, departures.d
+    columns = by_cell(plan, jnp.concatenate([S, d, departures.counts[None]]).T)
     columns = columns.reshape(-1, len(plan.location), columns.shape[-1])[layer]
     columns = jnp.swapaxes(columns, 0, 1).astype(plan.dtype)
     return jnp.concatenate([columns, jnp.zeros_like(columns[:1])])

@@ -9,17 +9,17 @@ from annotated_types import Ge, Gt, Le, Lt
 from jaxtyping import Array, Float, Int
 
 from dabench.core.precision import wide
-from dabench.observe.network import Network
+from dabench.observe.network import Network, Observation
 
 LogWeights = Float[Array, "member"]
 
 
 def log_likelihood(
-    hx: Float[Array, "member obs"], y: Float[Array, "obs"], network: Network
+    hx: Float[Array, "member obs"], obs: Observation, network: Network
 ) -> LogWeights:
     """log N(y; h(x), R) of every member, up to a constant."""
     std = jnp.asarray(network.error_std, wide())[None]
-    return -0.5 * (((y[None] - hx).astype(wide()) / std) ** 2).sum(-1)
+    return -0.5 * (obs.masked((obs.y[None] - hx).astype(wide()) / std) ** 2).sum(-1)
 
 
 def normalise(log_w: LogWeights) -> LogWeights:

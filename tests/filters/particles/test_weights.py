@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dabench.filters.particles.weights import ess, log_likelihood, normalise, temper
-from dabench.observe.network import Network
+from dabench.observe.network import Network, Observation
 
 
 def test_log_likelihood_is_the_log_of_a_product_of_normal_densities(key):
@@ -17,7 +17,9 @@ def test_log_likelihood_is_the_log_of_a_product_of_normal_densities(key):
     network = Network(lambda x: x, std, pd.DataFrame(), linear=True)
     hx, y = jax.random.normal(key, (4, 3)), jnp.array([0.1, 0.2, 0.3])
     expected = norm.logpdf(y, hx, std).sum(-1) - norm.logpdf(0, 0, std).sum()
-    np.testing.assert_allclose(log_likelihood(hx, y, network), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        log_likelihood(hx, Observation(jnp.zeros(()), y), network), expected, rtol=1e-12
+    )
 
 
 def test_weights_sum_to_one_where_exponentials_underflow():
