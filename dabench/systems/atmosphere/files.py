@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-WEIGHTS, CLIMATE, GROUND = "gencast.npz", "climate.npz", "ground.npz"
+WEIGHTS, CALIBRATION = "gencast.npz", "calibration.npz"
+CLIMATE, GROUND = "climate.npz", "ground.npz"
 TUNING, LONG = "tuning.npz", "long.npz"
 PROVENANCE = "provenance.json"
 

@@ -1,20 +1,23 @@
 """The network of an embedded atmosphere as a diffusion model, with noise and output in its band."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from dabench.core.layout import Layout
+from dabench.core.types import Members, Time
 from dabench.diffusion.model import Sampler
 from dabench.systems.atmosphere.atmosphere import Atmosphere, Ground, Statistics, normalised
+from dabench.systems.atmosphere.calibration import Calibration
 from dabench.systems.atmosphere.coasts import Coasts
 from dabench.systems.atmosphere.grid import grid, sphere_noise
 from dabench.systems.atmosphere.means import ConservingNoise, Relation
 from dabench.systems.gencast import channels
 from dabench.systems.gencast.checkpoint import Checkpoint
-from dabench.systems.gencast.model import GenCast
+from dabench.systems.gencast.model import GenCast, Targets
 from dabench.systems.gencast.normalise import Normaliser
 from dabench.systems.sphere.noise import SphereNoise
 
@@ -30,6 +33,7 @@ def model(
     resolution: float,
     coasts: Coasts | None = None,
     means: Relation | None = None,
+    calibration: Calibration | None = None,
 ) -> GenCast:
     """p(x' | x) of a small GenCast, D projected on the band of the noise.
 
@@ -39,6 +43,7 @@ def model(
         resolution: Grid spacing in degrees; any, since nothing in the weights depends on it.
         coasts: Maps that states have and the network never sees; none by default.
         means: Relation that the global means of targets obey; none by default.
+        calibration: Calibration of the output; none by default.
     """
     sphere = sphere_noise(resolution) if means is None else ConservingNoise(resolution, means)
     latitude, longitude = grid(resolution)
@@ -49,15 +54,48 @@ def model(
         land=_field(sphere, ground["land_sea_mask"]) > 0.5 if "land_sea_mask" in ground else None,
     )
     inputs = channels.inputs(checkpoint.config.task_config)
-    return GenCast(
+    network = (
         checkpoint,
         normaliser(inputs, atmosphere, statistics, coasts),
         layout,
         {name: _field(sphere, normalised(field)) for name, field in ground.items()},
-        sampler=SAMPLER,
-        noise=sphere,
-        project=True,
     )
+    settings: dict[str, Any] = {"sampler": SAMPLER, "noise": sphere, "project": True}
+    if calibration is None:
+        return GenCast(*network, **settings)
+    return CalibratedGenCast(calibration, *network, **settings)
+
+
+class CalibratedGenCast(GenCast):
+    """A GenCast whose D is calibrated; its context holds the last frame's coefficients too."""
+
+    def __init__(self, calibration: Calibration, *network: Any, **settings: Any) -> None:
+        super().__init__(*network, **settings)
+        self.calibration = calibration
+        inputs = channels.inputs(self.task)
+        place = {(f.name, float(f.level or 0), f.hours): i for i, f in enumerate(inputs)}
+        last = [place[c.name, float(c.level or 0), 0] for c in self.layout.channels]
+        self._last = np.array(last)
+
+    def condition(self, x: Members, time: Time) -> tuple[Array, Array]:
+        """The known channels' part of the network, and the coefficients of the last frame."""
+        known = self.known(x, time)
+        last = self.sphere.analyse(jnp.swapaxes(known[..., self._last], 1, 2))
+        return self.network.condition(self.params, known), last
+
+    def denoiser(
+        self, sigma: Float[Array, ""]
+    ) -> Callable[[Targets, tuple[Array, Array]], Targets]:
+        """Calibrated D at one noise level."""
+        denoise, calibrate = super().denoiser(sigma), self.calibration.at(sigma)
+
+        def calibrated(z: Targets, context: tuple[Array, Array]) -> Targets:
+            condition, last = context
+            output = denoise(z, condition).reshape(-1, *self.fields)
+            output = calibrate(self.sphere.analyse(output), last)
+            return self.sphere.synthesise(output).reshape(z.shape)
+
+        return calibrated
 
 
 def normaliser(

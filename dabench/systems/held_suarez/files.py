@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS, digest, stretches
+from dabench.systems.atmosphere.files import (
+    CALIBRATION,
+    CLIMATE,
+    GROUND,
+    WEIGHTS,
+    digest,
+    stretches,
+)
 
 FILES = Path(__file__).parent / "files"
 
@@ -10,6 +17,6 @@ FILES = Path(__file__).parent / "files"
 def digest_of(*, resolution: int = 4, offset: int = 0, files: str = "") -> str:
     """Digest of the system with these settings, as `system.held_suarez` has it."""
     folder = Path(files) if files else FILES
-    ground = [path for path in (folder / GROUND,) if path.exists()]
-    paths = [folder / WEIGHTS, *stretches(folder), folder / CLIMATE, *ground]
+    later = [path for name in (GROUND, CALIBRATION) if (path := folder / name).exists()]
+    paths = [folder / WEIGHTS, *stretches(folder), folder / CLIMATE, *later]
     return digest(paths, resolution, offset)

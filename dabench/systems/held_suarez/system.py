@@ -5,8 +5,16 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
+from dabench.systems.atmosphere.calibration import load_calibration
 from dabench.systems.atmosphere.coasts import load_coasts
-from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS, stretches, verification
+from dabench.systems.atmosphere.files import (
+    CALIBRATION,
+    CLIMATE,
+    GROUND,
+    WEIGHTS,
+    stretches,
+    verification,
+)
 from dabench.systems.atmosphere.means import load_relation
 from dabench.systems.atmosphere.model import model
 from dabench.systems.atmosphere.system import Stretch, embedded, need_files, statistics
@@ -32,13 +40,14 @@ def held_suarez(
     need_files("held_suarez", folder, (WEIGHTS, verification(0), CLIMATE))
     network, truths = checkpoint.load(folder / WEIGHTS), stretches(folder)
     normal, static = statistics(network), HELD_SUAREZ.ground(folder)
-    # The packaged network was trained before there were coasts and a relation of means.
+    # The packaged network is older than coasts, the relation of means and calibration.
     later = (folder / GROUND).exists()
     coasts = load_coasts(folder, resolution) if later else None
     means = load_relation(folder / GROUND) if later else None
+    calibration = load_calibration(folder / CALIBRATION) if later else None
     return embedded(
         "held_suarez",
-        model(HELD_SUAREZ, network, normal, static, resolution, coasts, means),
+        model(HELD_SUAREZ, network, normal, static, resolution, coasts, means, calibration),
         folder,
         resolution,
         stretch=lambda seed: Stretch(truths[seed % len(truths)], offset),

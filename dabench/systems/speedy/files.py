@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from dabench.systems.atmosphere.files import (
+    CALIBRATION,
     CLIMATE,
     GROUND,
     LONG,
@@ -29,5 +30,5 @@ def trajectories(folder: Path, truth: Truth) -> list[Path]:
 def digest_of(*, resolution: int = 4, truth: Truth = "verification", files: str = "") -> str:
     """Digest of the system with these settings, as `system.speedy` has it."""
     folder = Path(files) if files else FILES
-    fixed = [folder / name for name in (WEIGHTS, GROUND, CLIMATE)]
+    fixed = [folder / name for name in (WEIGHTS, CALIBRATION, GROUND, CLIMATE)]
     return digest([*fixed, *trajectories(folder, truth)], resolution, truth)

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from dabench.systems.atmosphere.calibration import load_calibration
 from dabench.systems.atmosphere.coasts import load_coasts
-from dabench.systems.atmosphere.files import CLIMATE, GROUND, WEIGHTS
+from dabench.systems.atmosphere.files import CALIBRATION, CLIMATE, GROUND, WEIGHTS
 from dabench.systems.atmosphere.grid import sphere_noise
 from dabench.systems.atmosphere.means import load_relation
 from dabench.systems.atmosphere.model import model
@@ -34,15 +35,16 @@ def speedy(
     Each trajectory is a branch of the nature run that the network was never trained on.
     """
     folder = Path(files) if files else FILES
-    need_files("speedy", folder, (WEIGHTS, GROUND, CLIMATE))
+    need_files("speedy", folder, (WEIGHTS, CALIBRATION, GROUND, CLIMATE))
     truths = trajectories(folder, truth)
     need_files("speedy", folder, tuple(path.name for path in truths))
     network, coasts = checkpoint.load(folder / WEIGHTS), load_coasts(folder, resolution)
     means = load_relation(folder / GROUND)
     normal, static = statistics(network), ground(folder)
+    calibration = load_calibration(folder / CALIBRATION)
     return embedded(
         "speedy",
-        model(SPEEDY, network, normal, static, resolution, coasts, means),
+        model(SPEEDY, network, normal, static, resolution, coasts, means, calibration),
         folder,
         resolution,
         stretch=lambda seed: Stretch(truths[seed % len(truths)]),

@@ -67,8 +67,23 @@ class TrainingFrames:
         low, high = np.log(error)
         sizes = np.exp(rng.uniform(low, high, (size, 1, 1)))
         shape = clean.target.shape
-        target = (sizes * rng.standard_normal(shape) * ERROR_STD).astype(np.float32)
+        errors = sizes * rng.standard_normal(shape) * ERROR_STD
+        return self.with_errors(clean, errors, rng.uniform(size=(size, 1, 1)))
+
+    def with_errors(
+        self,
+        clean: Batch,
+        errors: Float[np.ndarray, "pair channel coefficient"],
+        share: Float[np.ndarray, "pair 1 1"],
+    ) -> Batch:
+        """The batch whose second frames have errors, their first ones a share of these.
+
+        Arguments:
+            errors: In standard deviations of the 12-hour difference; their means are made to obey
+                the relation.
+        """
+        target = errors.astype(np.float32)
         target[:, :, 0] = target[:, :, 0] @ self.means.T
         now = (target / self.scale).astype(np.float32)
-        previous = rng.uniform(size=(size, 1, 1)).astype(np.float32) * now
+        previous = share.astype(np.float32) * now
         return Batch(clean.previous + previous, clean.now + now, clean.target - target)

@@ -27,6 +27,7 @@ from dabench.systems.atmosphere.system import on_grid
 from dabench.systems.atmosphere.training import frames, nature, release
 from dabench.systems.atmosphere.training.nature import FULL, Dynamics, Lengths, NatureSettings
 from dabench.systems.base import System
+from dabench.systems.gencast import checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -158,8 +159,9 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
     release.write_weights(
         folder / files.WEIGHTS, recipe.atmosphere, average, config, statistics, steps
     )
-    outside = frames.left_out(run, _training_members(run))
     means = load_relation(out / "means.npz")
+    _calibrate(recipe, out, average, config)
+    outside = frames.left_out(run, _training_members(run))
     release.write_ground(folder / files.GROUND, recipe.ground(maps), outside, means)
     about = {
         file: release.write_frames(
@@ -180,6 +182,21 @@ def publish(recipe: Recipe, out: Path, size: Size) -> Path:
     )
     _report(recipe, out, size, regrid)
     return folder
+
+
+def _calibrate(
+    recipe: Recipe, out: Path, params: checkpoint.Params, config: checkpoint.Config
+) -> None:
+    """Fit the calibration on the last few training members and write it among the files."""
+    from dabench.systems.atmosphere.training import calibration, learning, state
+    from dabench.systems.atmosphere.training.pairs import TrainingFrames
+
+    run, regrid, maps = out / "nature", *_regrid(recipe, out)
+    statistics, means = _normalisation(recipe, out, [])
+    trainer = learning.Trainer(state.TrainSettings(), config, recipe.ground(maps), means)
+    members = [frames.load(run, name, regrid) for name in _training_members(run)[-3:]]
+    fitted = calibration.fit(trainer, params, TrainingFrames(members, statistics, means))
+    save(out / "files" / files.CALIBRATION, fitted._asdict(), compress=True)
 
 
 def _report(recipe: Recipe, out: Path, size: Size, regrid: frames.Regrid) -> None:
