@@ -22,7 +22,6 @@ from dabench.systems.gencast.normalise import Normaliser
 from dabench.systems.sphere.noise import SphereNoise
 
 BATCH = 4  # members at a time: the fastest on a CPU
-SAMPLER = Sampler("dpmpp_2m", levels=12, sigma_max=60.0, sigma_min=0.01)
 
 
 def model(
@@ -31,6 +30,7 @@ def model(
     statistics: Statistics,
     ground: Ground,
     resolution: float,
+    sampler: Sampler,
     coasts: Coasts | None = None,
     means: Relation | None = None,
     calibration: Calibration | None = None,
@@ -41,6 +41,7 @@ def model(
         statistics: The normalisation the network was trained with.
         ground: Coefficients of the static fields, in physical units.
         resolution: Grid spacing in degrees; any, since nothing in the weights depends on it.
+        sampler: Sampler of the model's own draws.
         coasts: Maps that states have and the network never sees; none by default.
         means: Relation that the global means of targets obey; none by default.
         calibration: Calibration of the output; none by default.
@@ -60,7 +61,7 @@ def model(
         layout,
         {name: _field(sphere, normalised(field)) for name, field in ground.items()},
     )
-    settings: dict[str, Any] = {"sampler": SAMPLER, "noise": sphere, "project": True}
+    settings: dict[str, Any] = {"sampler": sampler, "noise": sphere, "project": True}
     if calibration is None:
         return GenCast(*network, **settings)
     return CalibratedGenCast(calibration, *network, **settings)

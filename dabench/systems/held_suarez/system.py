@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
+from dabench.diffusion.model import Sampler
 from dabench.systems.atmosphere.calibration import load_calibration
 from dabench.systems.atmosphere.coasts import load_coasts
 from dabench.systems.atmosphere.files import (
@@ -22,6 +23,8 @@ from dabench.systems.base import System
 from dabench.systems.gencast import checkpoint
 from dabench.systems.held_suarez.channels import HELD_SUAREZ
 from dabench.systems.held_suarez.files import FILES, digest_of
+
+SAMPLER = Sampler("dpmpp_2m", levels=12, sigma_max=60.0, sigma_min=0.01)
 
 
 def held_suarez(
@@ -47,7 +50,9 @@ def held_suarez(
     calibration = load_calibration(folder / CALIBRATION) if later else None
     return embedded(
         "held_suarez",
-        model(HELD_SUAREZ, network, normal, static, resolution, coasts, means, calibration),
+        model(
+            HELD_SUAREZ, network, normal, static, resolution, SAMPLER, coasts, means, calibration
+        ),
         folder,
         resolution,
         stretch=lambda seed: Stretch(truths[seed % len(truths)], offset),

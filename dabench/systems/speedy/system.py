@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from dabench.diffusion.model import Sampler
 from dabench.systems.atmosphere.calibration import load_calibration
 from dabench.systems.atmosphere.coasts import load_coasts
 from dabench.systems.atmosphere.files import CALIBRATION, CLIMATE, GROUND, WEIGHTS
@@ -18,6 +19,10 @@ from dabench.systems.base import System
 from dabench.systems.gencast import checkpoint
 from dabench.systems.speedy.channels import SPEEDY, ground
 from dabench.systems.speedy.files import FILES, Truth, digest_of, trajectories
+
+# Of the third order and from sigma 20 on: members of 12-hour forecasts then spread 1.04 times as
+# far as they err, and 1.13 times with the second order from 60 on, at the same twelve evaluations.
+SAMPLER = Sampler("dpmpp_3m", levels=12, sigma_max=20.0, sigma_min=0.01)
 
 
 def speedy(
@@ -44,7 +49,7 @@ def speedy(
     calibration = load_calibration(folder / CALIBRATION)
     return embedded(
         "speedy",
-        model(SPEEDY, network, normal, static, resolution, coasts, means, calibration),
+        model(SPEEDY, network, normal, static, resolution, SAMPLER, coasts, means, calibration),
         folder,
         resolution,
         stretch=lambda seed: Stretch(truths[seed % len(truths)]),

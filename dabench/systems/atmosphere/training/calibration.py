@@ -11,13 +11,13 @@ from jaxtyping import Float
 
 from dabench.systems.atmosphere.atmosphere import LMAX
 from dabench.systems.atmosphere.calibration import Calibration
-from dabench.systems.atmosphere.model import SAMPLER
 from dabench.systems.atmosphere.training.learning import Trainer
 from dabench.systems.atmosphere.training.pairs import Batch, TrainingFrames
 from dabench.systems.gencast.checkpoint import Params
 from dabench.systems.sphere.harmonics import degrees
 
 LEVELS = 12
+SIGMA = 0.01, 60.0  # least and largest noise level
 BATCH = 8
 LARGE_SCALE = (0.01, 0.3)  # least and largest size of an error, in 12-hour standard deviations
 SMALL_SCALE = (0.003, 0.1)
@@ -26,7 +26,7 @@ RIDGE = 1e-8  # of the features' mean square: keeps channels without power where
 
 def fit(trainer: Trainer, params: Params, frames: TrainingFrames, pairs: int = 72) -> Calibration:
     """Weights by least squares at `LEVELS` noise levels, each on `pairs` pairs of frames."""
-    sigma = np.geomspace(SAMPLER.sigma_min, SAMPLER.sigma_max, LEVELS)
+    sigma = np.geomspace(*SIGMA, LEVELS)
     batches = [_batch(trainer, frames, step) for step in range(-(-pairs // BATCH))]
     denoise = jax.jit(trainer.denoise)
 

@@ -76,7 +76,8 @@ def out(tmp_path_factory, single_precision):
 @pytest.mark.slow
 def test_all_files_are_there_and_make_a_system(out):
     folder = out / "files"
-    names = {*release.shipped_members(), files.WEIGHTS, files.GROUND, files.PROVENANCE}
+    names = {*release.shipped_members(), files.WEIGHTS, files.CALIBRATION, files.GROUND}
+    names |= {files.PROVENANCE}
     assert names <= {path.name for path in folder.iterdir()}
     assert (folder / "report.png").read_bytes()[:4] == b"\x89PNG"
     system = speedy(files=str(folder))
