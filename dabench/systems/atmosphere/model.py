@@ -80,9 +80,9 @@ class CalibratedGenCast(GenCast):
 
     def condition(self, x: Members, time: Time) -> tuple[Array, Array]:
         """The known channels' part of the network, and the coefficients of the last frame."""
-        known = self.known(x, time)
-        last = self.sphere.analyse(jnp.swapaxes(known[..., self._last], 1, 2))
-        return self.network.condition(self.params, known), last
+        features = self.known(x, time)
+        last = self.sphere.analyse(jnp.swapaxes(features[..., self._last], 1, 2))
+        return self.network.condition(self.params, features), last
 
     def denoiser(
         self, sigma: Float[Array, ""]
