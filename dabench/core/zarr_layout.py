@@ -1,11 +1,20 @@
 """Zarr groups laid out before there are values: coordinates, and arrays that are written later."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from uuid import uuid4
 
 import xarray as xr
 import zarr
+from zarr.storage import LocalStore
+
+from dabench.core import files
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
 
 
 class EmptyArray(NamedTuple):
@@ -68,6 +77,45 @@ def lay_out(
         )
 
 
-def write(store: Path, path: str, index: Any, values: Any) -> None:
+def write(store: Path | LocalStore, path: str, index: Any, values: Any) -> None:
     """Write values into a part of an array; chunks that it covers are replaced atomically."""
     zarr.open_array(store, path=path, mode="r+")[index] = values
+
+
+@contextmanager
+def together(folder: Path) -> Iterator[LocalStore]:
+    """A zarr to write to, whose files take their places when the block ends without error.
+
+    All of them are on the disk before the first does, so that the loss of power never leaves an
+    empty chunk. A chunk may be written once within the block.
+
+    Arguments:
+        folder: Folder of the zarr.
+    """
+    store = _Parts(folder)
+    try:
+        yield store
+        files.move_together(store.parts, store.folders)
+    finally:
+        for part in store.parts:
+            part.unlink(missing_ok=True)
+
+
+class _Parts(LocalStore):
+    """A zarr in a folder that notes what is written, and leaves it beside its place."""
+
+    def __init__(self, root: Path):
+        super().__init__(root)
+        self.parts: dict[Path, Path] = {}
+        self.folders: set[Path] = set()
+
+    async def set(self, key: str, value: "Buffer") -> None:
+        await asyncio.to_thread(self._write, self.root / key, value.to_bytes())
+
+    def _write(self, place: Path, content: bytes) -> None:
+        new = [p for p in place.parents if not p.exists()]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = place.with_name(f"{place.name}.{uuid4().hex}.partial")
+        self.parts[part] = place
+        part.write_bytes(content)
+        self.folders |= {place.parent, *(folder.parent for folder in new)}

@@ -11,9 +11,9 @@ and `.<folder>.lock` beside it is held by the process that writes.
 
 Every group has the dimension `cycle` = 0..K, cycle 0 being the initial state (no observations:
 nan, or -1 for whole numbers), and `time`, the valid time. The attributes of the root are made by
-`experiment.attributes`. A cycle counts as complete once `restart.npz` has been replaced; zarr
-replaces chunks and metadata atomically too, so a process may be killed at any moment: readers see
-whole cycles, and the next process carries on.
+`experiment.attributes`. A cycle counts as complete once `restart.npz` has been replaced. Chunks are
+on the disk before that, and a file takes its place once it is there itself, so a process may be
+killed and the power lost at any moment: readers see whole cycles, and the next process carries on.
 """
 
 import shutil
@@ -71,11 +71,12 @@ class Archive:
                 _lay_out(part, name, group, times)
 
     def append(self, groups: Mapping[str, xr.Dataset]) -> None:
-        """Write whole cycles; they count once `mark` has been called."""
-        for name, group in groups.items():
-            cycles = slice(int(group["cycle"][0]), int(group["cycle"][-1]) + 1)
-            for key, variable in group.data_vars.items():
-                zarr_layout.write(self.store, f"{name}/{key}", cycles, variable.values)
+        """Write whole cycles to the disk; they count once `mark` has been called."""
+        with zarr_layout.together(self.store) as store:
+            for name, group in groups.items():
+                cycles = slice(int(group["cycle"][0]), int(group["cycle"][-1]) + 1)
+                for key, variable in group.data_vars.items():
+                    zarr_layout.write(store, f"{name}/{key}", cycles, variable.values)
 
     def mark(self, cycle: int, leaves: Sequence[np.ndarray]) -> None:
         """Declare all cycles up to `cycle` complete, and keep the leaves of the carry after it."""
@@ -106,7 +107,8 @@ class Archive:
 
     def update(self, **attrs: Any) -> None:
         """Set attributes of the root."""
-        zarr.open_group(self.store, mode="r+").update_attributes(attrs)
+        with zarr_layout.together(self.store) as store:
+            zarr.open_group(store, mode="r+").update_attributes(attrs)
 
     def clean(self) -> None:
         """Remove files that a killed process left half-written; no archive refers to them."""
