@@ -99,6 +99,7 @@ def run(
     seed: int | None = None,
     system: str | None = None,
     profile: str | None = None,
+    tag: str | None = None,
     changes: Sequence[str] = (),
     out: str | PathLike[str] = "runs",
     fresh: bool = False,
@@ -110,12 +111,14 @@ def run(
 
     Arguments:
         scenario: The scenario, its file or its name.
-        methods: Names of baselines or paths of their files; default the scenario's usual methods.
+        methods: Names of baselines, paths of their files, or `my_package:my_filter`; default the
+            scenario's usual methods.
         members: Ensemble size in place of the baselines'.
         cycles: Number of cycles in place of the scenario's.
         seed: Seed in place of the scenario's.
         system: System in place of the scenario's: a name, or YAML with settings.
         profile: Profile of the baselines' files, a named set of other settings.
+        tag: Name of a trial, which is kept beside the first run.
         changes: Settings of the filters in place of the baselines', as `key=value`.
         out: Folder of all runs.
         fresh: Set runs of an earlier time aside and begin anew.
@@ -146,6 +149,7 @@ def run(
         out=out,
         system=system,
         profile=profile,
+        tag=tag,
     )
     outcome = execute.execute(jobs, fresh=fresh, store_members=store_members)
     outcome.reraise()

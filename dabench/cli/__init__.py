@@ -20,11 +20,11 @@ from dabench.cli import (
     score,
     train,
 )
-from dabench.cli.notes import with_loudness
+from dabench.cli.notes import is_verbose, with_loudness
 from dabench.cli.sweep import command as sweep
 from dabench.cli.tune import command as tune
 from dabench.core.environment import explained, print_anywhere
-from dabench.core.errors import UserError, warnings_in_one_line
+from dabench.core.errors import UserError, in_words, is_users, warnings_in_one_line
 from dabench.core.version import __version__
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -85,17 +85,18 @@ for name, command in COMMANDS.items():
 
 
 def main() -> None:
-    """The entry point: bugs alone keep tracebacks.
+    """The entry point: bugs of ours alone keep tracebacks.
 
-    Mistakes of users and faults of the machine are one message and exit code 2.
+    Mistakes of users and faults of the machine are one message and exit code 2; a fault in a user's
+    own filter or system is one message, too, with its line, and exit code 1.
     """
     print_anywhere()
     try:
         with warnings_in_one_line():
             app()
     except Exception as error:
-        mistake = explained(error)
-        if not isinstance(mistake, UserError):
+        fault = explained(error)
+        if not is_users(fault) or (is_verbose() and not isinstance(fault, UserError)):
             raise
-        print(f"dabench: {mistake}", file=sys.stderr)
-        sys.exit(2)
+        print(f"dabench: {in_words(fault)}", file=sys.stderr)
+        sys.exit(2 if isinstance(fault, UserError) else 1)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dabench.cli.notes import waiting
 from dabench.core.errors import UserError
 
 
@@ -80,7 +81,7 @@ def conformance(
     set_up_jax()
     from dabench.runs.conformance import report
 
-    report(method, change or (), typer.echo)
+    report(method, change or (), typer.echo, waiting)
 
 
 def doctor() -> None:

@@ -29,18 +29,15 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: every 
 
 
 def with_loudness(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with the options `-q` and `-v`, which hold while it runs."""
+    """The command with the options `-q` and `-v`, which hold until the next one."""
 
     @wraps(command)
     def run(*args: Any, quiet: bool, verbose: bool, **options: Any) -> Any:
         if quiet and verbose:
             raise UserError("--quiet and --verbose: give one of the two")
         logging.getLogger("dabench").setLevel(logging.DEBUG if verbose else logging.INFO)
-        token = _loudness.set("quiet" if quiet else "verbose" if verbose else "usual")
-        try:
-            return command(*args, **options)
-        finally:
-            _loudness.reset(token)
+        _loudness.set("quiet" if quiet else "verbose" if verbose else "usual")
+        return command(*args, **options)
 
     flags = {"quiet": Quiet, "verbose": Verbose}
     old = signature(command)

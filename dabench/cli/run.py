@@ -3,14 +3,17 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dabench.cli.notes import error_console, logged, note, waiting
+from dabench.cli.notes import error_console, is_quiet, is_verbose, logged, note, waiting
 from dabench.cli.options import Out
 from dabench.cli.score import draw
-from dabench.core.errors import UserError
+from dabench.core.errors import UserError, is_users
+
+if TYPE_CHECKING:
+    from dabench.runs.execute import Job, Outcome
 
 DIVERGED = 3
 """Exit code where all went well but that a method diverged."""
@@ -20,7 +23,11 @@ def run(
     scenario: Annotated[str, typer.Argument(help="A scenario's path or name.")],
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="Only this method; may be repeated."),
+        typer.Option(
+            "--method",
+            "-m",
+            help="Only this method: a name, a file, or my_package:my_filter; may be repeated.",
+        ),
     ] = None,
     change: Annotated[
         list[str] | None,
@@ -35,6 +42,9 @@ def run(
     out: Out = Path("runs"),
     system: Annotated[str | None, typer.Option(help="Another system.")] = None,
     profile: Annotated[str | None, typer.Option(help="A profile of the methods' files.")] = None,
+    tag: Annotated[
+        str | None, typer.Option(help="Name of a trial, kept beside the first run: letkf-NAME.")
+    ] = None,
     fresh: Annotated[
         bool,
         typer.Option("--fresh/--resume", help="Set old runs aside, or go on where they stopped."),
@@ -48,6 +58,9 @@ def run(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate; run nothing.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Estimate by a cycle of every method; slow.")
+    ] = False,
     log: Annotated[
         Path | None, typer.Option(help="Write what is reported to this file, too, with times.")
     ] = None,
@@ -66,7 +79,6 @@ def run(
     """
     from dabench.cli.options import seed_list
     from dabench.core import processes
-    from dabench.runs import estimate
     from dabench.runs import execute as running
 
     if seed is not None and seeds is not None:
@@ -80,11 +92,12 @@ def run(
         "out": out,
         "system": system,
         "profile": profile,
+        "tag": tag,
     }
     every = [seed] if seeds is None else seed_list(seeds)
     plans = processes.run_on_all(lambda: [running.plan(scenario, seed=s, **options) for s in every])
-    if dry_run:
-        estimate.show(plans[0], store_members)
+    if dry_run or measure:
+        _estimate(plans[0], store_members, measure)
         return
     jobs = [job for plan in plans for job in plan]
     console = error_console() if processes.leads() else None
@@ -99,9 +112,33 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; all whole cycles are kept. Go on with:\n  {again()}", err=True)
         raise typer.Exit(130) from None
-    outcome.reraise()
+    _end(outcome)
+
+
+def _end(outcome: "Outcome") -> None:
+    """Exit with the code of what went wrong; bugs of our own, which were told briefly, are raised.
+
+    Raises: what failed, where -q kept it from being told, or -v asks for all of it.
+    """
+    failures = outcome.failures
+    if is_quiet() or is_verbose() or not all(map(is_users, failures)):
+        outcome.reraise()
+    if failures:
+        raise typer.Exit(2 if all(isinstance(e, UserError) for e in failures) else 1)
     if outcome.diverged:
         raise typer.Exit(DIVERGED)
+
+
+def _estimate(jobs: "list[Job]", store_members: bool | None, measure: bool) -> None:
+    from rich.console import Console
+
+    from dabench.runs import estimate
+
+    console = Console()
+    tried = "every method" if measure else "the forecast model"
+    with waiting(f"trying {tried}"), console.capture() as text:  # no line between those of the wait
+        estimate.show(jobs, store_members, console, measure=measure)
+    typer.echo(text.get(), nl=False)
 
 
 def evaluate(folders: list[Path], out: Path) -> None:

@@ -4,12 +4,11 @@ The system is linear and Gaussian, with four variables, so that every method can
 exact Kalman filter, and every check takes seconds. A method may claim less, by its `Limits`.
 """
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from dabench.core.errors import UserError
+from dabench.core.errors import UserError, in_words
 from dabench.core.random import stream
 from dabench.filters.base import Filter, Limits, Problem
 from dabench.filters.ensemble import ensemble
@@ -37,6 +36,7 @@ from dabench.systems.toys.linear_gaussian import linear_gaussian
 MEMBERS, CYCLES, SPINUP = 64, 60, 10
 
 Factory = Callable[[Problem], Filter]
+Waiting = Callable[[str], AbstractContextManager[Any]]
 
 
 class Check(NamedTuple):
@@ -61,7 +61,7 @@ def find_factory(spec: str, changes: Sequence[str] = ()) -> Factory:
         changes: Settings as `key=value`.
     Raises: UserError where there is no such factory, or it does not take the settings.
     """
-    make = _imported(spec) if ":" in spec else plugins.factory("filters", spec)
+    make = plugins.factory("filters", spec)
     values: dict[str, Any] = {}
     for text in changes:
         key, equals, value = text.partition("=")
@@ -75,28 +75,20 @@ def find_factory(spec: str, changes: Sequence[str] = ()) -> Factory:
     return partial(make, **settings.arguments(checked))
 
 
-def _imported(spec: str) -> Callable[..., Any]:
-    module, _, name = spec.partition(":")
-    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
-    try:
-        factory = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as e:
-        raise UserError(f"{spec}: cannot be imported ({e}); give package.module:factory") from None
-    finally:
-        sys.path.pop(0)
-    if not callable(factory):
-        raise UserError(f"{spec}: is no function; give package.module:factory")
-    return factory
+def conformance(make: Factory, waiting: Waiting = nullcontext) -> Iterator[Check]:
+    """Check all clauses, one after the other; a clause fails where the filter raises an error.
 
-
-def conformance(make: Factory) -> Iterator[Check]:
-    """Check all clauses, one after the other; a clause fails where the filter raises an error."""
+    Arguments:
+        make: Factory of the filter.
+        waiting: Context in which a clause is checked, made from what is done.
+    """
     trial = FilterTrial(make, _twin())
     for name, clause in CLAUSES.items():
-        try:
-            holds, finding = clause(trial)
-        except Exception as e:
-            holds, finding = False, f"{type(e).__name__}: {e}"
+        with waiting(f"checking: {name}"):
+            try:
+                holds, finding = clause(trial)
+            except Exception as e:
+                holds, finding = False, in_words(e)
         yield Check(name, bool(holds), finding)
 
 
@@ -276,16 +268,22 @@ CLAUSES: dict[str, Callable[[FilterTrial], tuple[bool, str]]] = {
 }
 
 
-def report(spec: str, changes: Sequence[str], say: Callable[[str], None]) -> None:
+def report(
+    spec: str,
+    changes: Sequence[str],
+    say: Callable[[str], None],
+    waiting: Waiting = nullcontext,
+) -> None:
     """Check a filter and print every clause; UserError if one does not hold.
 
     Arguments:
         spec: The filter, see `find_factory`.
         changes: Settings as `key=value`.
         say: Function that prints a line.
+        waiting: Context in which a clause is checked, made from what is done.
     """
     make, failed = find_factory(spec, changes), 0
-    for check in conformance(make):
+    for check in conformance(make, waiting):
         failed += not check.holds
         say(f"{'holds' if check.holds else 'FAILS':6} {check.name}: {check.finding}")
     if failed:

@@ -1,11 +1,12 @@
-"""Cost of a run before it starts: sizes from the layout, time and memory from one cycle.
+"""Cost of a run before it starts: sizes from the layout, time and memory from one evaluation.
 
-Models too large for that are counted instead, see `count`.
+A cycle is measured instead where that is asked for, and where no denoiser makes up the cost; models
+too large for either are counted, see `count`.
 """
 
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
@@ -15,11 +16,13 @@ from dabench.core.jax_setup import set_up_jax
 from dabench.core.memory import free_bytes
 from dabench.runs import memory
 from dabench.runs.execute import Job, Unfit
+from dabench.runs.progress import duration
 from dabench.runs.sizes import archive, size
 from dabench.scenario import plugins
 from dabench.systems import COSTS
 
 if TYPE_CHECKING:
+    from dabench.runs.evaluation import Evaluation
     from dabench.runs.experiment import Experiment
     from dabench.runs.twin import Twin
 
@@ -32,8 +35,8 @@ class RunEstimate(NamedTuple):
         products: Jacobian products a member and cycle; None if none are counted.
         memory: Bytes on a device.
         seconds: Time of all cycles.
-        probed: Number of members that were measured.
-        compile_seconds: Time of compilation.
+        probed: Number of members that were measured; 0 where that was not a cycle.
+        compile_seconds: Time of compilation; None if it is not known.
     """
 
     evaluations: float | None
@@ -41,7 +44,7 @@ class RunEstimate(NamedTuple):
     memory: float
     seconds: float
     probed: int
-    compile_seconds: float
+    compile_seconds: float | None
 
 
 def estimate(job: Job) -> RunEstimate:
@@ -79,6 +82,21 @@ def estimate(job: Job) -> RunEstimate:
     )
 
 
+def _scaled(job: Job, one: "Evaluation") -> RunEstimate:
+    """The costs that follow from one evaluation; raises as `estimate` does."""
+    from dabench.runs import evaluation
+
+    counts = evaluation.counts_of(job)
+    return RunEstimate(
+        counts.evaluations,
+        counts.products or None,
+        memory=evaluation.memory(job, one, counts),
+        seconds=evaluation.seconds(job, one, counts),
+        probed=0,
+        compile_seconds=None,
+    )
+
+
 def _memory(step: Any, twin: "Twin") -> float:
     """Bytes that the compiler allots to a step, and those of the truth."""
     sizes = step.memory_analysis()
@@ -98,13 +116,20 @@ def _members_memory(job: Job, members: int) -> float:
     return devices.members_per_device(members) * a_member
 
 
-def show(jobs: Sequence[Job], store_members: bool | None, console: Console | None = None) -> None:
+def show(
+    jobs: Sequence[Job],
+    store_members: bool | None,
+    console: Console | None = None,
+    *,
+    measure: bool = False,
+) -> None:
     """Print sizes and estimates of all jobs on one scenario; nothing is archived.
 
     Arguments:
         jobs: The jobs.
         store_members: Whether all members would be archived; None: where they take less than 1 GiB.
         console: Console to print on.
+        measure: Compile every method and time a cycle of it, instead of one evaluation.
     """
     console = console or Console()
     experiment = jobs[0].experiment
@@ -115,24 +140,43 @@ def show(jobs: Sequence[Job], store_members: bool | None, console: Console | Non
         count.show(jobs, store_members, console)
         return
     _show_sizes(experiment, console)
-    table = Table(
-        "method", "members", "evaluations*", "products*", "memory", "time", "archive", box=None
+    from dabench.runs import evaluation
+
+    if measure or not evaluation.can_be_scaled(experiment):
+        _show_table(jobs, estimate, store_members, console)
+        console.print(
+            "Rough: memory and time (compilation + cycles) are scaled from one measured cycle of "
+            f"at most {experiment.problem.batch} members a device."
+        )
+        return
+    one = evaluation.evaluation(experiment)
+    _show_table(jobs, lambda job: _scaled(job, one), store_members, console)
+    console.print(
+        f"Rough: time and memory are those of the denoiser, {one.seconds:.2g} s for "
+        f"{experiment.problem.batch} members here; the analysis and compiling come on top. "
+        "--measure compiles every method and times a cycle."
     )
+
+
+def _show_table(
+    jobs: Sequence[Job],
+    costs_of: Callable[[Job], RunEstimate],
+    store_members: bool | None,
+    console: Console,
+) -> None:
+    """Print the costs of every method, and where it would be archived."""
+    table = Table("method", "members", "evaluations*", "products*", "memory", "time", box=None)
     archives = []
     for job in jobs:
         try:
-            table.add_row(*_row(job, estimate(job)))
+            table.add_row(*_row(job, costs_of(job)))
         except Unfit as reason:
             console.print(f"{job.label} would be left out: {reason}", markup=False)
             continue
-        archives.append(archive(job, experiment.system.layout, store_members))
+        archives.append(archive(job, job.experiment.system.layout, store_members))
     console.print(table)
     console.print("would be archived in", *archives, sep="\n", soft_wrap=True, markup=False)
     console.print("* of the denoiser, a member and cycle")
-    console.print(
-        f"Rough: memory and time (compilation + cycles) are scaled from one measured cycle of "
-        f"at most {experiment.problem.batch} members a device."
-    )
 
 
 def _show_sizes(experiment: "Experiment", console: Console) -> None:
@@ -148,5 +192,7 @@ def _show_sizes(experiment: "Experiment", console: Console) -> None:
 
 def _row(job: Job, costs: RunEstimate) -> list[str]:
     counts = ("-" if x is None else f"{x:g}" for x in (costs.evaluations, costs.products))
-    seconds = f"{costs.compile_seconds:.0f} s + {costs.seconds:.0f} s"
-    return [job.label, str(job.baseline.members), *counts, size(costs.memory), seconds]
+    time = duration(costs.seconds)
+    if costs.compile_seconds is not None:
+        time = f"{duration(costs.compile_seconds)} + {time}"
+    return [job.label, str(job.baseline.members), *counts, size(costs.memory), time]

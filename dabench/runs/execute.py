@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 
 from dabench.core import processes
-from dabench.core.errors import UserError
+from dabench.core.errors import UserError, in_words
 from dabench.core.jax_setup import sigterm_interrupts
 from dabench.runs import memory, progress
 from dabench.runs.archive import folder, read
 from dabench.runs.archive.status import Status
 from dabench.runs.experiment import Experiment, attributes
-from dabench.scenario import plugins
+from dabench.scenario import catalogue, plugins
 from dabench.scenario.baseline import DEFAULT_METHODS, Baseline, load_baseline
 from dabench.scenario.load import change, load_scenario
 from dabench.scenario.scenario import Scenario
@@ -53,14 +53,17 @@ class Job:
         """All that determines the numbers, as plain data."""
         scenario = self.experiment.scenario
         content = scenario.problem()
-        system = self.experiment.system
-        return {
+        system, name = self.experiment.system, self.baseline.filter
+        identity = {
             "scenario": content,
             "system": {"name": system.name, "digest": system.digest},
-            "filter": self.baseline.filter,
+            "filter": name,
             "settings": dict(self.baseline.settings),
             "members": self.baseline.members,
         }
+        if plugins.is_place(name):  # a file that is being worked on, rather than a package
+            identity["source"] = plugins.source_digest(plugins.factory("filters", name))
+        return identity
 
     def attrs(self) -> dict[str, Any]:
         """Attributes for the archive's root."""
@@ -179,6 +182,7 @@ def plan(
     out: str | PathLike[str] = "runs",
     system: str | None = None,
     profile: str | None = None,
+    tag: str | None = None,
 ) -> list[Job]:
     """The jobs of `dabench run`; UserError with every mistake in scenario and methods.
 
@@ -192,7 +196,10 @@ def plan(
         out: Folder of all runs.
         system: System in place of the scenario's.
         profile: Profile of the baselines' files.
+        tag: Name of a trial, which goes into the folder beside the first run's.
     """
+    if tag is not None and not catalogue.NAME.fullmatch(tag):
+        raise UserError(f"--tag {tag}: cannot name a folder; use letters, digits, '-' and '_'")
     if not isinstance(scenario, Scenario):
         scenario = load_scenario(fspath(scenario))
     scenario = change(scenario, cycles=cycles, seed=seed, system=system)
@@ -202,7 +209,7 @@ def plan(
         baseline = load_baseline(
             method, scenario.name, profile=profile, overrides=changes, members=members
         )
-        label = f"{baseline.name}-{profile}" if profile else baseline.name
+        label = "-".join(filter(None, (baseline.name, profile, tag)))
         home = Path(out) / scenario.name / scenario.system.name / label
         folder = home / f"seed{scenario.seed}"
         jobs.append(Job(experiment, label, baseline, folder, required=bool(methods)))
@@ -247,8 +254,7 @@ def execute(
                     raise
                 e = memory.explained(error, job.experiment, job.baseline.members)
                 outcome.failures.append(e)
-                kind = "" if isinstance(e, UserError) else f"{type(e).__name__}: "
-                say(job, f"failed: {kind}{e}")
+                say(job, f"failed: {in_words(e)}")
             else:
                 outcome.folders.append(job.folder)
                 how = "reused" if reused else f"{time.perf_counter() - begin:.1f} s"

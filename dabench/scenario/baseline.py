@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dabench.core.digest import sha256
 from dabench.core.errors import UserError
-from dabench.scenario import catalogue, settings, yamlfile
+from dabench.scenario import catalogue, plugins, settings, yamlfile
 from dabench.scenario.locations import Count
 from dabench.scenario.scenario import Choice, Scenario
 from dabench.scenario.validate import InputProblem, Strict, report, suggest, validate
@@ -138,7 +138,7 @@ def load_baseline(
     A scenario's own file comes before one of its folder, and that before the general one.
 
     Arguments:
-        name: Name of the method, or path of its file.
+        name: Name of the method, path of its file, or `my_package:my_filter` of a factory.
         scenario: The scenario or its name.
         overrides: Settings in place of the file's: `ess=[0.5, 0.9]`, `sampler.levels=20`.
         profile: Profile of the file to use.
@@ -146,8 +146,14 @@ def load_baseline(
     Raises: UserError with every problem of the file, of all its profiles, and of the overrides.
     """
     scenario = scenario if isinstance(scenario, str) else scenario.name
-    path = file_of(name, scenario)
-    document = yamlfile.read(path)
+    if plugins.is_place(name):
+        label, document = _label_of(name), _without_file(name, scenario)
+    else:
+        path = file_of(name, scenario)
+        label, document = (
+            catalogue.name_of("baselines", path).rsplit("/", 1)[-1],
+            yamlfile.read(path),
+        )
     check(document)
     if profile is not None:
         document = _with_profile(document, profile)
@@ -155,8 +161,21 @@ def load_baseline(
         document = _with_override(document, text)
     if members is not None:
         document = _with(document, ("members",), members, "--members")
-    label = catalogue.name_of("baselines", path).rsplit("/", 1)[-1]
     return _baseline(label, document, profile)
+
+
+def _label_of(place: str) -> str:
+    """The factory's name, with its module's before it where a filter of ours has that name."""
+    module, _, name = place.partition(":")
+    return f"{module}.{name}" if name in plugins.registry("filters") else name
+
+
+def _without_file(place: str, scenario: str) -> Document:
+    """The defaults of the factory at a place, with as many members as the free ensemble has."""
+    plugins.factory("filters", place)
+    reference = yamlfile.read(file_of("ensemble", scenario)).data
+    data = {"members": reference["members"], "filter": {"name": place}}
+    return Document(place, data, {(): "its defaults"})
 
 
 def file_of(name: str, scenario: str) -> Path:

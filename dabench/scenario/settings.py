@@ -12,8 +12,9 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from dabench.scenario.plugins import Kind, factory, registry
-from dabench.scenario.validate import InputProblem, suggest, validate
+from dabench.core.errors import UserError
+from dabench.scenario.plugins import Kind, factory
+from dabench.scenario.validate import InputProblem, validate
 from dabench.scenario.yamlfile import Key, Keys
 
 
@@ -46,10 +47,11 @@ def check(
     if not (isinstance(choice, dict) and isinstance(choice.get("name"), str)):
         return None, []
     name, settings = choice["name"], {k: v for k, v in choice.items() if k != "name"}
-    if name not in registry(kind):
-        hint = suggest(name, registry(kind))
-        return None, [InputProblem((*path, "name"), f"unknown {kind[:-1]} {name!r}; {hint}")]
-    checked, problems = validate(schema(factory(kind, name)), settings, path)
+    try:
+        make = factory(kind, name)
+    except UserError as e:
+        return None, [InputProblem((*path, "name"), str(e))]
+    checked, problems = validate(schema(make), settings, path)
     return checked, [_moved(problem, name, path, elsewhere) for problem in problems]
 
 

@@ -67,7 +67,7 @@ def check(folder: Path, identity: Mapping[str, Any], graph: str = "") -> None:
         raise UserError(
             f"{folder} holds another run:\n"
             + "\n".join(lines)
-            + "\nUse --fresh (the old run is renamed, not deleted) or another folder with --out."
+            + "\nUse --tag NAME to have both, or --fresh (the old run is renamed, not deleted)."
         )
     _check_graph(folder, attrs.get("provenance", {}).get("graph", ""), graph)
 
