@@ -15,11 +15,15 @@ from dabench.cli import (
     exchange,
     fetch,
     forecast,
+    inventory,
     leaderboard,
+    new,
     run,
     score,
+    show,
     train,
 )
+from dabench.cli.examples import epilog
 from dabench.cli.notes import is_verbose, with_loudness
 from dabench.cli.sweep import command as sweep
 from dabench.cli.tune import command as tune
@@ -61,9 +65,11 @@ COMMANDS = {
     "plot": score.plot,
     "score": score.score,
     "compare": score.compare,
+    "show": show.show,
     "forecast": forecast.forecast,
     "leaderboard": leaderboard.app,
     "verify": score.verify,
+    "new": new.new,
     "conformance": check.conformance,
     "train": train.train,
     "fetch": fetch.fetch,
@@ -72,7 +78,7 @@ COMMANDS = {
     "campaign": campaign.campaign,
     "sweep": sweep.sweep,
     "tune": tune.tune,
-    "list": check.list_,
+    "list": inventory.list_,
     "check": check.check,
     "schema": check.schema,
     "doctor": check.doctor,
@@ -81,7 +87,7 @@ for name, command in COMMANDS.items():
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name)
     else:
-        app.command(name)(with_loudness(command))
+        app.command(name, epilog=epilog(name))(with_loudness(command))
 
 
 def main() -> None:

@@ -1,42 +1,41 @@
-"""What is there, and whether it is sound: `list`, `check`, `schema`, `conformance`, `doctor`."""
+"""Whether what is there is sound: `check`, `schema`, `conformance`, `doctor`."""
 
+import json as json_format
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dabench.cli.notes import waiting
+from dabench.cli.notes import note, waiting
+from dabench.cli.options import Json
 from dabench.core.errors import UserError
 
-
-def list_() -> None:
-    """Scenarios, methods and systems that are known here."""
-    from dabench.scenario import catalogue, yamlfile
-    from dabench.scenario.baseline import methods
-    from dabench.scenario.plugins import registry
-
-    for name, path in catalogue.names("scenarios").items():
-        data = yamlfile.read(path).data
-        typer.echo(f"scenario  {name:24} {data.get('title', '') if isinstance(data, dict) else ''}")
-    for name in methods(""):
-        typer.echo(f"method    {name}")
-    for name in sorted(registry("systems")):
-        typer.echo(f"system    {name}")
-    typer.echo("next      dabench run SCENARIO")
+SUFFIXES = (".yaml", ".yml")
 
 
 def check(
     files: Annotated[list[Path], typer.Argument(help="Scenarios and baselines (YAML).")],
+    json: Json = False,
 ) -> None:
     """Check files of scenarios and baselines; say all that is wrong with them."""
-    wrong = []
-    for file in files:
-        try:
-            typer.echo(f"{file}: {_checked(file)}")
-        except UserError as e:
-            wrong.append(str(e))
+    reports = [_report(file) for file in files]
+    wrong = [report["text"] for report in reports if not report["sound"]]
+    if json:
+        typer.echo(json_format.dumps(reports, indent=1))
+        raise typer.Exit(2 if wrong else 0)
+    for report in reports:
+        if report["sound"]:
+            note(f"{report['file']}: {report['text']}")
     if wrong:
         raise UserError("\n".join(wrong))
+
+
+def _report(file: Path) -> dict[str, Any]:
+    """Whether a file is sound, and what it is or what is wrong with it."""
+    try:
+        return {"file": str(file), "sound": True, "text": _checked(file)}
+    except UserError as e:
+        return {"file": str(file), "sound": False, "text": str(e)}
 
 
 def _checked(file: Path) -> str:
@@ -46,16 +45,23 @@ def _checked(file: Path) -> str:
     from dabench.scenario.baseline import load_baseline
     from dabench.scenario.load import load_scenario
 
+    if file.is_file() and file.suffix not in SUFFIXES:
+        raise UserError(f"{file}: is no scenario and no baseline, which are files *.yaml")
     data = yamlfile.read(file).data
     path = file.absolute()
     if isinstance(data, dict) and "filter" in data:
         return f"a sound baseline of {load_baseline(str(path), '').filter}"
+    if not (isinstance(data, dict) and {"system", "observations", "period"} & data.keys()):
+        raise UserError(
+            f"{file}: is no scenario, which has a `system`, and no baseline, which has a `filter`"
+        )
     scenario = load_scenario(path)
     set_up_jax()
     from dabench.observe.network import networks
     from dabench.systems import make
 
-    size = networks(scenario, make.layout(scenario)).assimilated.size
+    with waiting(f"making {scenario.system.name} for {file}"):
+        size = networks(scenario, make.layout(scenario)).assimilated.size
     return f"a sound scenario, {size} observations a cycle, digest {scenario.digest[:12]}"
 
 
@@ -84,7 +90,7 @@ def conformance(
     report(method, change or (), typer.echo, waiting)
 
 
-def doctor() -> None:
+def doctor(json: Json = False) -> None:
     """Devices, versions, memory and folders, for reports of problems."""
     from dabench.core.jax_setup import set_up_jax
     from dabench.core.provenance import provenance
@@ -97,5 +103,8 @@ def doctor() -> None:
         kind: ", ".join(map(str, catalogue.folders(kind))) for kind in ("scenarios", "baselines")
     }
     rows = facts | {"packages": packages, "compiled programs": cache or "not kept"} | folders
+    if json:
+        typer.echo(json_format.dumps(rows, indent=1, default=str))
+        return
     for name, value in rows.items():
         typer.echo(f"{name:18} {value}")

@@ -11,6 +11,9 @@ from dabench.core.errors import UserError
 MOST_SEEDS = 1000  # of one call; a result holds no more
 
 Runs = Annotated[list[Path], typer.Argument(help="Folders of runs (runs/.../seed0).")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")
+]
 Out = Annotated[Path, typer.Option(help="Where runs are kept.")]
 
 

@@ -1,15 +1,19 @@
 """Judge runs: `plot`, `score`, `compare`, `verify`."""
 
+import json as json_format
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from dabench.cli.notes import note, waiting
-from dabench.cli.options import Out, Runs
+from dabench.cli.options import Json, Out, Runs
 from dabench.core.errors import UserError
+
+if TYPE_CHECKING:
+    from dabench.scores.record import Scores
 
 Weights = Literal["area", "none"]
 
@@ -53,6 +57,7 @@ def score(
     weights: Annotated[
         Weights, typer.Option(help="`none`: the region `unweighted`, too, all points alike.")
     ] = "area",
+    json: Json = False,
 ) -> None:
     """Score runs anew, from their archives alone."""
     from dabench.scores.files import FILE, score_further, score_run
@@ -65,11 +70,23 @@ def score(
                 file = score_further(folder, metrics, climatology)
             note(f"further   {file}")
         return
+    scores = {}
     for folder in runs:
         with waiting(f"scoring {folder}"):
-            score_run(folder, unweighted=weights == "none")
-        note(f"scores    {folder / FILE}")
+            scores[folder] = score_run(folder, unweighted=weights == "none")
+        if not json:
+            note(f"scores    {folder / FILE}")
+    if json:
+        typer.echo(json_format.dumps([_plain(*run) for run in scores.items()], indent=1))
+        return
     note(f"next      dabench plot {shlex.join(map(str, runs))}")
+
+
+def _plain(folder: Path, scores: "Scores") -> dict[str, Any]:
+    """The scores of a run over all its cycles, as plain data."""
+    rows = [key._asdict() | score._asdict() for key, score in scores.scores.items()]
+    about = {"run": str(folder), "method": scores.method, "seed": scores.seed}
+    return about | {"status": str(scores.status), "scores": rows}
 
 
 def compare(
@@ -99,7 +116,7 @@ def compare(
     ] = False,
     out: Out = Path("runs"),
     csv: Annotated[Path | None, typer.Option(help="Write the comparison there, too.")] = None,
-    json: Annotated[Path | None, typer.Option(help="The same as JSON, a record a row.")] = None,
+    json: Json = False,
 ) -> None:
     """Tell who is better, by how much, how surely: scores, and paired differences of cycles."""
     from rich.console import Console
@@ -110,9 +127,8 @@ def compare(
     from dabench.scores.metrics.registry import TESTED
     from dabench.scores.select import choose
 
-    for path in filter(None, (csv, json)):
-        if path.is_dir() or not path.absolute().parent.is_dir():
-            raise UserError(f"{path}: is a folder, or there is no folder to write it in")
+    if csv and (csv.is_dir() or not csv.absolute().parent.is_dir()):
+        raise UserError(f"{csv}: is a folder, or there is no folder to write it in")
     unweighted = weights == "none"
     if unweighted and region:
         raise UserError("--weights none: is all points of the grid; leave --region out")
@@ -126,16 +142,17 @@ def compare(
         regions=(UNWEIGHTED,) if unweighted else region or ("global",),
         all_cells=every,
     )
+    if csv:
+        differences.to_csv(csv, index=False)
+    if json:
+        typer.echo(differences.to_json(orient="records", indent=1))
+        return
     console = Console()
     console = console if console.is_terminal else Console(width=120)
     console.print(results(runs, UNWEIGHTED) if unweighted else results(runs))
     console.print(comparison(differences, against or last))
     if csv:
-        differences.to_csv(csv, index=False)
         note(f"table     {csv}")
-    if json:
-        differences.to_json(json, orient="records", indent=1)
-        note(f"table     {json}")
     note("next      dabench leaderboard")
 
 

@@ -210,7 +210,7 @@ def plan(
             method, scenario.name, profile=profile, overrides=changes, members=members
         )
         label = "-".join(filter(None, (baseline.name, profile, tag)))
-        home = Path(out) / scenario.name / scenario.system.name / label
+        home = Path(out) / scenario.name / scenario.system.name.rpartition(":")[2] / label
         folder = home / f"seed{scenario.seed}"
         jobs.append(Job(experiment, label, baseline, folder, required=bool(methods)))
     return jobs

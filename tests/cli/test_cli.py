@@ -1,5 +1,6 @@
 """The command line: what is said, where it goes, and the exit code."""
 
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,9 @@ import pytest
 from toy import toys  # noqa: F401
 
 from dabench import cli
+from dabench.cli.examples import EXAMPLES
 from dabench.runs.archive import read
+from docs.blocks import parse
 
 pytestmark = [
     pytest.mark.usefixtures("toys"),
@@ -163,8 +166,8 @@ def test_what_is_known_and_sound_is_said(dabench):
     code, out, _ = dabench("list")
     assert code == 0
     assert "scenario  toy                      Toy" in out
-    assert "method    forecast" in out
-    assert "system    lorenz96" in out
+    assert "method    forecast                 Forecast, and pull towards the mean" in out
+    assert "system    lorenz96                 The Lorenz-96 model" in out
     code, out, _ = dabench("check", "scenarios/toy.yaml", "baselines/forecast.yaml")
     assert code == 0
     assert "scenarios/toy.yaml: a sound scenario, 4 observations a cycle" in out
@@ -172,6 +175,44 @@ def test_what_is_known_and_sound_is_said(dabench):
     code, out, _ = dabench("doctor")
     assert code == 0
     assert "jax" in out
+
+
+def test_what_is_no_scenario_is_told_as_that(dabench):
+    Path("README.md").write_text("# A heading\n\n- `tags`: !none\n")
+    Path("list.yaml").write_text("a: [1, 2]\n")
+    _, _, err = dabench("check", "README.md", "list.yaml")
+    assert "README.md: is no scenario and no baseline, which are files *.yaml" in err
+    assert "list.yaml: is no scenario, which has a `system`" in err
+
+
+def test_json_is_all_of_standard_output(dabench):
+    dabench("run", "toy", "-m", "forecast", "-m", "persistence", "-q")
+    code, out, _ = dabench("check", "scenarios/toy.yaml", "nothing.yaml", "--json")
+    assert (code, [x["sound"] for x in json.loads(out)]) == (2, [True, False])
+    assert {"kind": "scenario", "name": "toy", "description": "Toy"} in json.loads(
+        dabench("list", "--json")[1]
+    )
+    assert "jax" in json.loads(dabench("doctor", "--json")[1])["packages"]
+    (scores,) = json.loads(dabench("score", RUN, "--json")[1])
+    assert (scores["method"], scores["scores"][0]["region"]) == ("forecast", "global")
+    rows = json.loads(dabench("compare", "persistence", "forecast", "--json")[1])
+    assert {row["method"] for row in rows} == {"persistence"}
+
+
+def test_a_run_is_shown_at_a_glance(dabench):
+    dabench("run", "toy", "-m", "forecast", "-q")
+    code, out, _ = dabench("show", RUN)
+    assert code == 0
+    assert "status    complete, 6 of 6 cycles" in out
+    assert "spread/skill" in out
+    assert dabench("show", "nowhere")[0] == 2
+
+
+@pytest.mark.parametrize("verb", sorted(cli.COMMANDS.keys() - {"leaderboard"}))
+def test_every_command_has_examples_that_are_commands(verb):
+    assert EXAMPLES[verb]
+    for line in EXAMPLES[verb]:
+        parse(line)
 
 
 @pytest.mark.parametrize("verb", cli.COMMANDS)
@@ -201,12 +242,9 @@ def test_help_and_lists_import_no_jax():
 
 def test_compare_shows_scores_and_differences_and_writes_them(dabench):
     assert dabench("run", "toy", "-m", "forecast", "-m", "persistence")[0] == 0
-    code, out, err = dabench(
-        "compare", "persistence", "forecast", "--csv", "found.csv", "--json", "found.json"
-    )
+    code, out, err = dabench("compare", "persistence", "forecast", "--csv", "found.csv")
     assert code == 0, err
     assert "spread/skill" in out
     assert "verdict" in out
     rows = pd.read_csv("found.csv")
     assert set(rows["method"]) == {"persistence"}
-    assert pd.read_json("found.json")["difference"].tolist() == pytest.approx(rows["difference"])
