@@ -56,6 +56,7 @@ def write(runs: list[Path], out: Path) -> None:
 def add(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs (runs/.../seed0).")],
     to: Annotated[Path, typer.Option(help="Folder of published results.")] = Path(RESULTS),
+    author: Annotated[str | None, typer.Option(help="Who made the runs, for their pages.")] = None,
 ) -> None:
     """Add runs to the published results, which are kept under version control."""
     from dabench.leaderboard.results import add
@@ -64,7 +65,7 @@ def add(
     folders = [folder for run in runs for folder in find_runs(run)]
     if not folders:
         raise UserError(f"no runs in {', '.join(map(str, runs))}; `dabench run` makes some.")
-    files = add(folders, to)
+    files = add(folders, to, author)
     for file in files:
         typer.echo(f"result    {file}")
     note(f"next      dabench verify {files[0]}")

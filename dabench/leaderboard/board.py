@@ -25,6 +25,10 @@ KEPT = {"ranks": "histograms", "spectra": "spectra"}
 """Field of the scores that a figure shows."""
 
 
+SPREAD_OUT = ("spread", "ranks")
+"""Figures of the spread of members."""
+
+
 def absent(rows: Sequence[Row], figure: str, cell: Cell) -> str:
     """Which methods a figure does not show and why, in a sentence for each reason.
 
@@ -46,7 +50,8 @@ def _present(rows: Sequence[Row], figure: str, cell: Cell) -> set[str]:
         kinds = cost_and_skill([run for row in rows for run in row.runs], cell)
         return {method for kind in kinds for method in kind.methods}
     if figure in KEPT:
-        return {row.method for row in rows if any(getattr(r, KEPT[figure]) for r in row.runs)}
+        drawable = [row for row in rows if any(getattr(run, KEPT[figure]) for run in row.runs)]
+        return {row.method for row in drawable if figure != "ranks" or row.first.members > 1}
     return {row.method for row in rows if figure not in METRICS or _has(row, figure)}
 
 
@@ -56,7 +61,7 @@ def _has(row: Row, metric: str) -> bool:
 
 
 def _reason(row: Row, figure: str) -> str:
-    if figure == "spread" and row.first.members == 1:
+    if figure in SPREAD_OUT and row.first.members == 1:
         return "one member has no spread"
     if figure != "rmse" and not any(run.histograms for run in row.runs):
         return "no members were kept"

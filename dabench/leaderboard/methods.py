@@ -29,6 +29,8 @@ class Method:
         colour: Colour of lines and dots.
         description: One sentence for the pages.
         citation: Where it is from; empty where there is nothing to cite.
+        equation: What it does in one cycle, in letters: x a member, x′ its next state, y the
+            observation of x′, h the operator, R the covariance of its error.
         reference: Whether it is there to set the scale; references are drawn dashed.
         expected: Whether every board has a row for it, if only to say that it was not run.
         exact: Whether it is the exact posterior, which no method can beat but by luck.
@@ -39,6 +41,7 @@ class Method:
     colour: Colour
     description: str
     citation: str = ""
+    equation: str = ""
     reference: bool = False
     expected: bool = False
     exact: bool = False
@@ -56,6 +59,7 @@ METHODS = (
         "the observations.",
         "Savary, Rozet & Louppe (2025), arXiv:2509.18811; "
         "Pitt & Shephard (1999), J. Am. Stat. Assoc. 94, 590-599",
+        equation="w ∝ p(y | x)^α,  a ~ w,  x′ ~ p(x′ | x_a, y)",
     ),
     Method(
         "guided",
@@ -64,6 +68,7 @@ METHODS = (
         "Guided sampling without weights: the diffusion model draws the next state of every member "
         "given the observations, and no member is ever dropped.",
         "Rozet, Andry, Lanusse & Louppe (2024), arXiv:2405.13712",
+        equation="x′ ~ p(x′ | x, y)",
     ),
     Method(
         "fa_enkf",
@@ -74,6 +79,8 @@ METHODS = (
         "given the observations.",
         "Raboudi, Ait-El-Fquih & Hoteit (2018), Mon. Weather Rev. 146; "
         "Savary, Rozet & Louppe (2025), arXiv:2509.18811",
+        equation="x ← x + K (y − h(μ(x))),  K from the covariance of x and h(μ(x)),  "
+        "x′ ~ p(x′ | x, y)",
     ),
     Method(
         "letkf",
@@ -82,6 +89,8 @@ METHODS = (
         "Local ensemble transform Kalman filter: at every point, forecast members are combined "
         "linearly so that their mean and covariance fit the observations nearby.",
         "Hunt, Kostelich & Szunyogh (2007), Physica D 230, 112-126",
+        equation="x′ ← x̄ + X (w̄ + W),  w̄ = P Yᵀ R⁻¹ (y − ȳ),  P = ((N − 1) I + Yᵀ R⁻¹ Y)⁻¹,  "
+        "W = ((N − 1) P)^½",
     ),
     Method(
         "hybrid_3dvar",
@@ -90,6 +99,8 @@ METHODS = (
         "Hybrid gain: the LETKF, whose mean is then corrected by a 3D-Var step with the covariance "
         "of forecasts from states of the climate.",
         "Penny (2014), Mon. Weather Rev. 142, 3139-3149",
+        equation="x̄ ← LETKF,  then x̄ ← x̄ + β B Hᵀ (H B Hᵀ + R)⁻¹ (y − H x̄),  "
+        "B from forecasts of the climate",
     ),
     Method(
         "4dvar",
@@ -98,6 +109,8 @@ METHODS = (
         "Ensemble of weak-constraint 4D-Vars: for every member the trajectory through the last "
         "cycles that fits its background and their observations best, by the denoiser's gradient.",
         "Trémolet (2006), Q. J. R. Meteorol. Soc. 132, 2483-2504",
+        equation="min over x₀ … x_L of ½ ‖x₀ − x_b‖²_B + ½ Σ ‖y_k − h(x_k)‖²_R + ½ Σ ‖x_k − "
+        "μ(x_{k−1})‖²_Q",
     ),
     Method(
         "enkf",
@@ -106,6 +119,7 @@ METHODS = (
         "Stochastic ensemble Kalman filter: every forecast member is corrected towards its own "
         "perturbed copy of the observations nearby.",
         "Burgers, van Leeuwen & Evensen (1998), Mon. Weather Rev. 126, 1719-1724",
+        equation="x′ ← x′ + ρ∘C Hᵀ (H ρ∘C Hᵀ + R)⁻¹ (y + ε − h(x′)),  ε ~ N(0, R)",
     ),
     Method(
         "lpf",
@@ -114,6 +128,8 @@ METHODS = (
         "Local particle filter: at every point, forecast members are combined linearly to have the "
         "mean and covariance of members weighted by the likelihood of the observations nearby.",
         "Tödter & Ahrens (2015), Mon. Weather Rev. 143, 1347-1367",
+        equation="w ∝ p(y nearby | x′) at every point,  "
+        "x′ ← x̄_w + X T with the mean and covariance of the weighted members",
     ),
     Method(
         "ensf",
@@ -122,6 +138,8 @@ METHODS = (
         "Ensemble score filter: a diffusion from noise to the analysis, whose score is that of the "
         "forecast members and of damped observations, without any training.",
         "Bao, Zhang & Zhang (2024), Comput. Methods Appl. Mech. Eng. 432, 117447",
+        equation="dz = score dt backwards from N(0, I),  "
+        "score = that of the members + h(t) ∇ log p(y | z)",
     ),
     Method(
         "oi",
@@ -130,6 +148,7 @@ METHODS = (
         "Optimal interpolation: every member is corrected as in the EnKF, but with fixed "
         "covariances, estimated from states of the climate.",
         "Gandin (1963), Objective Analysis of Meteorological Fields",
+        equation="x′ ← x′ + B Hᵀ (H B Hᵀ + R)⁻¹ (y − h(x′)),  B fixed",
         reference=True,
         expected=True,
     ),
@@ -139,6 +158,7 @@ METHODS = (
         Colour("#2c5343", "#2dffab"),
         "Direct insertion: observed fields are replaced by a smooth fit of the observations alone, "
         "which tells how much of a score is interpolation.",
+        equation="x′ ← smooth fit of y where it is observed",
         reference=True,
     ),
     Method(
@@ -148,12 +168,14 @@ METHODS = (
         "Bootstrap particle filter: forecast members are weighted by the likelihood of the "
         "observations and resampled.",
         "Gordon, Salmond & Smith (1993), IEE Proc. F 140, 107-113",
+        equation="x′ ~ p(x′ | x),  w ∝ N(y; h(x′), R),  resample",
     ),
     Method(
         "ensemble",
         "Free ensemble",
         Colour("#767b83", "#9aa1ab"),
         "Ensemble forecast that never sees an observation: the scale that every ratio refers to.",
+        equation="x′ ~ p(x′ | x)",
         reference=True,
         expected=True,
     ),
@@ -162,6 +184,7 @@ METHODS = (
         "Persistence",
         Colour("#8a6232", "#b07c48"),
         "The initial members, unchanged in every cycle.",
+        equation="x′ = x₀",
         reference=True,
         expected=True,
     ),
@@ -170,6 +193,7 @@ METHODS = (
         "Climatology",
         Colour("#a9adb3", "#6b727c"),
         "Other random states of the climate in every cycle, whatever was observed.",
+        equation="x′ ~ states of the climate",
         reference=True,
         expected=True,
     ),
@@ -179,6 +203,8 @@ METHODS = (
         Colour("#1b1f25", "#e6e8ec"),
         "Kalman filter: the exact posterior of a linear system with Gaussian noise.",
         "Kalman (1960), J. Basic Eng. 82, 35-45",
+        equation="m ← A m,  P ← A P Aᵀ + Q,  K = P Hᵀ (H P Hᵀ + R)⁻¹,  m ← m + K (y − H m),  "
+        "P ← (I − K H) P",
         reference=True,
         exact=True,
     ),

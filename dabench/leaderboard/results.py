@@ -118,10 +118,15 @@ def fingerprint(runs: Sequence[Mapping[str, Any]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def add(folders: Iterable[str | Path], results: str | Path) -> list[Path]:
+def add(
+    folders: Iterable[str | Path], results: str | Path, author: str | None = None
+) -> list[Path]:
     """Write runs into the results folder, beside other seeds of the same experiment.
 
     Seeds of another problem, or of other settings, are dropped: the new runs replace them.
+
+    Arguments:
+        author: Who made the runs, for their pages.
 
     Returns: The files that were written.
     Raises: UserError, before anything is written, for runs that have not ended or do not belong
@@ -133,6 +138,8 @@ def add(folders: Iterable[str | Path], results: str | Path) -> list[Path]:
             raise UserError(
                 f"{run['method']}, seed {run['seed']}: has not ended; finish it with `dabench run`."
             )
+        if author:
+            run["provenance"]["author"] = author
         files.setdefault(Path(results, place(run)), {})[run["seed"]] = run
     for file, runs in files.items():
         if _several(runs.values()):

@@ -233,11 +233,16 @@ class Row:
         return any(row.get("desroziers") is not None for row in (fit.groups if fit else ()))
 
     @property
-    def settings(self) -> dict[str, str]:
-        """Filter, members and settings in words."""
-        run = self.first
-        settings = {"filter": run.filter, "members": run.members, **run.settings}
-        return {str(name)[:120]: words(value) or "–" for name, value in settings.items()}
+    def made(self) -> str:
+        """When and by whom the runs were made, and with which commits."""
+        days = sorted({_provenance(run, "created")[:10] for run in self.runs} - {"–"})
+        authors = dict.fromkeys(_provenance(run, "author") for run in self.runs)
+        commits = dict.fromkeys(_provenance(run, "commit") for run in self.runs)
+        span = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "on an unknown day"
+        names = ", ".join(name for name in authors if name != "–")
+        codes = ", ".join(commit for commit in commits if commit != "–")
+        parts = [f"Made {span}", names and f" by {names}", codes and f" with {codes}"]
+        return f"{''.join(parts)}."[:LONGEST]
 
     @property
     def commands(self) -> list[str]:

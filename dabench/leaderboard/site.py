@@ -24,6 +24,7 @@ from dabench.leaderboard.figures import draw_scores
 from dabench.leaderboard.figures.style import PAGE_COLOURS
 from dabench.leaderboard.format import number, title
 from dabench.leaderboard.matrix import PUBLISHED, grouped, matrix
+from dabench.leaderboard.meanings import settings
 from dabench.leaderboard.methods import COLOURS, display_name, method_of
 from dabench.leaderboard.notes import notes
 from dabench.leaderboard.published import Unrun, unrun
@@ -149,8 +150,8 @@ def _write(all_boards: list[Board], others: list[Unrun], part: Path, out: Path, 
     for identifier, own in rows_by_method(all_boards).items():
         path = part / "methods" / f"{own[0][1].slug}.html"
         rows = [(board, row, origin(row.first)) for board, row in own]
-        about = {"identifier": identifier, "name": display_name(identifier), "found": rows}
-        about |= head | {"method": method_of(identifier)}
+        about = {"identifier": identifier, "name": display_name(identifier), "rows": rows}
+        about |= head | {"method": method_of(identifier), "settings": settings(own)}
         _page(pages, "method.html", path, root="../", **about)
     for board in others:
         path = part / board.slug / "index.html"
@@ -218,6 +219,7 @@ def _environment() -> Environment:
         "alternatives": ALTERNATIVES,
         "links": LINKS,
         "citation": CITATION,
+        "docs": LINKS["Docs"],
         "method_colours": COLOURS,
         "page_colours": PAGE_COLOURS,
         "metric_names": METRICS,
@@ -230,6 +232,7 @@ def _environment() -> Environment:
         "steps": list(zip(CLASSES, STEPS, strict=False)),
     }
     pages.filters |= {"number": number, "code": _code, "slug": _slug, "breakable": _breakable}
+    pages.filters |= {"linked": _linked, "formula": _formula}
     return pages
 
 
@@ -241,6 +244,20 @@ def _slug(text: str) -> str:
 def _breakable(name: str) -> Markup:
     """HTML of an identifier that may be broken at its underscores and hyphens."""
     return Markup(re.sub(r"([_-])", r"\1<wbr>", str(escape(name))))
+
+
+def _linked(text: str) -> Markup:
+    """HTML of a text whose hashes of commits lead to the repository."""
+    link = rf'<a href="{REPOSITORY}/commit/\g<0>"><code>\g<1></code></a>'
+    return Markup(re.sub(r"\b([0-9a-f]{10})[0-9a-f]{30}\b", link, str(escape(text))))
+
+
+def _formula(text: str) -> Markup:
+    """HTML of an equation with `_a` for a lowered and `^a` for a raised a, `{...}` for several."""
+    html = str(escape(text))
+    for sign, tag in (("_", "sub"), (r"\^", "sup")):
+        html = re.sub(rf"{sign}(?:{{([^}}]*)}}|([\w½]+))", rf"<{tag}>\1\2</{tag}>", html)
+    return Markup(html)
 
 
 def _code(text: str) -> Markup:

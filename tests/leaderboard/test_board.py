@@ -142,4 +142,5 @@ def test_who_is_missing_in_a_figure_is_said_with_the_reason(runs):
     for figure in ("crps", "ranks", "pareto"):
         assert board.absent(figure) == "Without bare: no members were kept."
     single = Board([whole[0], bare.replace(members=1)], "mock")
-    assert single.absent("spread") == "Without bare: one member has no spread."
+    for figure in ("spread", "ranks"):
+        assert single.absent(figure) == "Without bare: one member has no spread."

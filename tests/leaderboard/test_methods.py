@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from dabench.filters import FILTERS
+from dabench.leaderboard import site
 from dabench.leaderboard.figures.style import PAGE_COLOURS
+from dabench.leaderboard.meanings import meanings
 from dabench.leaderboard.methods import (
     COLOURS,
     METHODS,
@@ -94,3 +96,18 @@ def test_colour_blind_readers_tell_all_methods_apart(sight, theme):
     ]
     for one, other in itertools.combinations(seen, 2):
         assert np.linalg.norm(one - other) > 5 * 2.3
+
+
+def test_every_setting_of_every_filter_is_explained():
+    for name in FILTERS:
+        assert all(meanings(name).values()), name
+    assert meanings("a_plug_in") == {}
+    assert "guidance.iterations" in meanings("fa_apf")
+
+
+def test_every_method_has_an_equation_and_commits_are_links():
+    assert all(method.equation for method in METHODS)
+    html = str(site._formula("w^α x_{k+1} < y"))
+    assert html == "w<sup>α</sup> x<sub>k+1</sub> &lt; y"
+    assert str(site._linked("a" * 40)).startswith(f'<a href="{site.REPOSITORY}/commit/aaaa')
+    assert str(site._linked("<b>")) == "&lt;b&gt;"

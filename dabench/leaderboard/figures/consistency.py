@@ -37,8 +37,11 @@ DECADES = 1e-7
 
 
 def ranks(runs: Sequence[Scores], cells: Sequence[Cell], palette: Palette) -> Figure | None:
-    """Histograms of the randomised PIT: a row for each method, a column for each cell."""
-    first = first_of_each(run for run in runs if run.histograms)
+    """Histograms of the randomised PIT: a row for each method, a column for each cell.
+
+    One member has no distribution that the truth could fall into.
+    """
+    first = first_of_each(run for run in runs if run.histograms and run.members > 1)
     if not first:
         return None
     styles = palette.styles(run.method for run in runs)

@@ -60,7 +60,9 @@ def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell], palette: Pa
         series = [(run, run.series(cell, name)) for run in runs]
         curves = _curves(series, root=BY_NAME[name].root)
         content.append(Panel(title(*cell), units(runs[0].units(cell[0])), curves))
-    return _figure(runs, content, BY_NAME[name].curve, min(3, len(cells)), palette)
+    log = any(_is_wide(panel.curves.values()) for panel in content)
+    columns = min(3, len(cells))
+    return _figure(runs, content, BY_NAME[name].curve, columns, palette, alike=log)
 
 
 def profiles(variables: Mapping[str, Variable]) -> list[Cell]:
@@ -104,9 +106,18 @@ def weights(runs: Sequence[Scores], palette: Palette) -> Figure | None:
 
 
 def _figure(
-    runs: Sequence[Scores], content: Sequence[Panel], heading: str, columns: int, palette: Palette
+    runs: Sequence[Scores],
+    content: Sequence[Panel],
+    heading: str,
+    columns: int,
+    palette: Palette,
+    alike: bool | None = None,
 ) -> Figure:
-    """A figure of panels; its legend has the methods that have a line."""
+    """A figure of panels; its legend has the methods that have a line.
+
+    Arguments:
+        alike: Whether all axes of values are logarithmic; where None, each as its values are.
+    """
     styles = palette.styles(run.method for run in runs)
     drawn = {
         method
@@ -119,9 +130,11 @@ def _figure(
     add_legend(figure, heading, names)
     for i, (axes, panel) in enumerate(zip(all_axes, content, strict=True)):
         x = time_label(runs[0]) if i + columns >= len(content) else ""
-        label(axes, palette, panel.title, unit=panel.unit, x=x)
+        log = _is_wide(panel.curves.values()) if alike is None else alike
+        unit = ", ".join(filter(None, (panel.unit, "log" if log else "")))
+        label(axes, palette, panel.title, unit=unit, x=x)
         set_range(axes, "x", _time_range(runs), 6)
-        set_range(axes, "y", _value_range(panel.curves.values()), 5)
+        set_range(axes, "y", Range.of(_values(panel.curves.values()), log=log), 5)
         _mark_spinup(axes, runs[0], palette)
         for method, curves in panel.curves.items():
             _draw(axes, curves, styles[method])
@@ -156,11 +169,16 @@ def _time_range(runs: Sequence[Scores]) -> Range:
     return Range(0.0, max(ends, default=1.0))
 
 
-def _value_range(methods: Iterable[Curves]) -> Range:
-    values = np.concatenate([curves.values.ravel() for curves in methods] or [np.zeros(0)])
+def _values(methods: Iterable[Curves]) -> Float[np.ndarray, "value"]:
+    return np.concatenate([curves.values.ravel() for curves in methods] or [np.zeros(0)])
+
+
+def _is_wide(methods: Iterable[Curves]) -> bool:
+    """Whether values are so different that their axis is logarithmic."""
+    values = _values(methods)
     positive = values[np.isfinite(values) & (values > 0)]
     low, high = np.quantile(positive, [0.02, 0.98]) if positive.size else (1.0, 1.0)
-    return Range.of(values, log=bool(high > LOGARITHMIC * low))
+    return bool(high > LOGARITHMIC * low)
 
 
 def time_label(scores: Scores) -> str:

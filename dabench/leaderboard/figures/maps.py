@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dabench.leaderboard.figures import globe
 from dabench.leaderboard.figures.coastlines import ON_EARTH
 from dabench.leaderboard.figures.globe import Field, Grid
 from dabench.leaderboard.figures.panels import LARGE, SMALL, WIDTH, new_figure, place, write
 from dabench.leaderboard.figures.style import Palette
-from dabench.leaderboard.format import day, title, units
+from dabench.leaderboard.format import day, number, title, units
 from dabench.leaderboard.methods import display_name
 from dabench.leaderboard.thumbnails import unpacked
 from dabench.scores.record import Cell, Scores
@@ -25,6 +26,8 @@ ABOUT_ZERO = ("wind", "vorticity", "divergence", "velocity")
 
 COLUMNS = 4
 """Maps in a row."""
+FAINT = 1 / 3
+"""Errors below this share of the scale of all errors would be blank: they have their own."""
 HEAD, ABOVE, GAP = 0.35, 0.24, 0.12
 """Room above all maps and above each one, and between two maps, inches."""
 
@@ -72,10 +75,28 @@ def maps(first: Mapping[str, Scores], cell: Cell, cycle: int, palette: Palette) 
     tile.bar(1, values, _with_unit("truth and means", unit))
     tile.bar(2, errors, _with_unit("errors of the means", unit))
     for i, (method, (true, error)) in enumerate(fields.items()):
-        at = COLUMNS + 2 * i
-        tile.map(at, true + error, values, display_name(method), palette)
-        tile.map(at + 1, error, errors, "error of the mean", palette, bold=False)
+        at, own = COLUMNS + 2 * i, _error_shades([error])
+        tile.map(at, true + error, values, display_name(method), palette,
+                 aside=_size_of_error(first[method], cell, cycle))  # fmt: skip
+        faint = own.high < FAINT * errors.high
+        scale = f"own colours, ±{_with_unit(_short(own.high), unit).replace(',', '')}"
+        tile.map(at + 1, error, own if faint else errors, "error of the mean", palette,
+                 bold=False, aside=scale if faint else "")  # fmt: skip
     return tile.figure
+
+
+def _size_of_error(run: Scores, cell: Cell, cycle: int) -> str:
+    """RMSE and spread in one cycle, as far as the results have them."""
+    texts = []
+    for metric, name in (("rmse", "RMSE"), ("spread", "spread")):
+        series = run.series(cell, metric)
+        if (
+            len(series) > cycle
+            and np.isfinite(series[cycle])
+            and (name == "RMSE" or run.members > 1)
+        ):
+            texts.append(f"{name} {number(float(series[cycle]), 2)}")
+    return ", ".join(texts)
 
 
 class Tiles:
@@ -102,9 +123,21 @@ class Tiles:
         return place(self.figure, left, bottom, self.wide, self.high * height)
 
     def map(
-        self, at: int, values: Field, shades: Shades, name: str, palette: Palette, bold: bool = True
+        self,
+        at: int,
+        values: Field,
+        shades: Shades,
+        name: str,
+        palette: Palette,
+        *,
+        bold: bool = True,
+        aside: str = "",
     ) -> None:
-        """A field with its coasts; grey where it is missing."""
+        """A field with its coasts; grey where it is missing.
+
+        Arguments:
+            aside: Small print at the end of its title.
+        """
         axes = self._axes(at)
         outline = globe.set_up(axes, palette.ink)
         globe.image(axes, outline, values, self.grid, cmap=shades.colours, norm=shades.scale)
@@ -112,6 +145,9 @@ class Tiles:
             globe.coasts(axes)
         axes.set_title(
             name, fontsize=SMALL, fontweight="bold" if bold else "normal", pad=3, loc="left"
+        )
+        axes.set_title(
+            aside, fontsize=SMALL - 1.5, fontweight="normal", pad=3, loc="right", color=palette.soft
         )
 
     def bar(self, at: int, shades: Shades, name: str) -> None:
@@ -176,4 +212,7 @@ def _error_shades(errors: list[Field]) -> Shades:
 
 
 def _shades_between(name: str, low: float, high: float) -> Shades:
+    """Colours between round numbers about the ends."""
+    round_numbers = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    low, high = float(round_numbers[0]), float(round_numbers[-1])
     return Shades(mpl.colormaps[name].with_extremes(bad="0.6"), low, high)

@@ -1,6 +1,7 @@
 """A figure of skill against cost."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ from dabench.scores.record import Cell, Scores
 
 HEIGHT = 2.4
 """Height of a panel, inches."""
-GAP, LINE = 0.09, 0.14
-"""From a point to its name, and between names, inches."""
+GAP, LINE, LINE_ROOM = 0.09, 0.14, 0.02
+"""From a point to its name, between names, and from the dotted line to a name, inches."""
 FONT_SIZE = 8.5
 
 
@@ -55,8 +56,8 @@ def pareto(runs: Sequence[Scores], cell: Cell, palette: Palette) -> Figure | Non
     columns = len({cost for _, cost, _ in content})
     figure, all_axes = panels(len(content), columns, height=HEIGHT)
     styles = palette.styles(run.method for run in runs)
-    for axes, (skill, cost, points) in zip(all_axes, content, strict=True):
-        label(axes, palette, skill, x=cost)
+    for i, (axes, (skill, cost, points)) in enumerate(zip(all_axes, content, strict=True)):
+        label(axes, palette, skill, x=cost if i + columns >= len(content) else "")
         values = np.array(list(points.values()))
         for name, column in zip(("x", "y"), values.T, strict=True):
             set_range(axes, name, Range.of(column, log=True, room=0.12), 6)
@@ -93,6 +94,7 @@ def _write_names(axes: Axes, points: Mapping[str, Point], palette: Palette) -> N
     panel = Box(*(inch * side for side in axes.get_window_extent().extents))
     at = dict(zip(points, inch * axes.transData.transform(list(points.values())), strict=True))
     taken = [Box(x - 0.05, y - 0.05, x + 0.05, y + 0.05) for x, y in at.values()]
+    taken += _steps([inch * axes.transData.transform(point) for point in front(points.values())])
     for method, (x, y) in at.items():
         name = display_name(method)
         boxes = _boxes(x, y, text_width(name))
@@ -108,6 +110,15 @@ def _write_names(axes: Axes, points: Mapping[str, Point], palette: Palette) -> N
             fontsize=FONT_SIZE,
             arrowprops=_leader(box, x, y, palette),
         )
+
+
+def _steps(corners: Sequence[np.ndarray]) -> list[Box]:
+    """Boxes around the line along the best methods: to the right, then down to the next one."""
+    boxes = []
+    for (x, y), (next_x, next_y) in pairwise(corners):
+        boxes.append(Box(x, y - LINE_ROOM, next_x, y + LINE_ROOM))
+        boxes.append(Box(next_x - LINE_ROOM, next_y, next_x + LINE_ROOM, y))
+    return boxes
 
 
 def _boxes(x: float, y: float, wide: float) -> list[Box]:

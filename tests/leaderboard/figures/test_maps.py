@@ -35,8 +35,23 @@ def test_a_map_shows_the_truth_north_up_with_greenwich_in_the_middle(folders):
     for (lat, lon), pixel in places.items():
         there = float(truth.sel(latitude=lat, longitude=lon))
         assert abs(pixels[pixel] - there) <= half, (lat, lon)
-    np.testing.assert_allclose(image.get_clim(), np.quantile(truth, [0.005, 0.995]), atol=0.05)
+    (low, high), ends = image.get_clim(), np.quantile(truth, [0.005, 0.995])
+    assert low <= ends[0] < ends[1] <= high
+    assert [float(f"{end:.3g}") for end in (low, high)] == [low, high]  # round numbers
     assert image.origin == "upper"
+
+
+def test_each_method_has_its_numbers_and_small_errors_their_own_colours(folders, tmp_path):
+    precise = with_pictures(run(tmp_path / "precise", "fa_apf", error=0.01))
+    rough = with_pictures(folders[0])
+    figure = maps({"a": precise, "b": rough}, CELL, 6, LIGHT)
+    asides = {axes.get_title("left"): axes.get_title("right") for axes in figure.axes}
+    rmse = precise.series(CELL, "rmse")[6]
+    assert asides["a"].startswith(f"RMSE {rmse:.2g}, spread ")
+    errors = [axes for axes in figure.axes if axes.get_title("left") == "error of the mean"]
+    assert [axes.get_title("right")[:10] for axes in errors] == ["own colour", ""]
+    small, large = (axes.images[0].get_clim()[1] for axes in errors)
+    assert small < large / 3
 
 
 def paths(figure) -> int:

@@ -1,9 +1,12 @@
 """Skill against cost: which points, which front, and names that can be read."""
 
+import itertools
+
 import mock_run
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from dabench.leaderboard.cost_and_skill import cost_and_skill, geometric_mean
 from dabench.leaderboard.figures.pareto import pareto
@@ -73,3 +76,16 @@ def test_names_of_points_that_lie_close_are_set_apart():
     assert len(boxes) == 7
     for i, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_names_lie_beside_the_line_of_the_best():
+    runs = [one(name, 2.0**i, 2.0**-i) for i, name in enumerate(["ensemble", "aa", "bb", "cc"])]
+    with look(LIGHT):
+        figure = pareto(runs, CELL, LIGHT)
+        figure.draw_without_rendering()
+        (axes,) = figure.axes
+        corners = axes.transData.transform(axes.lines[0].get_xydata())
+        boxes = [Text.get_window_extent(name) for name in axes.texts]
+    for (x, y), (next_x, next_y) in itertools.pairwise(corners):
+        across, down = Bbox([[x, y], [next_x, y]]), Bbox([[next_x, next_y], [next_x, y]])
+        assert not any(box.overlaps(step) for box in boxes for step in (across, down))
