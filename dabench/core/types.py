@@ -1,8 +1,5 @@
-"""Names for the shapes of keys, members and times, and for positive settings."""
+"""Names for the shapes of keys, members and times."""
 
-from typing import Annotated
-
-from annotated_types import Gt
 from jaxtyping import Array, Float, Key, Num
 
 Keys = Key[Array, "member"]
@@ -13,5 +10,3 @@ Members = Float[Array, "member state"]
 
 Time = Num[Array, ""]
 """Valid time in seconds."""
-
-Positive = Annotated[float, Gt(0)]

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
 from jaxtyping import Array, Bool, Float
 
+from dabench.core.bounds import Positive, Times
 from dabench.core.errors import UserError
 from dabench.core.precision import wide
 from dabench.core.types import Members
@@ -52,13 +52,13 @@ class GuidanceSettings:
     """
 
     solver: Solver | Literal["dps"] = "bicgstab"
-    iterations: Annotated[int, Ge(1)] = 2
+    iterations: Times = 2
     product: Literal["vjp", "jvp"] = "vjp"
     covariance: Literal["model", "identity"] = "model"
     units: Literal["innovations", "errors", "climate"] = "innovations"
     guarded: bool = True
-    sigma_guide: Annotated[float, Gt(0)] | None = None
-    prior_variance: Annotated[float, Gt(0)] | None = None
+    sigma_guide: Positive | None = None
+    prior_variance: Positive | None = None
 
     @property
     def products(self) -> int:

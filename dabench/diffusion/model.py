@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, Protocol, runtime_checkable
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from jaxtyping import Array, Float, Key, PyTree
 
+from dabench.core.bounds import NotNegative, Positive, TimesOrNever
 from dabench.core.layout import Layout
-from dabench.core.types import Keys, Members, Positive, Time
+from dabench.core.types import Keys, Members, Time
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,18 @@ class Sampler:
     """
 
     method: Literal["ab3", "dpmpp_2m", "dpmpp_3m", "dpmpp_2s"] = "ab3"
-    levels: Annotated[int, Ge(2)] = 40
+    levels: Annotated[int, Ge(2), Le(1_000_000)] = 40
     sigma_max: Positive = 80.0
     sigma_min: Positive = 0.002
     rho: Positive = 7.0
     from_mean: bool = False
-    correctors: Annotated[int, Ge(0)] = 0
+    correctors: TimesOrNever = 0
     tau: Positive = 0.3
     corrector_at: Literal["before", "after"] = "before"
-    corrector_shift: Annotated[float, Ge(0)] = 0.0
+    corrector_shift: NotNegative = 0.0
     last: Literal["mean", "step"] = "mean"
-    churn: Annotated[float, Ge(0)] = 0.0
-    churn_min: Annotated[float, Ge(0)] = 0.75
+    churn: NotNegative = 0.0
+    churn_min: NotNegative = 0.75
     inflation: Positive = 1.05
 
     def __post_init__(self) -> None:

@@ -1,13 +1,13 @@
 """The bootstrap particle filter: forecast, weigh by the likelihood, resample."""
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from annotated_types import Ge, Gt
 from jaxtyping import Array, Float, Int, Key
 
 from dabench.core import devices
+from dabench.core.bounds import NotNegative, Positive
 from dabench.core.precision import wide
 from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
@@ -38,8 +38,8 @@ class Particles(NamedTuple):
 def bootstrap(
     problem: Problem,
     *,
-    threshold: Annotated[float, Gt(0)] = 1.0,
-    jitter: Annotated[float, Ge(0)] = 0.0,
+    threshold: Positive = 1.0,
+    jitter: NotNegative = 0.0,
     resampling: Scheme = "systematic",
     sampler: Sampler | None = None,
 ) -> Filter:

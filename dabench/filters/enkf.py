@@ -5,10 +5,11 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from jaxtyping import Array, Float, Key
 
 from dabench.core import devices
+from dabench.core.bounds import Kilometres, LogPressure, Positive, Sites, Times
 from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
@@ -22,7 +23,6 @@ from dabench.filters.local.routes import by_cell, tapered
 from dabench.filters.local.taper import SCALES, localisation
 from dabench.observe.network import Observation
 
-Positive = Annotated[float, Gt(0)]
 SEARCH_SPACE = {
     **SCALES,
     "rtps": "0..1.5",
@@ -127,14 +127,14 @@ def analyse(
 def enkf(
     problem: Problem,
     *,
-    length_scale_km: Positive | None = 800.0,
-    length_scale_sites: Positive | None = None,
-    vertical_scale: Positive | None = 0.5,
+    length_scale_km: Kilometres | None = 800.0,
+    length_scale_sites: Sites | None = None,
+    vertical_scale: LogPressure | None = 0.5,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0), Le(1.5)] = 0.5,
     rtpp: Annotated[float, Ge(0), Le(1)] = 0.0,
     r_inflation: Positive = 1.0,
-    batch_size: Annotated[int, Ge(1)] = 1024,
+    batch_size: Times = 1024,
     sampler: Sampler | None = None,
 ) -> Filter:
     """The ensemble Kalman filter with perturbed observations, its covariances localised.

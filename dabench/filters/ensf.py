@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from jaxtyping import Array, Float, Key
 
+from dabench.core.bounds import Positive, Times
 from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Limits, Problem, split_key
@@ -18,7 +19,6 @@ from dabench.filters.local.inflation import relax_to_prior_spread
 from dabench.filters.local.moments import mean
 from dabench.observe.network import Network, Observation
 
-Positive = Annotated[float, Gt(0)]
 Map = Callable[[Float[Array, "member state"]], Float[Array, "member state"]]
 EPSILON = 0.05  # alpha at pseudo-time 1, which the authors' program keeps above zero
 SEARCH_SPACE = {
@@ -45,8 +45,8 @@ class Integration:
             `all` forecasts, by weights that degenerate in many dimensions.
     """
 
-    steps: Annotated[int, Ge(2)] = 200
-    stop_after: Annotated[int, Ge(1)] | None = None
+    steps: Annotated[int, Ge(2), Le(1_000_000)] = 200
+    stop_after: Times | None = None
     settled: Positive | None = None
     last: Literal["mean", "step"] = "mean"
     pairs: Literal["own", "all"] = "all"

@@ -1,14 +1,14 @@
 """The fully adapted auxiliary particle filter: choose ancestors by y, then draw given y."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from annotated_types import Gt
 from jaxtyping import Array, Bool, Float, Key
 
 from dabench.core import devices
+from dabench.core.bounds import Positive
 from dabench.core.errors import UserError
 from dabench.core.precision import wide
 from dabench.core.types import Members, Time
@@ -29,7 +29,6 @@ from dabench.filters.particles.weights import SEARCH, AlphaSearch, log_likelihoo
 from dabench.filters.particles.weights import ess as effective_sample_size
 from dabench.observe.network import Network, Observation
 
-Size = Annotated[float, Gt(0)]
 DEFAULT = GuidanceSettings()
 SEARCH_SPACE = {
     "ess": "[0.3, 0.6], [0.5, 0.9], [0.8, 0.95], [0.9, 1]",
@@ -42,7 +41,7 @@ SEARCH_SPACE = {
 def fa_apf(
     problem: Problem,
     *,
-    ess: tuple[Size, Size] | None = (0.5, 0.9),
+    ess: tuple[Positive, Positive] | None = (0.5, 0.9),
     weight: Literal["dirac", "gaussian"] = "dirac",
     alpha: AlphaSearch = SEARCH,
     first_weights: bool = True,

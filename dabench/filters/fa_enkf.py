@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from jaxtyping import Array, Float, Key
 
 from dabench.core import devices
+from dabench.core.bounds import Kilometres, LogPressure, Positive, Sites
 from dabench.core.errors import UserError
 from dabench.core.precision import wide
 from dabench.diffusion import draw
@@ -33,7 +34,6 @@ from dabench.filters.local.square_root import SquareRoot
 from dabench.filters.local.taper import SCALES, Localisation, localisation
 from dabench.observe.network import Observation
 
-Positive = Annotated[float, Gt(0)]
 DEFAULT = GuidanceSettings()
 STATES = 16  # states of the climate that the spread of a forecast is averaged over
 SEARCH_SPACE = {
@@ -52,9 +52,9 @@ def fa_enkf(
     *,
     covariance: Literal["diagonal", "dense"] = "diagonal",
     s_inflation: Positive = 1.0,
-    length_scale_km: Positive | None = 800.0,
-    length_scale_sites: Positive | None = None,
-    vertical_scale: Positive | None = 1.0,
+    length_scale_km: Kilometres | None = 800.0,
+    length_scale_sites: Sites | None = None,
+    vertical_scale: LogPressure | None = 1.0,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0), Le(1.5)] = 0.3,
     guidance: GuidanceSettings = DEFAULT,

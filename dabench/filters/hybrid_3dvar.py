@@ -3,9 +3,10 @@
 from typing import Annotated
 
 import jax.numpy as jnp
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from jaxtyping import Array, Key
 
+from dabench.core.bounds import Kilometres, LogPressure, Positive, Sites, Times
 from dabench.core.precision import wide
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
@@ -19,7 +20,6 @@ from dabench.filters.local.taper import SCALES, localisation
 from dabench.filters.static import forecast_errors, increments
 from dabench.observe.network import Observation
 
-Positive = Annotated[float, Gt(0)]
 SEARCH_SPACE = {
     "beta": "0..1",
     "variance_scale": "0.3..30 log",
@@ -34,10 +34,10 @@ def hybrid_3dvar(
     *,
     beta: Annotated[float, Ge(0), Le(1)] = 0.5,
     variance_scale: Positive = 1.0,
-    iterations: Annotated[int, Ge(1)] = 40,
-    length_scale_km: Positive | None = 800.0,
-    length_scale_sites: Positive | None = None,
-    vertical_scale: Positive | None = 0.5,
+    iterations: Times = 40,
+    length_scale_km: Kilometres | None = 800.0,
+    length_scale_sites: Sites | None = None,
+    vertical_scale: LogPressure | None = 0.5,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0), Le(1.5)] = 0.5,
     route: Route = "auto",

@@ -1,13 +1,13 @@
 """Direct insertion: observed fields become a smooth fit of the observations alone."""
 
-from typing import Annotated, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from annotated_types import Ge
 from jaxtyping import Array, Float, Int, Key
 
+from dabench.core.bounds import TimesOrNever
 from dabench.core.errors import UserError
 from dabench.core.layout import Layout
 from dabench.diffusion.model import Sampler
@@ -48,7 +48,7 @@ class Fit(NamedTuple):
 def insertion(
     problem: Problem,
     *,
-    degree: Annotated[int, Ge(0)] | None = None,
+    degree: TimesOrNever | None = None,
     sampler: Sampler | None = None,
 ) -> Filter:
     """Forecast members, whose observed channels are replaced by a fit of perturbed observations.

@@ -7,9 +7,10 @@ all points and levels at once, without W: see `filters.local`, and `SquareRoot` 
 from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from jaxtyping import Array, Float, Key
 
+from dabench.core.bounds import Kilometres, LogPressure, Positive, Sites, Times
 from dabench.core.precision import wide
 from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
@@ -23,7 +24,6 @@ from dabench.filters.local.square_root import SquareRoot
 from dabench.filters.local.taper import SCALES, localisation
 from dabench.observe.network import Observation
 
-Positive = Annotated[float, Gt(0)]
 SEARCH_SPACE = {
     **SCALES,
     "rtps": "0..1.5",
@@ -72,12 +72,12 @@ class Carry(NamedTuple):
 def letkf(
     problem: Problem,
     *,
-    length_scale_km: Positive | None = 800.0,
-    length_scale_sites: Positive | None = None,
-    vertical_scale: Positive | None = 0.5,
-    truncation: Annotated[float, Ge(0)] = 0.0,
-    batch: Annotated[int, Ge(1)] = 1,
-    weight_stride: Annotated[int, Ge(1)] = 1,
+    length_scale_km: Kilometres | None = 800.0,
+    length_scale_sites: Sites | None = None,
+    vertical_scale: LogPressure | None = 0.5,
+    truncation: Annotated[float, Ge(0), Le(1)] = 0.0,
+    batch: Times = 1,
+    weight_stride: Times = 1,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0), Le(1.5)] = 0.5,
     rtpp: Annotated[float, Ge(0), Le(1)] = 0.0,

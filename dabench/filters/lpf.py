@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt, Le
 from jaxtyping import Array, Float, Key
 
+from dabench.core.bounds import Kilometres, LogPressure, Positive, Sites
 from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
@@ -24,7 +25,6 @@ from dabench.filters.local.taper import SCALES, localisation
 from dabench.filters.particles.weights import normalise, temper
 from dabench.observe.network import Observation
 
-Positive = Annotated[float, Gt(0)]
 SEARCH_SPACE = {
     "least_ess": "0.05..0.9",
     **SCALES,
@@ -97,9 +97,9 @@ def lpf(
     problem: Problem,
     *,
     least_ess: Annotated[float, Gt(0), Le(1)] = 0.2,
-    length_scale_km: Positive | None = 800.0,
-    length_scale_sites: Positive | None = None,
-    vertical_scale: Positive | None = 0.5,
+    length_scale_km: Kilometres | None = 800.0,
+    length_scale_sites: Sites | None = None,
+    vertical_scale: LogPressure | None = 0.5,
     inflation: Positive = 1.0,
     rtps: Annotated[float, Ge(0), Le(1.5)] = 0.5,
     rtpp: Annotated[float, Ge(0), Le(1)] = 0.0,

@@ -7,10 +7,11 @@ from typing import Annotated, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Le
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float, Key
 
+from dabench.core.bounds import Kilometres, LogPressure, Positive, Sites, Times
 from dabench.core.precision import wide
 from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
@@ -27,7 +28,6 @@ from dabench.filters.local.taper import SCALES, Localisation, localisation
 from dabench.filters.static import forecast_errors, increments
 from dabench.observe.network import Network, Observation
 
-Positive = Annotated[float, Gt(0)]
 SEARCH_SPACE = {
     "background": "mean,forecast",
     "covariance": "errors,climate",
@@ -89,11 +89,11 @@ def oi(
     background: Literal["mean", "forecast", "climatology"] = "forecast",
     covariance: Literal["errors", "climate"] = "climate",
     variance_scale: Positive = 0.1,
-    iterations: Annotated[int, Ge(1)] = 40,
-    draws: Annotated[int, Ge(2)] = 64,
-    length_scale_km: Positive | None = 800.0,
-    length_scale_sites: Positive | None = None,
-    vertical_scale: Positive | None = 0.5,
+    iterations: Times = 40,
+    draws: Annotated[int, Ge(2), Le(100_000)] = 64,
+    length_scale_km: Kilometres | None = 800.0,
+    length_scale_sites: Sites | None = None,
+    vertical_scale: LogPressure | None = 0.5,
     route: Route = "auto",
     sampler: Sampler | None = None,
 ) -> Filter:

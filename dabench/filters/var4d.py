@@ -1,14 +1,14 @@
 """4D-Var: the trajectory through a window that fits its observations and its background best."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from annotated_types import Ge, Gt
 from jaxtyping import Array, Bool, Float, Key
 
 from dabench.core import devices
+from dabench.core.bounds import Positive, Times
 from dabench.core.precision import wide
 from dabench.core.types import Members, Time
 from dabench.diffusion.batches import batch_by_batch
@@ -20,7 +20,6 @@ from dabench.filters.local.moments import perturbations
 from dabench.filters.static import StaticCovariance, forecast_errors
 from dabench.observe.network import Network, Observation
 
-Positive = Annotated[float, Gt(0)]
 Control = Float[Array, "member control"]
 Add = Callable[[Members, Float[Array, "member noise"]], Members]
 """(x, v) -> x + U v, for v standard normal."""
@@ -92,11 +91,11 @@ def var4d(
     problem: Problem,
     *,
     constraint: Literal["weak", "strong"] = "weak",
-    window: Annotated[int, Ge(1)] = 2,
+    window: Times = 2,
     background_scale: Positive = 1.0,
     noise_scale: Positive = 1.0,
-    outer: Annotated[int, Ge(1)] = 2,
-    inner: Annotated[int, Ge(1)] = 20,
+    outer: Times = 2,
+    inner: Times = 20,
     sampler: Sampler | None = None,
 ) -> Filter:
     r"""An ensemble of 4D-Vars over the last L cycles; the end of the window is the analysis.

@@ -109,9 +109,10 @@ def _checked(document: Document) -> Scenario:
     if scenario is None or checked is None or problems or more:
         raise report(document, [*problems, *more])
     values = checked.model_dump(mode="json", exclude_none=True)
-    period = scenario.period.model_copy(
-        update={k: values.pop(k) for k in FOR_SYSTEM if k in values}
-    )
+    of_period = {k: values.pop(k) for k in FOR_SYSTEM if k in values}
+    if scenario.period.start is not None:
+        of_period["start"] = scenario.period.start  # in one form, however it was written
+    period = scenario.period.model_copy(update=of_period)
     system = Choice.model_validate({"name": scenario.system.name, **values})
     scenario = scenario.model_copy(update={"system": system, "period": period})
     scenario._document = document

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from dabench.core.errors import UserError
 from dabench.scenario.validate import Extended, Strict, quoted
@@ -16,9 +16,12 @@ Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-360, le=360)]
-Site = Annotated[int, Field(ge=0)]
+Site = Annotated[int, Field(ge=0, lt=10_000_000)]
 
 MAX_CSV_BYTES = 50_000_000
+MOST_PLACES = 2_000_000
+"""Places of a group: twice the points of a grid of a quarter of a degree, some 170 MB."""
+Places = Annotated[int, Field(ge=1, le=MOST_PLACES)]
 MAX_CYCLE = 10_000
 """Last cycle of a table of moving stations, which has a mask of all of them for every cycle."""
 COLUMNS = {"latitude": (("latitude", "lat"), 90), "longitude": (("longitude", "lon"), 360)}
@@ -47,7 +50,18 @@ class Grid(Strict):
         grid: Spacing in degrees, in latitude and in longitude.
     """
 
-    grid: Annotated[float, Field(gt=0, le=90)]
+    grid: Annotated[float, Field(ge=0.001, le=90)]
+
+    @field_validator("grid")
+    @classmethod
+    def _has_not_too_many_places(cls, grid: float) -> float:
+        rows, columns = int(180 / grid) + 1, int(360 / grid)
+        if rows * columns > MOST_PLACES:
+            raise ValueError(
+                f"{grid:g} makes {rows * columns} places ({rows} x {columns}); at most "
+                f"{MOST_PLACES} can be held: use 0.2 or more"
+            )
+        return grid
 
 
 class Every(Strict):
@@ -81,7 +95,7 @@ class Random(Strict):
         seed: Seed of the places; not that of the experiment.
     """
 
-    random: Count
+    random: Places
     seed: Seed = 0
 
 
@@ -93,7 +107,7 @@ class Land(Strict):
         seed: Seed of the places; not that of the experiment.
     """
 
-    land: Count
+    land: Places
     seed: Seed = 0
 
 
@@ -105,7 +119,7 @@ class Sea(Strict):
         seed: Seed of the places; not that of the experiment.
     """
 
-    sea: Count
+    sea: Places
     seed: Seed = 0
 
 
@@ -151,7 +165,9 @@ class Points(Extended):
 
     LATER: ClassVar[tuple[str, ...]] = ("cycles",)
 
-    points: Annotated[tuple[tuple[Latitude, Longitude] | Site, ...], Field(min_length=1)]
+    points: Annotated[
+        tuple[tuple[Latitude, Longitude] | Site, ...], Field(min_length=1, max_length=MOST_PLACES)
+    ]
     cycles: tuple[Annotated[int, Field(ge=1, le=MAX_CYCLE)], ...] | None = None
 
     @model_validator(mode="after")
@@ -259,6 +275,8 @@ def read_stations(path: Path) -> StationTable:
         raise UserError(f"{path}: is not CSV ({e})") from None
     if not filled:
         raise UserError(f"{path}: has no stations")
+    if len(filled) > MOST_PLACES:
+        raise UserError(f"{path}: has {len(filled)} stations; at most {MOST_PLACES} can be held")
     points = [
         [_degrees(path, line, row, i, COLUMNS[name][1]) for i, name in columns]
         for line, row in filled

@@ -1,6 +1,6 @@
 """A scenario: the problem that every method is given, read from YAML, checked and frozen."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from dabench.core.bounds import Level, Positive
 from dabench.core.digest import sha256
 from dabench.scenario.availability import Availability
 from dabench.scenario.locations import (
@@ -24,14 +25,15 @@ from dabench.scenario.locations import (
 from dabench.scenario.validate import Extended, Strict
 from dabench.scenario.yamlfile import Document
 
-Positive = Annotated[float, Field(gt=0)]
-
 
 class Described:
     """Marks a key of a scenario that describes the problem and leaves it as it is."""
 
 
 Words = Annotated[str, Described()]
+
+YEARS = range(1700, 2200)
+"""Years of a start; 64 bits hold the nanoseconds from 1678 to 2262."""
 
 FOR_SYSTEM = ("start", "offset")
 """Entries of `period` that the system's factory takes."""
@@ -55,13 +57,9 @@ class Group(Extended):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] = "all"
     variables: tuple[str, ...] = ()
-    levels: Annotated[tuple[Literal["surface", "all"] | Positive, ...], Field(min_length=1)] = (
-        "all",
-    )
+    levels: Annotated[tuple[Literal["surface", "all"] | Level, ...], Field(min_length=1)] = ("all",)
     locations: Locations = Every(every=1)
-    error_std: (
-        Positive | Annotated[dict[Literal["surface"] | Positive, Positive], Field(min_length=1)]
-    )
+    error_std: Positive | Annotated[dict[Literal["surface"] | Level, Positive], Field(min_length=1)]
     withhold: Withhold | None = None
     availability: Availability | None = None
 
@@ -79,6 +77,27 @@ class Choice(BaseModel):
         return dict(self.model_extra or {})
 
 
+def utc(text: str) -> str:
+    """An ISO time in UTC, in one form for every instant: `2019-01-01T00:00`.
+
+    Arguments:
+        text: The time, in UTC unless it says otherwise.
+    Raises: ValueError where it is no time, or outside of `YEARS`.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an ISO time such as 2019-01-01T00:00") from None
+    if time.year not in YEARS:
+        raise ValueError(
+            f"{text!r} is outside of the years {YEARS[0]} to {YEARS[-1]}, whose nanoseconds "
+            "archives can count"
+        )
+    time = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+    whole = (time.second, time.microsecond) == (0, 0)
+    return time.isoformat(timespec="minutes" if whole else "auto")
+
+
 class Period(Strict):
     """Length and start of the experiment.
 
@@ -90,17 +109,14 @@ class Period(Strict):
     """
 
     cycles: Count
-    spinup: Annotated[int, Field(ge=0)] = 0
+    spinup: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     start: str | None = None
-    offset: Annotated[int, Field(ge=0)] | None = None
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
 
     @field_validator("start")
     @classmethod
     def _is_a_time(cls, start: str | None) -> str | None:
-        try:
-            return start and datetime.fromisoformat(start).isoformat()
-        except ValueError:
-            raise ValueError(f"{start!r} is not an ISO time such as 2019-01-01T00:00") from None
+        return None if start is None else utc(start)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Period":
@@ -145,7 +161,7 @@ class Differences(Strict):
     of: Literal["forecasts", "climate"] = "forecasts"
     cycles: Annotated[int, Field(ge=1, le=100)] = 2
     variable: str
-    level: Positive | None = None
+    level: Level | None = None
     error_std: Positive
 
 

@@ -267,8 +267,13 @@ def _words(node: dict, schema: dict) -> str:
 
 def _bounds(node: dict) -> str:
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-    bounds = [f"{sign} {node[name]}" for name, sign in signs.items() if name in node]
+    bounds = [f"{sign} {_number(node[name])}" for name, sign in signs.items() if name in node]
     return f" {' and '.join(bounds)}" if bounds else ""
+
+
+def _number(value: float) -> str:
+    """A bound as people write it: `1e-09`, `20015`."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _list_words(node: dict, schema: dict) -> str:

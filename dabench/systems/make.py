@@ -23,7 +23,7 @@ def layout(scenario: Scenario) -> Layout:
     """The layout of a scenario's system, as far as it is known without files to be fetched."""
     if scenario.system.name not in LAYOUTS:
         return system(scenario).layout
-    return plugins.find(LAYOUTS[scenario.system.name])(**scenario.system.settings)
+    return plugins.find(LAYOUTS[scenario.system.name])(**_arguments(scenario))
 
 
 def land(scenario: Scenario) -> Float[np.ndarray, "point"]:

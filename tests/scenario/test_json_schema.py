@@ -40,6 +40,28 @@ def test_shipped_files_are_valid(kind, name):
     VALIDATORS[kind].validate(data_of(kind, name))
 
 
+def numbers(node, path=()):
+    """Path and schema of every number."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, dict):
+        return
+    if node.get("type") in ("number", "integer") and not {"const", "enum"} & set(node):
+        yield path, node
+    for key, inside in node.items():
+        yield from numbers(inside, (*path, key))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_number_that_a_file_may_give_has_two_bounds(kind):
+    """Those that `dabench tune` notes of its search are numbers of results."""
+    schema = json.loads((json_schema.FOLDER / f"{kind}.json").read_text())
+    for path, node in numbers(schema):
+        if not {"Tuned", "TunedTrial"} & set(path):
+            assert {"minimum", "exclusiveMinimum"} & set(node), path
+            assert {"maximum", "exclusiveMaximum"} & set(node), path
+
+
 WRONG = {
     "a key": ("scenario", "temp_4deg", ("observation",), []),
     "a key of a group": ("scenario", "temp_4deg", ("observations", 0, "std"), 1.0),

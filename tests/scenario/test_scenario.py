@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from dabench.core.errors import UserError
 from dabench.observe.network import networks
+from dabench.scenario import load
 from dabench.scenario.load import change, load_scenario
-from dabench.scenario.scenario import Group, Scenario
+from dabench.scenario.scenario import Group, Scenario, utc
+from dabench.scenario.yamlfile import Document
 from dabench.systems import make
 
 TEXT = """\
@@ -132,20 +134,20 @@ def test_another_problem_has_another_digest(write, old, new):
     ("old", "new", "message"),
     [
         ("size: 8", "sise: 8", "line 2 system.sise unknown; did you mean 'size'? Known: forcing,"),
-        ("every: 2", "grid: x", "line 5 observations.0.locations.grid 'x' is not a number > 0"),
+        ("every: 2", "grid: x", "line 5 observations.0.locations.grid 'x' is not a number >= 0"),
         ("size: 8", "size: 3", "line 2 system.size 3 is not a whole number >= 4"),
         ("lorenz96", "lorenz9", "line 2 system.name unknown system 'lorenz9'; did you mean"),
         ("every: 2", "evry: 2", "line 5 observations.0.locations.evry unknown; did you"),
         ("every: 2", "random: 3, sed: 1", "line 5 observations.0.locations.sed unknown"),
         ("every: 2", "grid: 2, every: 3", "line 5 observations.0.locations.every does not go"),
         ("{every: 2}", "all", "line 5 observations.0.locations 'all' is not a mapping of grid"),
-        ("0.5", "-0.5", "line 6 observations.0.error_std -0.5 is not a number > 0"),
+        ("0.5", "-0.5", "line 6 observations.0.error_std -0.5 is not a number >= 1e-09"),
         ("spinup: 2", "spinup: 10", "line 7 period spinup 10 leaves nothing of 10 cycles"),
         ("spinup: 2", "offset: 3", "line 7 period.offset lorenz96 takes no offset"),
         ("size: 8", "offset: 3", "line 2 system.offset belongs in period"),
         ("kind: perturbed", "kind: truth", "line 8 initial.amplitude unknown; Known: kind"),
         ("kind: perturbed, ", "", "line 8 initial.kind is missing; give 'truth' or 'perturbed'"),
-        (", amplitude: 0.1", "", "line 8 initial.amplitude is missing; give a number > 0"),
+        (", amplitude: 0.1", "", "line 8 initial.amplitude is missing; give a number >= 1e-09"),
         ("perturbed", "pertubed", "line 8 initial.kind 'pertubed' is not"),
         ("seed: 3", "seed: -1", "line 9 seed -1 is not a whole number >= 0"),
         ("seed: 3", "seeds: 1", "line 9 seeds unknown; did you mean 'seed'?"),
@@ -164,9 +166,45 @@ def test_mistakes_in_the_system_and_elsewhere_are_told_together(write):
     assert ": 2 problems" in refusal(write(text))
 
 
-def test_a_start_is_an_iso_time(write):
-    text = refusal(write(TEXT.replace("spinup: 2", "start: soon")))
-    assert "period.start 'soon' is not an ISO time such as 2019-01-01T00:00" in text
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "every: 2",
+            "grid: 0.01",
+            "grid 0.01 makes 648036000 places (18001 x 36000); at most",
+        ),
+        ("every: 2", "grid: 1e-300", "grid 1e-300 is not a number >= 0"),
+        ("every: 2", "random: 2000001", "random 2000001 is not a whole number >= 1 and <= 2000000"),
+        ("0.5", "1e300", "error_std 1e+300 is not a number >= 1e-09 and <= 1e+09"),
+        ("0.5", "1e-300", "error_std 1e-300 is not a number >= 1e-09 and <= 1e+09"),
+        ("amplitude: 0.1", "amplitude: 1e300", "amplitude 1e+300 is not a number >= 1e-09"),
+        ("size: 8", "size: 8, step: 1e-300", "system.step 1e-300 is not a number >= 1e-09"),
+        ("spinup: 2", "start: soon", "'soon' is not an ISO time such as 2019-01-01T00:00"),
+        ("spinup: 2", "start: '0001-01-01'", "'0001-01-01' is outside of the years 1700 to 2199"),
+        ("spinup: 2", "start: '9999-01-01'", "'9999-01-01' is outside of the years 1700 to 2199"),
+    ],
+)
+def test_numbers_and_times_that_nothing_can_hold_are_refused_with_a_bound(write, old, new, message):
+    assert message in refusal(write(TEXT.replace(old, new)))
+
+
+@pytest.mark.parametrize("text", ["2019-01-01", "2019-01-01T00:00:00Z", "2019-01-01T01:00+01:00"])
+def test_an_instant_has_one_digest_however_it_is_written(text):
+    whole = load_scenario("era5/temp_4deg")
+    document = whole.document
+    period = document.data["period"] | {"start": text}
+    assert whole.period.start == utc(text) == "2019-01-01T00:00"
+    other = load._checked(Document("other", document.data | {"period": period}, {(): ""}))
+    assert other.digest == whole.digest
+
+
+def test_a_time_between_frames_is_refused_before_anything_is_fetched(write):
+    document = load_scenario("era5/temp_4deg").document
+    period = document.data["period"] | {"start": "2019-01-01T05:00"}
+    between = load._checked(Document("other", document.data | {"period": period}, {(): ""}))
+    with pytest.raises(UserError, match="2019-01-01T05:00 is not at 00, 06, 12 or 18 UTC"):
+        make.layout(between)
 
 
 def test_groups_need_names_of_their_own(write):

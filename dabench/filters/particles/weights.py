@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from annotated_types import Ge, Gt, Le, Lt
 from jaxtyping import Array, Float, Int
 
+from dabench.core.bounds import Times
 from dabench.core.precision import wide
 from dabench.observe.network import Network, Observation
 
@@ -51,7 +52,7 @@ class AlphaSearch:
 
     start: Annotated[float, Gt(0), Le(1)] | None = None
     low: Annotated[float, Ge(0), Lt(1)] = 0.0
-    halvings: Annotated[int, Ge(1)] = 200
+    halvings: Times = 200
     one_first: bool = True
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 
+from dabench.core.bounds import TimesOrNever
 from dabench.core.errors import UserError
 from dabench.core.layout import Layout
 from dabench.systems import perturbations
@@ -31,14 +32,14 @@ def gencast(
     *,
     model: str = "gencast_1p0deg",
     start: str,
-    resolution: Annotated[float, Gt(0)] | None = None,
+    resolution: Annotated[float, Ge(0.1), Le(90)] | None = None,
     statistics: str = "",
     data: str = "",
-    climate: Annotated[int, Ge(0)] = 0,
+    climate: Annotated[int, Ge(0), Le(1000)] = 0,
     precision: Precision = "highest",
     project: bool = False,
     land: Literal["fixed", "free"] = "fixed",
-    batch: Annotated[int, Ge(0)] = 0,
+    batch: TimesOrNever = 0,
 ) -> System:
     """GenCast, with ERA5 as the truth.
 
@@ -91,13 +92,18 @@ def gencast(
 
 
 def layout(
-    *, model: str = "gencast_1p0deg", resolution: float | None = None, **_: object
+    *,
+    start: str,
+    model: str = "gencast_1p0deg",
+    resolution: float | None = None,
+    **_: object,
 ) -> Layout:
     """The system's layout by its settings, without weights or frames.
 
     Where land is stands in the frames. Here every other point counts as land, so that a scenario
     with places on land or at sea can be checked before anything is fetched.
     """
+    era5.parse(start)  # which no frame has at other hours
     task = official.TASK
     if model not in official.MODELS:
         task = checkpoint.load(sources.checkpoint_file(model)).config.task_config

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from dabench.diffusion.model import Sampler
 from dabench.systems.atmosphere.calibration import load_calibration
@@ -28,7 +28,10 @@ SAMPLER = Sampler("dpmpp_2m", levels=12, sigma_max=60.0, sigma_min=0.01)
 
 
 def held_suarez(
-    *, resolution: Literal[2, 4] = 4, offset: Annotated[int, Ge(0)] = 0, files: str = ""
+    *,
+    resolution: Literal[2, 4] = 4,
+    offset: Annotated[int, Ge(0), Le(10_000_000)] = 0,
+    files: str = "",
 ) -> System:
     """A dry global atmosphere with a small GenCast, both shipped with the package.
 

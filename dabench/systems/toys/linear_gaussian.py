@@ -6,9 +6,10 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from jaxtyping import Array, Float, Key
 
+from dabench.core.bounds import NotNegative, Number, Positive
 from dabench.core.digest import sha256
 from dabench.core.layout import Channel, Layout
 from dabench.core.random import stream
@@ -19,7 +20,7 @@ from dabench.systems.toys.additive_gaussian import AdditiveGaussian, NoiseCov, r
 CLIMATE_DRAWS = 512  # states of the climate
 
 
-def transition(size: int, damping: float, speed: float, diffusion: float) -> np.ndarray:
+def transition(size: int, damping: float, speed: Number, diffusion: float) -> np.ndarray:
     """The matrix A: a cycle of damped advection and diffusion on a ring, exact in wavenumbers.
 
     Arguments:
@@ -43,16 +44,16 @@ def stationary_cov(A: np.ndarray, Q: np.ndarray) -> np.ndarray:
 
 def linear_gaussian(
     *,
-    size: Annotated[int, Ge(3)] = 64,
+    size: Annotated[int, Ge(3), Le(10_000)] = 64,
     damping: Annotated[float, Gt(0), Lt(1)] = 0.95,
-    speed: float = 1.0,
-    diffusion: Annotated[float, Ge(0)] = 0.1,
-    noise_std: Annotated[float, Gt(0)] = 0.5,
-    noise_length: Annotated[float, Ge(0)] = 3.0,
+    speed: Number = 1.0,
+    diffusion: NotNegative = 0.1,
+    noise_std: Positive = 0.5,
+    noise_length: NotNegative = 3.0,
     noise_cov: NoiseCov = "identity",
-    noise_cov_scale: Annotated[float, Gt(0)] = 1.0,
-    noise_cov_length: Annotated[float, Ge(0)] = 1.0,
-    intercept: float | None = None,
+    noise_cov_scale: Positive = 1.0,
+    noise_cov_length: NotNegative = 1.0,
+    intercept: Number | None = None,
 ) -> System:
     """x' = A x + b + q, q ~ N(0, Q), on a ring; the truth starts from the stationary distribution.
 

@@ -1,11 +1,9 @@
 """Lorenz-63: three variables on a butterfly."""
 
-from typing import Annotated
-
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
 
+from dabench.core.bounds import NotNegative, Number, Positive, Times
 from dabench.core.layout import Channel, Layout
 from dabench.systems.base import System
 from dabench.systems.toys.additive_gaussian import NoiseCov
@@ -14,7 +12,7 @@ from dabench.systems.toys.ode import InitialGaussian, Noise, State, Steps, ode_s
 SPINUP = 100.0  # model time to the climate: a start near a fixed point leaves it slowly
 
 
-def tendency(state: State, sigma: float, rho: float, beta: float) -> State:
+def tendency(state: State, sigma: Number, rho: Number, beta: Number) -> State:
     """dx/dt = sigma (y - x), dy/dt = rho x - y - x z, dz/dt = x y - beta z."""
     x, y, z = state
     return jnp.stack([sigma * (y - x), rho * x - y - x * z, x * y - beta * z])
@@ -22,14 +20,14 @@ def tendency(state: State, sigma: float, rho: float, beta: float) -> State:
 
 def lorenz63(
     *,
-    sigma: float = 10.0,
-    rho: float = 28.0,
-    beta: float = 8 / 3,
-    step: Annotated[float, Gt(0)] = 0.01,
-    steps: Annotated[int, Ge(1)] = 25,
-    noise_std: Annotated[float, Ge(0)] = 0.0,
+    sigma: Number = 10.0,
+    rho: Number = 28.0,
+    beta: Number = 8 / 3,
+    step: Positive = 0.01,
+    steps: Times = 25,
+    noise_std: NotNegative = 0.0,
     noise_cov: NoiseCov = "identity",
-    noise_cov_length: Annotated[float, Ge(0)] = 1.0,
+    noise_cov_length: NotNegative = 1.0,
 ) -> System:
     """The Lorenz-63 model; the defaults are the twin experiment of Sakov, Oliver & Bertino (2012).
 

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Le
 
+from dabench.core.bounds import NotNegative, Number, Positive, Times
 from dabench.core.layout import Channel, Layout
 from dabench.systems.base import System
 from dabench.systems.toys.additive_gaussian import NoiseCov
@@ -14,20 +15,20 @@ from dabench.systems.toys.ode import InitialGaussian, Noise, State, Steps, ode_s
 SPINUP = 20.0  # model time from the start to the climate
 
 
-def tendency(x: State, forcing: float) -> State:
+def tendency(x: State, forcing: Number) -> State:
     """dx_i/dt = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + F on a ring."""
     return (jnp.roll(x, -1) - jnp.roll(x, 2)) * jnp.roll(x, 1) - x + forcing
 
 
 def lorenz96(
     *,
-    size: Annotated[int, Ge(4)] = 40,
-    forcing: float = 8.0,
-    step: Annotated[float, Gt(0)] = 0.05,
-    steps: Annotated[int, Ge(1)] = 1,
-    noise_std: Annotated[float, Ge(0)] = 0.0,
+    size: Annotated[int, Ge(4), Le(1_000_000)] = 40,
+    forcing: Number = 8.0,
+    step: Positive = 0.05,
+    steps: Times = 1,
+    noise_std: NotNegative = 0.0,
     noise_cov: NoiseCov = "identity",
-    noise_cov_length: Annotated[float, Ge(0)] = 1.0,
+    noise_cov_length: NotNegative = 1.0,
 ) -> System:
     """The Lorenz-96 model; the defaults are the twin experiment of Sakov & Oke (2008).
 
