@@ -54,12 +54,12 @@ def copy(tmp_path):
 
 
 @pytest.fixture
-def dabench(copy):
-    """What the command line of the copy prints."""
+def python(copy):
+    """What the copy's Python prints."""
 
     def call(*words: str) -> str:
         environment = os.environ | {"PYTHONPATH": str(copy)}
-        command = [sys.executable, "-m", "dabench", *words]
+        command = [sys.executable, *words]
         made = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
         assert made.returncode == 0, made.stderr
         return made.stdout
@@ -67,26 +67,36 @@ def dabench(copy):
     return call
 
 
-RUN = ("run", "linear_gaussian", "--cycles", "6", "--seed", "0", "-m")
+@pytest.fixture
+def dabench(python):
+    """What the command line of the copy prints."""
+    return lambda *words: python("-m", "dabench", *words)
 
 
-def test_a_method_is_a_file_a_line_and_a_baseline(copy, dabench):
+RUN = """
+import sys, dabench
+print(*dabench.run("linear_gaussian", methods=sys.argv[1:], cycles=6, seed=0))
+"""
+"""Like `dabench run linear_gaussian`, without figures."""
+
+
+def test_a_method_is_a_file_a_line_and_a_baseline(copy, python):
     files = [do(step, copy) for step in steps("Add a method")]
     assert files == [
         "dabench/filters/nudging.py",
         "dabench/filters/__init__.py",
         "baselines/nudging.yaml",
     ]
-    assert "nudging" in dabench(*RUN, "nudging")
+    assert "nudging" in python("-c", RUN, "nudging")
 
 
-def test_a_metric_is_a_function_and_a_row(copy, dabench):
+def test_a_metric_is_a_function_and_a_row(copy, python, dabench):
     files = [do(step, copy) for step in steps("Add a metric")]
     assert files == [
         "dabench/scores/metrics/deterministic.py",
         "dabench/scores/metrics/registry.py",
     ]
-    dabench(*RUN, "ensemble", "-m", "letkf")
+    python("-c", RUN, "ensemble", "letkf")
     (file,) = copy.glob("runs/linear_gaussian/*/letkf/seed0/scores.json")
     values = [
         r["value"] for r in json.loads(file.read_text())["scores"] if r["metric"] == "outside"
@@ -106,10 +116,10 @@ def test_a_key_of_scenarios_is_a_field(copy, dabench):
     assert "contact" in json.loads(dabench("schema", "scenario"))["properties"]
 
 
-def test_a_section_of_a_page_is_a_block(copy, dabench):
+def test_a_section_of_a_page_is_a_block(copy, python, dabench):
     files = [do(step, copy) for step in steps("Add a section to a page")]
     assert files == ["dabench/leaderboard/templates/scenario.html"]
-    dabench(*RUN, "ensemble")
+    python("-c", RUN, "ensemble")
     dabench("leaderboard", "build", "runs", "--out", "site")
     (page,) = copy.glob("site/*linear_gaussian*/index.html")
     assert "1 methods have been run." in page.read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ def tiny(precision):
     return accelerator.one_degree(config, precision, spacing=20.0)
 
 
+@pytest.mark.slow
 def test_every_kind_of_step_is_measured_and_the_experiment_is_projected(monkeypatch):
     monkeypatch.setattr(accelerator, "SIDE", 64)
     monkeypatch.setattr(accelerator, "MOST", 2)

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from benchmarks import columns, letkf
 
@@ -16,6 +17,7 @@ def test_the_cycle_that_is_timed_is_of_a_filter_that_has_found_the_truth():
     assert np.sqrt(((x.mean(0) - y) ** 2).mean()) < 1.3
 
 
+@pytest.mark.slow
 def test_columns_at_one_degree_are_the_same_by_all_routes(monkeypatch):
     monkeypatch.setattr(columns, "QUICK_MEMBERS", 6)
     monkeypatch.setattr(columns, "COLUMNS", 2)

@@ -59,7 +59,6 @@ def dabench(monkeypatch, capsys, tmp_path):
     return call
 
 
-@pytest.mark.slow
 def test_official_files_are_fetched_run_scored_and_exported_without_a_warning(dabench, bucket):
     official_files(bucket.root)
     frames = xr.load_dataset(sample(bucket.root, cycles=2)).squeeze("batch")

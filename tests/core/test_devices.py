@@ -163,6 +163,7 @@ def check_draws(folder, draws_of_one):
             assert (error <= 16 * np.finfo(fields.dtype).eps * np.abs(fields).max(-1)).all()
 
 
+@pytest.mark.slow
 def test_draws_of_two_devices_are_those_of_one(draws_of_one, tmp_path):
     """Without GenCast's, which are split by the same code and are compared on four."""
     check_draws(on_devices(2, "draws", tmp_path), draws_of_one)

@@ -51,7 +51,6 @@ def two(tmp_path_factory):
     return folder / "runs", *said(*(start(folder, *command, str(i)) for i in range(2)))
 
 
-@pytest.mark.slow
 def test_two_processes_make_the_archive_of_one(two, tmp_path):
     folder, leader, follower = two
     assert "complete" in leader
@@ -133,7 +132,6 @@ def test_what_the_first_process_alone_does_may_fail():
         processes.run_on_first(lambda: 1 / 0)
 
 
-@pytest.mark.slow
 def test_the_first_process_leads_on_when_the_others_are_gone(tmp_path):
     leader, follower = pair(tmp_path, "part")
     assert "leads: False, together: False" in said(follower)[0]
@@ -148,11 +146,15 @@ def test_a_full_disk_of_one_process_ends_all(tmp_path):
     assert "No space left on device" in texts[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong", "says"),
     [
-        (("--members", "8"), ("--members", "1"), "members: 1 is too few"),
+        pytest.param(
+            ("--members", "8"),
+            ("--members", "1"),
+            "members: 1 is too few",
+            marks=pytest.mark.slow,
+        ),
         (("--set", "rtps=1"), ("--set", "rtsp=1"), "rtsp"),
     ],
 )

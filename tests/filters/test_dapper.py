@@ -18,7 +18,10 @@ from dabench.filters.oi import oi
 from dabench.systems.toys.lorenz63 import lorenz63
 from dabench.systems.toys.lorenz96 import lorenz96
 
-pytestmark = pytest.mark.slow
+
+def cases(table, *few):
+    """Names of cases; all but a few are left out of the usual run of tests."""
+    return [pytest.param(n, marks=() if n in few else pytest.mark.slow) for n in table]
 
 
 def dappers(radius, **settings):
@@ -74,7 +77,7 @@ def assert_agree(runs, published):
     assert abs(np.mean(runs) - mean) < 3 * np.sqrt(se**2 + own**2 + 0.002**2)
 
 
-@pytest.mark.parametrize("name", LORENZ96)
+@pytest.mark.parametrize("name", cases(LORENZ96, "LETKF N=10 1.04 r4"))
 def test_lorenz96_agrees(name):
     method, members, seeds, rmse, spread = LORENZ96[name]
     runs = twin(lorenz96(), sites(40), method, members, 2000, 400, np.arange(seeds))
@@ -99,7 +102,7 @@ PARTICLES = {
 }
 
 
-@pytest.mark.parametrize("name", PARTICLES)
+@pytest.mark.parametrize("name", cases(PARTICLES, "PartFilt L63 N=100 reg 2.4 NER .3"))
 def test_particle_filter_agrees(name):
     make, members, (threshold, jitter), seeds, cycles, published = PARTICLES[name]
     system = make()
@@ -113,7 +116,11 @@ def test_particle_filter_agrees(name):
 @pytest.mark.parametrize(
     ("settings", "published"),
     [
-        ({"background": "climatology", "variance_scale": 1.0}, (0.9419, 0.0006)),
+        pytest.param(
+            {"background": "climatology", "variance_scale": 1.0},
+            (0.9419, 0.0006),
+            marks=pytest.mark.slow,
+        ),
         ({"background": "forecast", "variance_scale": 0.02}, (0.4255, 0.0024)),
     ],
 )

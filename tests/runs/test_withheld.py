@@ -64,7 +64,10 @@ def half() -> Group:
     return Group(error_std=STD, withhold={"share": 0.5})  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in ("guided", "letkf") else pytest.mark.slow) for n in METHODS],
+)
 def test_a_method_gives_the_same_bits_as_if_the_stations_had_never_been(name, half, tmp_path):
     sites = tuple(int(s) for s in build([half], SYSTEM.layout).table.site)
     never = Group.model_validate({"error_std": STD, "locations": {"points": sites}})

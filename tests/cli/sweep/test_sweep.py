@@ -1,5 +1,6 @@
 """Sweeps: which runs there are, that they are run once, and what is reported of them."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -138,8 +139,22 @@ def test_sweeps_of_one_scheduler_get_results_of_their_own(tmp_path):
     assert len(set(keys)) == 3
 
 
-def test_a_sweep_on_a_local_cluster_runs_everything_once(write, tmp_path):
-    pytest.importorskip("distributed")
+@pytest.fixture(params=["here", pytest.param("cluster", marks=pytest.mark.slow)])
+def place(request, monkeypatch):
+    """Where a sweep runs: on a thread of this process, or on processes of a local cluster."""
+    distributed = pytest.importorskip("distributed")
+
+    @contextmanager
+    def here(*_):
+        with distributed.Client(processes=False, n_workers=1, threads_per_worker=1) as client:
+            yield client
+
+    if request.param == "here":
+        monkeypatch.setattr(execute, "client", here)
+
+
+@pytest.mark.usefixtures("place")
+def test_a_sweep_runs_everything_once(write, tmp_path):
     path = write(GRID.replace("[4, 8]", "[4]"))
     files = sweep(path, tmp_path, workers=2)
     assert {f.suffix for f in files} == {".csv", ".png"}

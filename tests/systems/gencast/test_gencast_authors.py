@@ -29,10 +29,22 @@ from dabench.filters.particles.weights import (
 from dabench.observe.network import Network
 from dabench.observe.stations import block_means
 
-pytestmark = [pytest.mark.golden, pytest.mark.slow]
+pytestmark = [pytest.mark.golden, pytest.mark.compiled]
 
 open_folder = functools.cache(Authors)
-GUIDED = [f for f in files("guided_*.npz") if f.stem != "guided_shared"]
+FEW = {"guided_a", "guided_b4", "sampler_8", "sampler_8_corrected", "sampler_8_guided_a_corrected"}
+"""Stations and block means, guided and not; the others have more of either, or more levels."""
+
+
+def outputs(pattern):
+    """Files that are compared, all but a few of them slow to compile."""
+    return [
+        pytest.param(f, marks=() if f.stem in FEW else pytest.mark.slow)
+        for f in files(pattern)
+        if f.stem != "guided_shared"
+    ]
+
+
 NETWORKS = {"plain": "", "damped": "_damped"}
 
 
@@ -45,7 +57,7 @@ def relative(actual, expected, tolerance):
     close(actual, expected, tolerance * np.abs(expected).max())
 
 
-@pytest.fixture(params=GUIDED, ids=name)
+@pytest.fixture(params=outputs("guided_*.npz"), ids=name)
 def guided(request):
     """(authors, name of a set-up)."""
     return open_folder(request.param.parent), request.param.stem.removeprefix("guided_")
@@ -95,7 +107,7 @@ def test_noise_levels_and_coefficients_are_theirs(file):
         close(coefficients / largest, single / largest, 2e-5)
 
 
-@pytest.mark.parametrize("file", files("sampler_*.npz"), ids=name)
+@pytest.mark.parametrize("file", outputs("sampler_*.npz"), ids=name)
 def test_states_of_the_sampler_are_theirs(file):
     authors, parts = open_folder(file.parent), file.stem.split("_")
     levels, corrected = int(parts[1]), parts[-1] == "corrected"

@@ -28,12 +28,20 @@ def number(text: str) -> int:
     return int(text.rpartition("mesh")[2])
 
 
+def full(size: int) -> tuple[pytest.MarkDecorator, ...]:
+    """The mesh of the full model is slow; that of Mini has all that can be wrong with it."""
+    return (pytest.mark.slow,) if size > 4 else ()
+
+
 def outputs() -> list:
     found = []
     for directory in directories(FILE):
         with np.load(directory / FILE) as file:
             keys = sorted(key for key in file.files if key.startswith("denoised_mesh"))
-        found += [pytest.param(directory, k, id=f"{name(directory)}-{k}") for k in keys]
+        found += [
+            pytest.param(directory, k, id=f"{name(directory)}-{k}", marks=full(number(k)))
+            for k in keys
+        ]
     return found
 
 

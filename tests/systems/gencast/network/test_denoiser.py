@@ -67,8 +67,14 @@ class Setting:
         self.sigma = jnp.array([0.05, 1.3, 20.0])
         self._denoise = jax.jit(denoise, static_argnums=0)
 
+        self._derivatives = jax.jit(derivatives, static_argnums=0)
+
     def denoise(self, z, sigma, members=slice(None)):
         return self._denoise(self.network, self.params, self.known[members], z, sigma)
+
+    def derivatives(self, u, v):
+        """D at each member's level, its derivative along v, and that of u·D."""
+        return self._derivatives(self.network, self.params, self.known, self.z, self.sigma, u, v)
 
 
 def denoise(network, params, known, z, sigma):
@@ -76,9 +82,20 @@ def denoise(network, params, known, z, sigma):
     return network.denoise(params, level, network.condition(params, known), z)
 
 
+def derivatives(network, params, known, z, sigma, u, v):
+    f = functools.partial(denoise, network, params, known, sigma=sigma)
+    out, forward = jax.jvp(f, (z,), (v,))
+    return out, forward, jax.vjp(f, z)[1](u)[0]
+
+
 @pytest.fixture(scope="module")
 def plain() -> Setting:
     return Setting(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def directions(plain):
+    return jax.random.normal(jax.random.key(7), (2, *plain.z.shape))
 
 
 @pytest.fixture
@@ -117,40 +134,27 @@ def test_a_member_does_not_depend_on_the_others(plain):
     np.testing.assert_allclose(together[1:2], alone, rtol=1e-10, atol=1e-12)
 
 
-def test_forward_and_reverse_derivatives_are_adjoint(plain):
-    u, v = jax.random.normal(jax.random.key(7), (2, *plain.z.shape))
-
-    @jax.jit
-    def both(z):
-        f = functools.partial(plain.denoise, sigma=plain.sigma)
-        return jax.jvp(f, (z,), (v,))[1], jax.vjp(f, z)[1](u)[0]
-
-    forward, reverse = both(plain.z)
+def test_forward_and_reverse_derivatives_are_adjoint(plain, directions):
+    u, v = directions
+    _, forward, reverse = plain.derivatives(u, v)
     np.testing.assert_allclose(jnp.vdot(u, forward), jnp.vdot(reverse, v), rtol=1e-10)
 
 
-def test_blocks_change_neither_the_denoiser_nor_its_derivatives(plain, small_blocks):
-    u, v = jax.random.normal(jax.random.key(7), (2, *plain.z.shape))
-
-    def everything(setting):
-        f = functools.partial(setting.denoise, sigma=setting.sigma)
-        out, forward = jax.jvp(f, (setting.z,), (v,))
-        return out, forward, jax.vjp(f, setting.z)[1](u)[0]
-
+def test_blocks_change_neither_the_denoiser_nor_its_derivatives(plain, directions, small_blocks):
     blocked = Setting(CONFIG)
     text = str(jax.make_jaxpr(lambda z: blocked.denoise(z, blocked.sigma))(blocked.z))
     assert text.count("scan[") > 4  # both of a level's, and three of a denoiser's
     with pytest.MonkeyPatch.context() as undone:
         undone.setattr(blocks, "WHOLE", 10**6)
-        whole = everything(plain)
-    for a, b in zip(everything(blocked), whole, strict=True):
+        whole = plain.derivatives(*directions)
+    for a, b in zip(blocked.derivatives(*directions), whole, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 
 
-def test_forward_derivative_is_the_limit_of_differences(plain):
-    v, h = jax.random.normal(jax.random.key(8), plain.z.shape), 1e-5
+def test_forward_derivative_is_the_limit_of_differences(plain, directions):
+    (u, v), h = directions, 1e-5
     f = functools.partial(plain.denoise, sigma=plain.sigma)
-    slope = jax.jit(lambda z: jax.jvp(f, (z,), (v,))[1])(plain.z)
+    slope = plain.derivatives(u, v)[1]
     difference = (f(plain.z + h * v) - f(plain.z - h * v)) / (2 * h)
     np.testing.assert_allclose(slope, difference, rtol=1e-6, atol=1e-7)
 

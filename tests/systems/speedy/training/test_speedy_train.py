@@ -1,6 +1,7 @@
 """`dabench train speedy --small`, with made-up dynamics in place of jcm's."""
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +12,8 @@ from typer.testing import CliRunner
 pytest.importorskip("optax")
 
 from dabench.cli import app
-from dabench.systems.atmosphere import files
-from dabench.systems.atmosphere.training import release
+from dabench.systems.atmosphere import files, model
+from dabench.systems.atmosphere.training import learning, release
 from dabench.systems.speedy.system import speedy
 from dabench.systems.speedy.training import recipe
 from dabench.systems.sphere.harmonics import degrees
@@ -54,6 +55,15 @@ class MadeUp:
         return {"height": 1000.0 * land, "land": land}
 
 
+def one_layer(*sizes, usual=learning.network_config):
+    """The usual network with one layer of its transformer in place of four alike."""
+    config = usual(*sizes)
+    network = config.denoiser_architecture_config
+    transformer = replace(network.sparse_transformer_config, num_layers=1)
+    network = replace(network, sparse_transformer_config=transformer)
+    return replace(config, denoiser_architecture_config=network)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def single_precision():
     """Training works in it."""
@@ -67,6 +77,8 @@ def out(tmp_path_factory, single_precision):
     made_up = recipe.RECIPE._replace(dynamics=MadeUp, packages=("optax",))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe, "RECIPE", made_up)
+        patch.setattr(learning, "network_config", one_layer)
+        patch.setattr(model, "SAMPLER", replace(model.SAMPLER, levels=3))
         command = ["train", "speedy", "--out", str(folder), "--small"]
         result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
