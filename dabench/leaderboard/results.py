@@ -43,10 +43,15 @@ MADE_WITH = ("scenario", "settings")
 
 
 def of_run(folder: str | Path) -> dict[str, Any]:
-    """One seed's part of a result, from the folder of its run."""
+    """One seed's part of a result, from the folder of its run; UserError if it has not ended."""
     scenario = (attributes(Path(folder)) or {}).get("scenario", {})
     unweighted = published_of(scenario) is not None
-    return of_scores(current_scores(folder, unweighted), folder)
+    scores = current_scores(folder, unweighted)
+    if str(scores.status) == "running":  # its files may change while they are read
+        raise UserError(
+            f"{scores.method}, seed {scores.seed}: has not ended; finish it with `dabench run`."
+        )
+    return of_scores(scores, folder)
 
 
 def of_scores(scores: Scores, folder: str | Path) -> dict[str, Any]:
@@ -134,10 +139,6 @@ def add(
     """
     files: dict[Path, dict[int, dict[str, Any]]] = {}
     for run in map(of_run, folders):
-        if run["status"] == "running":
-            raise UserError(
-                f"{run['method']}, seed {run['seed']}: has not ended; finish it with `dabench run`."
-            )
         if author:
             run["provenance"]["author"] = author
         files.setdefault(Path(results, place(run)), {})[run["seed"]] = run

@@ -58,6 +58,14 @@ def test_runs_are_added_and_built_and_alone_the_command_builds(tmp_path, monkeyp
         call(leaderboard.app, ["add", "a"], catch_exceptions=False)
 
 
+def test_a_run_that_goes_on_is_refused_by_name_and_nothing_is_written(tmp_path):
+    mock_run.write(tmp_path / "seed0", mock_run.SITES, status="running", completed=5)
+    command = ["add", str(tmp_path / "seed0"), "--to", str(tmp_path / "results")]
+    with pytest.raises(UserError, match="guess, seed 0: has not ended"):
+        CliRunner().invoke(leaderboard.app, command, catch_exceptions=False)
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize("verb", ["build", "add", "serve"])
 def test_every_verb_has_help(verb):
     assert "--" in CliRunner().invoke(leaderboard.app, [verb, "--help"]).output
