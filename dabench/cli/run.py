@@ -45,6 +45,9 @@ def run(
     tag: Annotated[
         str | None, typer.Option(help="Name of a trial, kept beside the first run: letkf-NAME.")
     ] = None,
+    smooth: Annotated[
+        int, typer.Option(metavar="LAG", min=0, help="Smooth: estimates see LAG cycles more.")
+    ] = 0,
     fresh: Annotated[
         bool,
         typer.Option("--fresh/--resume", help="Set old runs aside, or go on where they stopped."),
@@ -93,6 +96,7 @@ def run(
         "system": system,
         "profile": profile,
         "tag": tag,
+        "smooth": smooth,
     }
     every = [seed] if seeds is None else seed_list(seeds)
     plans = processes.run_on_all(lambda: [running.plan(scenario, seed=s, **options) for s in every])

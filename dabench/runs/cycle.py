@@ -125,11 +125,16 @@ class _Loop:
 
     def _summarise(self) -> Callable[[Array, Array, int], Summary]:
         """The compiled function from members, truth and number of a cycle to its summary."""
-        weights = jnp.asarray(headline(self.layout))
+        layout, weights = self.layout, jnp.asarray(headline(self.layout))
         everywhere = devices.EVERYWHERE
         specs = Summary._make((*(everywhere,) * 3, devices.BY_MEMBER, *(everywhere,) * 3))
+
+        def of_cycle(x: Array, truth: Array, k: int) -> Any:
+            estimate = x[:, : layout.size]  # the oldest frames of a smoother's states
+            return self._archived(summarise(estimate, truth[k], layout, weights))
+
         return devices.jit(
-            lambda x, truth, k: self._archived(summarise(x, truth[k], self.layout, weights)),
+            of_cycle,
             self.members,
             self._archived(specs),
         )
@@ -160,14 +165,20 @@ class _Loop:
         return self._finish(self.twin.cycles, COMPLETE)
 
     def _advance(self, k: int) -> _Advance:
-        """Replace the carry by that of cycle k; the time is that of the step on the device."""
-        obs = self.twin.observation(k)
+        """Replace the carry by that whose estimate is of cycle k; the time is that on the device.
+
+        A smoother's has seen the observations of cycle k + lag.
+        """
+        newest = k + self.twin.lag
+        obs = self.twin.observation(newest)
         key, placed = jax.block_until_ready(
-            devices.place((self.key(np.uint32(k)), obs), self.members)
+            devices.place((self.key(np.uint32(newest)), obs), self.members)
         )
         begin = time.perf_counter()
         self.carry, info = jax.block_until_ready(self.step(key, self.carry, placed))
-        return _Advance(obs.y, jax.device_get(info), time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
+        y = self.twin.observation(k).y if self.twin.lag and k > 0 else obs.y
+        return _Advance(y, jax.device_get(info), seconds)
 
     def _record(self, k: int, cycle: _Advance) -> Summary:
         """Copy one cycle to the host, in line for the archive; its summary without members."""
@@ -207,9 +218,11 @@ class _Loop:
             lambda a: np.full(a.shape, archive.fill_value(a.dtype), a.dtype), self.info
         )
         y = np.full(self.twin.network.size, np.nan, self.layout.dtype)
+        for k in range(1 - self.twin.lag, 1):
+            self._advance(k)
         self._record(0, _Advance(y, nothing, np.nan))
         if self.writes and read.attributes(self.archive.folder) is None:
-            self.archive.create(self._labelled(), self.twin.times, attrs)
+            self.archive.create(self._labelled(), self.twin.times[: self.twin.cycles + 1], attrs)
         self._flush(0)
 
     def _resume(self) -> int | None:

@@ -40,6 +40,7 @@ class Job:
         baseline: The method's settings.
         folder: Folder of the run.
         required: Whether the user named the method; a default one is left out where it cannot work.
+        lag: Number of cycles that the estimate lies behind the newest observations; 0: a filter.
     """
 
     experiment: Experiment
@@ -47,6 +48,7 @@ class Job:
     baseline: Baseline
     folder: Path
     required: bool = True
+    lag: int = 0
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -61,6 +63,8 @@ class Job:
             "settings": dict(self.baseline.settings),
             "members": self.baseline.members,
         }
+        if self.lag:
+            identity["lag"] = self.lag
         if plugins.is_place(name):  # a file that is being worked on, rather than a package
             identity["source"] = plugins.source_digest(plugins.factory("filters", name))
         return identity
@@ -78,12 +82,17 @@ class Job:
             problem: Problem in place of the experiment's.
         Raises: UserError if it cannot work here; Unfit instead if the user did not name it.
         """
+        from dabench.filters.lagged import smoother
         from dabench.filters.nonnegative import nonnegative
 
-        make = plugins.factory("filters", self.baseline.filter)
+        factory = plugins.factory("filters", self.baseline.filter)
+
+        def make(problem: "Problem") -> "Filter":
+            return nonnegative(factory(problem, **self.baseline.arguments), problem)
+
         try:
             problem = problem or self.experiment.problem
-            method = nonnegative(make(problem, **self.baseline.arguments), problem)
+            method = smoother(make, problem, self.lag) if self.lag else make(problem)
             if self.baseline.members < method.least:
                 raise UserError(
                     f"members: {self.baseline.members} is too few with these settings, "
@@ -122,7 +131,7 @@ class Job:
         from dabench.runs import cycle
 
         self.folder.mkdir(exist_ok=True)
-        twin = self.experiment.twin
+        twin = self.experiment.twin_of_lag(self.lag) if self.lag else self.experiment.twin
         with progress.watch(self.label, twin.cycles, console) as report:
             return cycle.run(
                 method,
@@ -183,6 +192,7 @@ def plan(
     system: str | None = None,
     profile: str | None = None,
     tag: str | None = None,
+    smooth: int = 0,
 ) -> list[Job]:
     """The jobs of `dabench run`; UserError with every mistake in scenario and methods.
 
@@ -197,6 +207,7 @@ def plan(
         system: System in place of the scenario's.
         profile: Profile of the baselines' files.
         tag: Name of a trial, which goes into the folder beside the first run's.
+        smooth: Lag of fixed-lag smoothers in cycles, in place of the filters; 0: filters.
     """
     if tag is not None and not catalogue.NAME.fullmatch(tag):
         raise UserError(f"--tag {tag}: cannot name a folder; use letters, digits, '-' and '_'")
@@ -209,10 +220,11 @@ def plan(
         baseline = load_baseline(
             method, scenario.name, profile=profile, overrides=changes, members=members
         )
-        label = "-".join(filter(None, (baseline.name, profile, tag)))
+        lag = f"lag{smooth}" if smooth else None
+        label = "-".join(filter(None, (baseline.name, profile, tag, lag)))
         home = Path(out) / scenario.name / scenario.system.name.rpartition(":")[2] / label
         folder = home / f"seed{scenario.seed}"
-        jobs.append(Job(experiment, label, baseline, folder, required=bool(methods)))
+        jobs.append(Job(experiment, label, baseline, folder, bool(methods), smooth))
     return jobs
 
 

@@ -86,12 +86,19 @@ class Experiment:
     @cached_property
     def twin(self) -> "Twin":
         """Truth, observations and initial members, by the scenario's seed."""
+        return self.twin_of_lag(0)
+
+    def twin_of_lag(self, lag: int) -> "Twin":
+        """The twin with some more cycles, for estimates that look ahead.
+
+        What a smoother estimates is not compared with withheld observations.
+        """
         import jax.numpy as jnp
 
         from dabench.runs.twin import Twin
 
         scenario, system, initial = self.scenario, self.system, self.scenario.initial
-        truth = system.truth(scenario.seed, scenario.period.cycles)
+        truth = system.truth(scenario.seed, scenario.period.cycles + lag)
         return Twin(
             system=system,
             network=self.problem.network,
@@ -101,7 +108,8 @@ class Experiment:
             initial_kind=initial.kind,
             amplitude=initial.amplitude if isinstance(initial, Perturbed) else 1.0,
             differences=initial if isinstance(initial, Differences) else None,
-            withheld=self.networks.withheld,
+            withheld=None if lag else self.networks.withheld,
+            lag=lag,
         )
 
 

@@ -164,11 +164,12 @@ class _Forecasts:
 
     @cached_property
     def _truth(self) -> Float[np.ndarray, "cycle state"]:
-        """True states to the last lead; UserError unless they begin as the run's own."""
+        """True states to the last lead; UserError unless they are the run's own up to its end."""
         layout, seed = self.system.layout, self.experiment.scenario.seed
         truth = np.asarray(self.system.truth(seed, self.starts[-1] + self.steps), layout.dtype)
-        archived = layout.from_dataset(self.tree["truth"].to_dataset().isel(cycle=0))
-        if not np.array_equal(layout.now(truth[0]), archived, equal_nan=True):
+        last = self.starts[-1]
+        archived = layout.from_dataset(self.tree["truth"].to_dataset().isel(cycle=last))
+        if not np.array_equal(layout.now(truth[last]), archived, equal_nan=True):
             raise UserError("the truth of the run is not the one that its system has now")
         return truth
 

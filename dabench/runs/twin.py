@@ -36,6 +36,8 @@ class Twin:
         amplitude: Amplitude of the perturbations, as in `System.perturb`.
         differences: How differences are made.
         withheld: Network of the observations that no method is given, to verify all methods.
+        lag: Number of cycles that estimates lie behind the observations they have seen; the truth
+            has so many cycles more.
     """
 
     system: System
@@ -49,16 +51,17 @@ class Twin:
     amplitude: float = 1.0
     differences: Differences | None = None
     withheld: Network | None = None
+    lag: int = 0
 
     @property
     def cycles(self) -> int:
-        """Number of cycles after the initial state."""
-        return len(self.truth) - 1
+        """Number of cycles after the initial state that are estimated."""
+        return len(self.truth) - 1 - self.lag
 
     @property
     def times(self) -> Float[np.ndarray, "cycle"]:
-        """Valid times of all cycles in seconds."""
-        return self.start + self.system.cycle_seconds * np.arange(self.cycles + 1)
+        """Valid times of all cycles of the truth in seconds."""
+        return self.start + self.system.cycle_seconds * np.arange(len(self.truth))
 
     def observation(self, cycle: int) -> Observation:
         """The observations of a cycle, from 1 on, with noise of their own."""

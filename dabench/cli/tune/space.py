@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from dabench.cli.sweep.spec import Range
@@ -34,8 +33,7 @@ def declared(filter_name: str, layout: Layout) -> Space:
     Horizontal scales in km are for the sphere, those in sites for all else; vertical scales are for
     systems with levels. UserError where the module has no table.
     """
-    module = plugins.registry("filters")[filter_name].partition(":")[0]
-    table = getattr(import_module(module), "SEARCH_SPACE", {})
+    table = plugins.factory("filters", filter_name).__globals__.get("SEARCH_SPACE", {})
     texts = [f"{name}={values}" for name, values in table.items() if _matters(name, layout)]
     if not texts:
         raise UserError(f"{filter_name}: declares no settings to search; say what to try by --set")
