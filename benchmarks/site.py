@@ -45,5 +45,5 @@ def many(folder: Path, boards: int) -> None:
 
 
 def weight(site: Path) -> int:
-    """Bytes that a browser loads for the front page: it has no images."""
+    """Bytes that a browser loads for the front page, without its maps."""
     return sum((site / name).stat().st_size for name in ("index.html", *leaderboard.STATIC))

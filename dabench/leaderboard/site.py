@@ -21,7 +21,8 @@ from dabench.core.version import __version__
 from dabench.core.workers import Each, processes
 from dabench.leaderboard.board import Board, boards, rows_by_method
 from dabench.leaderboard.figures import draw_scores
-from dabench.leaderboard.figures.style import PAGE_COLOURS
+from dabench.leaderboard.figures.card import card
+from dabench.leaderboard.figures.style import PAGE_COLOURS, save
 from dabench.leaderboard.format import number, title
 from dabench.leaderboard.matrix import PUBLISHED, grouped, matrix
 from dabench.leaderboard.meanings import settings
@@ -31,6 +32,8 @@ from dabench.leaderboard.published import Unrun, unrun
 from dabench.leaderboard.results import content, find
 from dabench.leaderboard.row import CLASSES, STEPS
 from dabench.leaderboard.selectors import script
+from dabench.leaderboard.showcase import Showcase, showcase
+from dabench.leaderboard.showcase import script as showcase_script
 from dabench.leaderboard.stale import origin
 from dabench.leaderboard.standing import Marks, marks, sentences
 from dabench.leaderboard.vocabulary import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
@@ -45,9 +48,11 @@ MANIFEST = "leaderboard.json"
 MANY = 4
 """Number of boards that are worth the start of other processes."""
 
-STATIC = ("style.css", "page.js", "board.js", "favicon.svg")
+STATIC = ("style.css", "page.js", "board.js", "front.js", "favicon.svg")
 
 REPOSITORY = "https://github.com/dabench/dabench"
+HOME = "https://dabench.github.io/dabench"
+"""Where the published results are shown, for the card of a link to them."""
 LINKS = {
     "Docs": f"{REPOSITORY}/tree/main/docs",
     "Submit": f"{REPOSITORY}/blob/main/CONTRIBUTING.md",
@@ -157,7 +162,19 @@ def _write(all_boards: list[Board], others: list[Unrun], part: Path, out: Path, 
         path = part / board.slug / "index.html"
         _page(pages, "published.html", path, board=board, root="../", **head)
     front = head | _front(groups, all_boards, list(summaries))
+    front["showcase"] = _showcase(all_boards, part)
     _page(pages, "index.html", part / "index.html", root="", others=others, **front)
+
+
+def _showcase(all_boards: list[Board], folder: Path) -> Showcase | None:
+    """Write the maps of the front page and the card of links to it; None where there are none."""
+    example = showcase(all_boards)
+    if example:
+        names = [example.row.name, example.free.name]
+        (folder / "showcase.js").write_text(showcase_script(example), encoding="utf-8")
+        picture = card(names, example.runs, next(iter(sentences(example.board)), ""))
+        save(folder / "card.png", picture)
+    return example
 
 
 class Summary(NamedTuple):
@@ -219,6 +236,7 @@ def _environment() -> Environment:
         "alternatives": ALTERNATIVES,
         "links": LINKS,
         "citation": CITATION,
+        "home": HOME,
         "docs": LINKS["Docs"],
         "method_colours": COLOURS,
         "page_colours": PAGE_COLOURS,

@@ -195,6 +195,19 @@ def test_a_scorecard_is_of_any_two_methods_and_whole_on_a_telephone(site, browse
         assert not opened.said
 
 
+def test_maps_of_the_front_page_follow_the_day(site, browser):
+    with Opened(browser, (site / "index.html").as_uri(), 360) as opened:
+        page = opened.page
+        maps = page.locator(".maps canvas")
+        assert maps.count() == 6
+        said = page.locator(".showcase output").inner_text()
+        before = maps.nth(0).screenshot()
+        page.get_by_label("day").press("End")
+        assert page.locator(".showcase output").inner_text() != said
+        assert maps.nth(0).screenshot() != before
+        assert not opened.said
+
+
 def test_figures_follow_the_theme_of_the_page(site, browser):
     with Opened(browser, (site / "mock-noise/index.html").as_uri()) as opened:
         figure = opened.page.locator("figure img").first

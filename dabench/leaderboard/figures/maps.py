@@ -64,7 +64,7 @@ def maps(first: Mapping[str, Scores], cell: Cell, cycle: int, palette: Palette) 
     fields = {method: list(_fields(run, cell, cycle)) for method, run in first.items()}
     fields = {method: both for method, both in fields.items() if both}
     run, (truth, _) = first[next(iter(fields))], next(iter(fields.values()))
-    values = _shades(cell[0], truth)
+    values = map_shades(cell[0], truth)
     errors = _error_shades([error for _, error in fields.values()])
     rows = 1 + -(-2 * len(fields) // COLUMNS)
     tile = Tiles(rows, _grid(run), run.system["name"] in ON_EARTH)
@@ -182,6 +182,12 @@ def _maps(run: Scores) -> list[Mapping[str, Any]]:
     return [row for row in fields["maps"] if has_reached(run, row)]
 
 
+def maps_of(run: Scores) -> dict[tuple[Cell, int], tuple[Field, Field]]:
+    """Truth and error of the mean by cell and cycle, of all maps that a run has."""
+    keys = [((row["variable"], row["level"]), row["cycle"]) for row in _maps(run)]
+    return {key: tuple(_fields(run, *key)) for key in keys}  # type: ignore[misc]
+
+
 def _fields(run: Scores, cell: Cell, cycle: int) -> Iterator[Field]:
     """Truth and error of the mean; nothing where the run has no such map."""
     grid = _grid(run)
@@ -196,7 +202,8 @@ def _grid(run: Scores) -> Grid:
     return Grid(tuple(axes["latitude"]), tuple(axes["longitude"]))
 
 
-def _shades(variable: str, values: Field) -> Shades:
+def map_shades(variable: str, values: Field) -> Shades:
+    """Colours for a variable, between round numbers about all but its most extreme values."""
     low, high = (float(q) for q in np.nanquantile(values, [0.005, 0.995]))
     if any(part in variable for part in ABOUT_ZERO):
         bound = max(-low, high)

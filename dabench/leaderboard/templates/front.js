@@ -1,0 +1,140 @@
+// Maps of the front page, drawn from bytes in the Equal Earth projection. SHOWCASE is made by showcase.js.
+"use strict";
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const MISSING = 255, MOST = 254, WIDTH = 480;
+
+// For every pixel its latitude and longitude; NaN outside of the globe.
+function places() {
+  const { coefficients, powers, half } = SHOWCASE.projection;
+  const height = Math.round((WIDTH * half[1]) / half[0]);
+  const theta = (latitude) => Math.asin(Math.sqrt(0.75) * Math.sin((latitude * Math.PI) / 180));
+  const up = (t) => coefficients.reduce((sum, a, i) => sum + a * t ** (powers[i] + 1), 0);
+  const slope = (t) => coefficients.reduce((sum, a, i) => sum + (powers[i] + 1) * a * t ** powers[i], 0);
+  const latitude = new Float32Array(WIDTH * height), longitude = new Float32Array(WIDTH * height);
+  for (let row = 0; row < height; row++) {
+    const y = half[1] * (1 - (2 * row + 1) / height);
+    let low = -90, high = 90;
+    for (let i = 0; i < 30; i++) {
+      const middle = (low + high) / 2;
+      if (up(theta(middle)) < y) low = middle; else high = middle;
+    }
+    const t = theta(low), degree = ((Math.cos(t) / (Math.sqrt(0.75) * slope(t))) * Math.PI) / 180;
+    for (let column = 0; column < WIDTH; column++) {
+      const turn = (half[0] * ((2 * column + 1) / WIDTH - 1)) / degree;
+      latitude[row * WIDTH + column] = low;
+      longitude[row * WIDTH + column] = Math.abs(turn) <= 180 ? turn : NaN;
+    }
+  }
+  return { height, latitude, longitude };
+}
+
+// For every pixel the point of the grid that is nearest to it; -1 outside.
+function nearest({ latitude, longitude }) {
+  const rows = SHOWCASE.latitude, columns = SHOWCASE.longitude;
+  const least = (values, away) => values.reduce((best, v, i) => (away(v) < away(values[best]) ? i : best), 0);
+  const row = new Map(), step = 360 / columns.length;
+  return Int32Array.from(latitude, (lat, i) => {
+    if (Number.isNaN(longitude[i])) return -1;
+    if (!row.has(lat)) row.set(lat, least(rows, (v) => Math.abs(v - lat)));
+    const column = Math.round((((longitude[i] - columns[0]) % 360) + 360) % 360 / step) % columns.length;
+    return row.get(lat) * columns.length + column;
+  });
+}
+
+function panel(title) {
+  const figure = document.createElement("figure"), caption = document.createElement("figcaption");
+  const canvas = document.createElement("canvas");
+  canvas.setAttribute("role", "img");
+  figure.append(caption, canvas);
+  return { title, figure, caption, canvas };
+}
+
+function draw({ canvas }, grid, point, level, colours) {
+  canvas.width = WIDTH;
+  canvas.height = grid.height;
+  const context = canvas.getContext("2d"), picture = context.createImageData(WIDTH, grid.height);
+  for (let i = 0; i < point.length; i++) {
+    const value = point[i] < 0 ? -1 : level(point[i]);
+    if (value < 0) continue;
+    const at = 3 * value;
+    picture.data.set(value === MISSING ? [128, 128, 128, 255] : [colours[at], colours[at + 1], colours[at + 2], 255], 4 * i);
+  }
+  context.putImageData(picture, 0, 0);
+  const { half } = SHOWCASE.projection, scale = WIDTH / (2 * half[0]);
+  context.strokeStyle = "#4a4f55";
+  context.lineWidth = 1;
+  context.beginPath();
+  for (const line of SHOWCASE.coasts) {
+    for (let i = 0; i < line.length; i += 2) {
+      const x = (line[i] / 1000 + half[0]) * scale, y = (half[1] - line[i + 1] / 1000) * scale;
+      if (i) context.lineTo(x, y); else context.moveTo(x, y);
+    }
+  }
+  context.stroke();
+}
+
+function player(place) {
+  const grid = places(), point = nearest(grid);
+  const panels = ["Truth", "Observed", SHOWCASE.method, "Free ensemble", `Error of ${SHOWCASE.method}`, "Error of the free ensemble"].map(panel);
+  const [a, cell] = control("select", "variable");
+  SHOWCASE.cells.forEach((own, i) => cell.append(new Option(own.title, i)));
+  const [b, day] = control("input", "day");
+  Object.assign(day, { type: "range", min: 0, step: 1, value: 0 });
+  const said = document.createElement("output");
+  const play = document.createElement("button");
+  play.type = "button";
+  play.textContent = "play";
+  const frames = document.createElement("div");
+  frames.className = "maps";
+  frames.append(...panels.map((own) => own.figure));
+  const tools = document.createElement("div");
+  tools.className = "tools";
+  tools.append(a, b, said, play);
+  let timer = 0;
+
+  function show() {
+    const own = SHOWCASE.cells[cell.value];
+    day.max = own.frames.length - 1;
+    const frame = own.frames[Math.min(day.value, day.max)];
+    const truth = bytes(frame.truth), errors = frame.errors.map(bytes), seen = bytes(own.observed);
+    const [values, signed] = own.colours.map(bytes), [low, high] = own.range;
+    const mean = (k) => (i) => {
+      if (truth[i] === MISSING || errors[k][i] === MISSING) return MISSING;
+      const error = ((2 * errors[k][i]) / MOST - 1) * own.bounds[k];
+      return Math.max(0, Math.min(MOST, Math.round(truth[i] + (error / (high - low)) * MOST)));
+    };
+    const levels = [(i) => truth[i], (i) => (seen[i] ? truth[i] : -1), mean(0), mean(1), (i) => errors[0][i], (i) => errors[1][i]];
+    const units = own.units ? ` ${own.units}` : "", scale = `${low} to ${high}${units}`;
+    const rmse = (k) => (frame.rmse[k] === null ? "" : `RMSE ${frame.rmse[k]}${units}`);
+    const some = seen.some((one) => one);
+    const notes = [scale, some ? "where it is observed, without noise" : "not observed", rmse(0), rmse(1), ...own.bounds.map((bound) => `±${bound}${units}`)];
+    panels.forEach((one, i) => {
+      draw(one, grid, point, levels[i], i < 4 ? values : signed);
+      const small = document.createElement("small");
+      small.textContent = notes[i];
+      one.caption.replaceChildren(one.title, small);
+      one.canvas.setAttribute("aria-label", `${one.title}: ${own.title}, day ${frame.day}, ${notes[i]}`);
+    });
+    said.textContent = frame.day;
+  }
+  function stop() {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "play";
+  }
+  cell.addEventListener("change", show);
+  day.addEventListener("input", () => { stop(); show(); });
+  play.addEventListener("click", () => {
+    if (timer) return stop();
+    play.textContent = "stop";
+    timer = setInterval(() => {
+      day.value = (Number(day.value) + 1) % (Number(day.max) + 1);
+      show();
+    }, 900);
+  });
+  place.prepend(tools, frames);
+  show();
+}
+
+document.querySelectorAll(".showcase").forEach(player);
