@@ -2,7 +2,14 @@
 "use strict";
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-const MISSING = 255, MOST = 254, WIDTH = 480;
+const MISSING = 255, MOST = 254, WIDTH = 420;
+
+// Colours of all levels as pixels; grey where a value is missing.
+function lookup(text) {
+  const part = bytes(text), colours = new Uint32Array(MISSING + 1).fill(0xff808080);
+  for (let i = 0; i <= MOST; i++) colours[i] = (0xff000000 | (part[3 * i + 2] << 16) | (part[3 * i + 1] << 8) | part[3 * i]) >>> 0;
+  return colours;
+}
 
 // For every pixel its latitude and longitude; NaN outside of the globe.
 function places() {
@@ -54,11 +61,10 @@ function draw({ canvas }, grid, point, level, colours) {
   canvas.width = WIDTH;
   canvas.height = grid.height;
   const context = canvas.getContext("2d"), picture = context.createImageData(WIDTH, grid.height);
+  const pixels = new Uint32Array(picture.data.buffer);
   for (let i = 0; i < point.length; i++) {
     const value = point[i] < 0 ? -1 : level(point[i]);
-    if (value < 0) continue;
-    const at = 3 * value;
-    picture.data.set(value === MISSING ? [128, 128, 128, 255] : [colours[at], colours[at + 1], colours[at + 2], 255], 4 * i);
+    if (value >= 0) pixels[i] = colours[value];
   }
   context.putImageData(picture, 0, 0);
   const { half } = SHOWCASE.projection, scale = WIDTH / (2 * half[0]);
@@ -98,7 +104,7 @@ function player(place) {
     day.max = own.frames.length - 1;
     const frame = own.frames[Math.min(day.value, day.max)];
     const truth = bytes(frame.truth), errors = frame.errors.map(bytes), seen = bytes(own.observed);
-    const [values, signed] = own.colours.map(bytes), [low, high] = own.range;
+    const [values, signed] = own.colours.map(lookup), [low, high] = own.range;
     const mean = (k) => (i) => {
       if (truth[i] === MISSING || errors[k][i] === MISSING) return MISSING;
       const error = ((2 * errors[k][i]) / MOST - 1) * own.bounds[k];
