@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import Colormap
 
 from dabench.leaderboard.board import Board
 from dabench.leaderboard.figures import globe
@@ -120,7 +121,7 @@ def _bytes(values: Field, low: float, high: float) -> str:
     return base64.b64encode(level.astype(np.uint8).tobytes()).decode()
 
 
-def _lookup(colours: mpl.colors.Colormap) -> str:
+def _lookup(colours: Colormap) -> str:
     """Red, green and blue of every level of a byte."""
     table = colours(np.linspace(0, 1, MOST + 1), bytes=True)[:, :3]
     return base64.b64encode(table.tobytes()).decode()
