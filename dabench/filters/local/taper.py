@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -66,10 +65,16 @@ class Localisation:
     def distance(
         self, a: Float[Array, "*a axis"], b: Float[Array, "b axis"]
     ) -> Float[Array, "*a b"]:
-        """Great-circle distance in km, or distance in sites (the shorter way round a ring)."""
+        """Great-circle distance in km, or distance in sites (the shorter way round a ring).
+
+        The angle is that of the chord, whose differences are exact for close places. The cosine of
+        a small angle is one in float32: places up to 2 km apart would be at one distance.
+        """
         if self.sphere:
-            cosine = jnp.matmul(a, b.T, precision=jax.lax.Precision.HIGHEST)
-            return EARTH_RADIUS_KM * jnp.arccos(jnp.clip(cosine, -1, 1))
+            b = b.reshape((1,) * (a.ndim - 1) + b.shape)
+            chord2 = sum((a[..., i, None] - b[..., i]) ** 2 for i in range(3))
+            half = jnp.arctan2(jnp.sqrt(chord2), jnp.sqrt(jnp.maximum(4 - chord2, 0)))
+            return EARTH_RADIUS_KM * 2 * half
         apart = jnp.abs(a - b[:, 0].reshape((1,) * (a.ndim - 1) + (-1,)))
         return jnp.minimum(apart, self.ring - apart) if self.ring else apart
 

@@ -52,6 +52,17 @@ def test_all_longitudes_of_a_pole_are_one_place():
     assert d[2, 3] == pytest.approx(quarter)
 
 
+def test_close_places_have_the_distance_and_the_taper_of_float64_in_float32():
+    """Unit vectors in float32 are known to 6e-8, which is half a metre: 5e-4 of a kilometre."""
+    apart = np.array([0.0, 0.1, 1.0, 2.0, 10.0, 440.0, 1800.0])
+    where = {"latitude": 37.0 + np.degrees(apart / EARTH_RADIUS_KM), "longitude": np.full(7, 11.0)}
+    u = jnp.asarray(places(where), jnp.float32)
+    taper = Localisation(1.0, None, sphere=True)
+    np.testing.assert_allclose(taper.distance(u[:1], u)[0], apart, atol=1e-3, rtol=1e-6)
+    expected = gaspari_cohn(jnp.asarray(apart), half_width(1.0))
+    np.testing.assert_allclose(taper.horizontal(u[:1, None], u)[0], expected, atol=1e-3)
+
+
 def test_a_ring_closes_and_a_line_does_not():
     site = jnp.arange(10.0)[:, None]
     assert Localisation(1.0, None, ring=10).distance(site, site)[1, 9] == 2
