@@ -99,6 +99,8 @@ def _named(data: xr.Dataset) -> xr.Dataset:
             raise Refusal(f"has {' and '.join(alike)}, which both could be the {ours}; leave one")
         names |= dict.fromkeys(alike, ours)
     data = data.drop_vars([n for n in data.coords if n not in names and n not in data.dims])
+    hidden = [name for name in data.data_vars if name in NAMES]  # which would take our names
+    data = data.drop_vars(hidden)
     data = data.rename({theirs: ours for theirs, ours in names.items() if theirs != ours})
     unknown = [d for d in data.dims if d not in NAMES]
     if long := [f"{d} ({data.sizes[d]})" for d in unknown if data.sizes[d] != 1]:
@@ -107,6 +109,9 @@ def _named(data: xr.Dataset) -> xr.Dataset:
     for name in ("latitude", "longitude", "time"):
         if name not in data.coords:
             raise Refusal(f"has no coordinate {name}")
+    for name in ("latitude", "longitude"):
+        if name not in data.dims or not data.sizes[name]:
+            raise Refusal(f"{name}: is no axis of values; fields on a global grid are needed")
     return data
 
 
@@ -116,8 +121,10 @@ def _analyses(data: xr.Dataset) -> xr.Dataset:
     data = data.expand_dims([name for name in ("time",) if name not in data.dims])
     times = data["time"].values
     if times.dtype.kind != "M":
-        calendar = getattr(times.flat[0], "calendar", times.dtype)
+        calendar = getattr(times.flat[0], "calendar", times.dtype) if times.size else times.dtype
         raise Refusal(f"time: {calendar}, not dates of the standard calendar")
+    if missing := np.isnat(times).sum():
+        raise Refusal(f"time: {missing} of {times.size} are missing; leave those fields out")
     values, counts = np.unique(times, return_counts=True)
     if (counts > 1).any():
         twice = values[counts > 1]
@@ -138,6 +145,8 @@ def _lead_zero(data: xr.Dataset) -> xr.Dataset:
     zero = np.flatnonzero(hours == 0)
     if not len(zero):
         raise Refusal(f"has no lead 0 h, which is the analysis; it has {_listed(hours)} h")
+    if len(zero) > 1:
+        raise Refusal(f"lead: 0 h is there {len(zero)} times; leave one of each")
     data = data.isel(lead=zero[0]) if "lead" in data.dims else data
     return data.drop_vars("lead")
 
@@ -149,13 +158,22 @@ def _hours(lead: xr.DataArray) -> np.ndarray:
     units = str(lead.attrs.get("units", "hours"))
     if units not in HOURS:
         raise Refusal(f"lead: its units {units!r} are not known; {_listed(HOURS)} are")
-    return lead.values.astype(float) * HOURS[units]
+    return _numbers(lead) * HOURS[units]
+
+
+def _numbers(coordinate: xr.DataArray) -> np.ndarray:
+    """The values of a coordinate as numbers; Refusal where they are none."""
+    try:
+        return coordinate.values.astype(float)
+    except (TypeError, ValueError):
+        words = _listed(np.atleast_1d(coordinate.values))
+        raise Refusal(f"{coordinate.name}: {words} are no numbers") from None
 
 
 def _on_grid(data: xr.Dataset, layout: Layout) -> xr.Dataset:
     """Latitude and longitude in the order and range of a layout, levels in hPa."""
-    data = data.sortby("latitude")
-    longitude = np.round(data["longitude"].values.astype(float) % 360, 6) % 360
+    data = data.assign_coords(latitude=_numbers(data["latitude"])).sortby("latitude")
+    longitude = np.round(_numbers(data["longitude"]) % 360, 6) % 360
     _, first = np.unique(longitude, return_index=True)  # a cyclic column is there twice
     if len(longitude) - len(first) > 1:
         raise Refusal(f"longitude: {len(longitude) - len(first)} columns are there twice")
@@ -179,11 +197,8 @@ def _with_levels(data: xr.Dataset, layout: Layout) -> xr.Dataset:
     scalar = "level" not in data.dims
     data = data.expand_dims("level") if scalar else data
     level = data["level"]
-    try:
-        values = level.values.astype(float)
-    except ValueError:
-        raise Refusal(f"level: {_listed(level.values)} are no numbers") from None
-    units = str(level.attrs.get("units", "Pa" if values.min() > 2000 else "hPa"))
+    values = _numbers(level)
+    units = str(level.attrs.get("units", "Pa" if values.min(initial=np.inf) > 2000 else "hPa"))
     if units not in PRESSURE:
         raise Refusal(f"level: its units {units!r} are not known; {_listed(PRESSURE)} are")
     values = values * PRESSURE[units]
@@ -210,6 +225,8 @@ def _in_units(data: xr.Dataset, channels: tuple[Channel, ...]) -> tuple[xr.Datas
         variable = data[channel.name]
         if channel.level is None and "level" in variable.dims:
             variable = variable.isel(level=0, drop=True)
+        if variable.dtype.kind not in "fiu":
+            raise Refusal(f"{channel.name}: holds {variable.dtype}, and numbers are needed")
         missing = {"time", "member", "latitude", "longitude"} - set(variable.dims) - {"member"}
         if missing:
             raise Refusal(f"{channel.name}: does not depend on {', '.join(sorted(missing))}")

@@ -28,6 +28,8 @@ from dabench.scenario.catalogue import NAME
 from dabench.scenario.load import change, load_scenario
 
 FILTER = "external"
+MISSING, FLAT = "missing values", "one value everywhere (are chunks lost?)"
+"""What may be wrong with the values of a field."""
 
 
 def import_store(
@@ -84,7 +86,7 @@ def _write(
             lacks.update(_lacking(members, record.truth[0], fields))
         content.update(np.ascontiguousarray(members, fields.layout.dtype).tobytes())
         archive.append(groups)
-    empty = [name for name, cycles in lacks.items() if cycles == twin.cycles]
+    empty = [text for text, n in lacks.items() if n == twin.cycles and text.endswith(MISSING)]
     if len(empty) == len(fields.layout.channels):
         raise UserError(f"{store}: has missing values in all fields of every cycle")
     archive.update(completed=twin.cycles, status=str(COMPLETE), store_sha256=content.hexdigest())
@@ -92,14 +94,23 @@ def _write(
 
 
 def _lacking(members: np.ndarray, truth: np.ndarray, fields: Fields) -> list[str]:
-    """Channels with a missing value where the truth has one.
+    """What is wrong with the values of channels in a cycle: they are missing, or all the same.
+
+    A value is missing where it is no number and the truth has one. A member that has one value
+    everywhere, as the truth has not, is what a zarr gives for chunks that were lost.
 
     Arguments:
         members: Values (member, channel, point).
         truth: Values (channel, point).
     """
-    lacks = (np.isnan(members).any(0) & ~np.isnan(truth)).any(-1)
-    return [foreign.title(fields.layout.channels[i]) for i in np.flatnonzero(lacks)]
+    missing = (~np.isfinite(members).all(0) & np.isfinite(truth)).any(-1)
+    flat = (members == members[..., :1]).all(-1).any(0) & ~(truth == truth[:, :1]).all(-1)
+    wrong = {MISSING: missing, FLAT: flat}
+    return [
+        f"{foreign.title(fields.layout.channels[i])}: {text}"
+        for text, channels in wrong.items()
+        for i in np.flatnonzero(channels)
+    ]
 
 
 def _taken(fields: Fields) -> str:
@@ -108,8 +119,8 @@ def _taken(fields: Fields) -> str:
 
 
 def _told(lacks: Counter[str], cycles: int) -> list[str]:
-    """A line for each channel that has missing values."""
-    return [f"{name}: missing values in {n} of {cycles} cycles" for name, n in lacks.items()]
+    """A line for all that is wrong with a channel."""
+    return [f"{text} in {n} of {cycles} cycles" for text, n in lacks.items()]
 
 
 def _record(k: int, twin: Twin, fields: Fields, members: np.ndarray) -> Record:

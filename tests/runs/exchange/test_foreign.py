@@ -157,6 +157,33 @@ REFUSED = {
         "longitude is not that of the scenario: 4 values from 0 to 135, 8 from 0 to 315 here",
     ),
     "other latitudes": (lambda d: d.isel(latitude=slice(1, None)), "latitude is not that of the"),
+    "text for numbers": (
+        lambda d: d.assign(temperature=d["temperature"].astype(str)),
+        "temperature: holds <U32, and numbers are needed",
+    ),
+    "latitudes that are words": (
+        lambda d: d.assign_coords(latitude=[f"{x}N" for x in range(7)]),
+        "latitude: 0N, 1N, 2N, 3N, 4N, 5N, 6N are no numbers",
+    ),
+    "one latitude": (lambda d: d.isel(latitude=0), "latitude: is no axis of values"),
+    "no latitude at all": (lambda d: d.isel(latitude=slice(0)), "latitude: is no axis of values"),
+    "no levels at all": (lambda d: d.isel(level=slice(0)), "none of .* variables; it has temper"),
+    "no times at all": (
+        lambda d: d.isel(time=slice(0)).assign_coords(time=np.array([], object)),
+        "time: object, not dates of the standard calendar",
+    ),
+    "a time missing": (
+        lambda d: d.assign_coords(time=[START, np.datetime64("NaT", "ns")]),
+        "time: 1 of 2 are missing",
+    ),
+    "the analysis twice": (
+        lambda d: d.assign_coords(prediction_timedelta=HOURS[[0, 0]]),
+        "lead: 0 h is there 2 times",
+    ),
+    "leads that are words": (
+        lambda d: d.assign_coords(prediction_timedelta=["now", "later"]),
+        "lead: now, later are no numbers",
+    ),
     "no longitude": (lambda d: d.rename(longitude="x"), r"the dimension x \(8\), whose meaning"),
     "other variables": (lambda d: d.rename(temperature="t"), "none of .* variables; it has t"),
 }
@@ -259,6 +286,17 @@ def test_missing_values_are_counted(experiment):
     notes = ["first"]
     brought_in(notes)
     assert notes[-1] == "temperature 500 hPa: missing values in 1 of 1 cycles"
+
+
+def test_lost_chunks_are_counted_be_they_filled_with_zero(experiment):
+    encoding = {"temperature": {"chunks": (1, 1, 3, 8, 7, 1), "_FillValue": None}}
+    store().to_zarr("theirs.zarr", zarr_format=2, mode="w", encoding=encoding)
+    (experiment / "theirs.zarr" / "temperature" / "0.1.0.0.0.1").unlink()
+    notes = ["first"]
+    brought_in(notes)
+    assert notes[-1] == (
+        "temperature 500 hPa: one value everywhere (are chunks lost?) in 1 of 1 cycles"
+    )
 
 
 def damaged_chunk(root):
