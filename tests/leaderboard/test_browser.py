@@ -202,7 +202,7 @@ def test_maps_of_the_front_page_follow_the_day(site, browser):
         assert maps.count() == 6
         said = page.locator(".showcase output").inner_text()
         before = maps.nth(0).screenshot()
-        page.get_by_label("day").press("End")
+        page.get_by_role("slider", name="day").press("End")
         assert page.locator(".showcase output").inner_text() != said
         assert maps.nth(0).screenshot() != before
         assert not opened.said
