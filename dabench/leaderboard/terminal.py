@@ -36,8 +36,9 @@ COST_COLUMNS = ("members", "N_eff", "ancestors", "alpha", "evaluations", "s/cycl
 VERDICT_STYLES = {"better": "green", "worse": "red", "insufficient data": "dim"}
 NOTES = (
     "differences of paired cycles with 95 % intervals; p by Sidak and by Benjamini-Hochberg allows "
-    "for all rows; null: the difference of two seeds of one method; insufficient data: fewer than "
-    "15 independent cycles in effect, or two seeds"
+    "for all rows; null: the difference of two seeds of one method. Tests allow for the memory "
+    "of scores; where fewer than 15 independent cycles do not tell it, a verdict must hold with a "
+    "memory of ten cycles. Insufficient data: it does not, or there are two seeds"
 )
 
 

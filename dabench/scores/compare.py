@@ -2,6 +2,8 @@
 
 Runs of the same problem and seed share truth, observations and initial ensemble, so scores are
 compared cycle by cycle. The series of differences has memory; see `intervals` for the tests.
+One seed of few cycles does not tell how long it remembers: there a verdict needs a difference that
+would be significant with a memory of ten cycles, and what is not is insufficient data.
 Several truths are clusters: each gives one difference, the mean over the seeds that share it,
 independent of the others, and what is tested is the mean of these (Ibragimov & Mueller, 2010,
 J. Bus. Econ. Stat. 28, 453). Where all seeds share one truth, each of them is a cluster, and what
@@ -27,8 +29,9 @@ from dabench.scores.metrics.registry import BY_NAME
 from dabench.scores.paired import Paired, Question, paired
 from dabench.scores.record import Cell, Scores
 
-ENOUGH = 15.0  # minimum effective number of independent cycles for a verdict on one seed
+ENOUGH = 15.0  # effective number of independent cycles from which one seed tells its own memory
 CLUSTERS = 3  # minimum number of clusters for a verdict where there are several
+INSUFFICIENT = "insufficient data"
 
 Run = str | Path | Scores
 Methods = Mapping[str, list[Scores]]
@@ -52,9 +55,10 @@ def compare(
     Returns:
         A row a variable, level, region and metric: a and b (roots last, means over seeds), ratio
         a / b, difference a - b with its interval (low, high), p and p allowing for all rows
-        (p_bh, p_sidak); null, null_low, null_high: the difference of two seeds of one method;
-        numbers of seeds, of their truths, cycles and effectively independent cycles; verdict:
-        better, worse, same, larger, smaller, insufficient data, or how runs ended.
+        (p_bh, p_sidak), p_memory if cycles remember for long; null, null_low, null_high: the
+        difference of two seeds of one method; numbers of seeds, of their truths, cycles and
+        effectively independent cycles; verdict: better, worse, same, larger, smaller, insufficient
+        data, or how runs ended.
     """
     checked = _checked(question)
     return _judged([paired(_seeds(a), _seeds(b), checked, cells)], checked)
@@ -80,14 +84,27 @@ def _judged(parts: Sequence[Paired], question: Question) -> pd.DataFrame:
     if table.empty:
         return table
     table.loc[table["ended"] != "", ["difference", "low", "high", "p"]] = np.nan
+    drifts = ~(table["effective"] >= 1)  # no memory is long enough for a series that has no end
+    table.loc[(table["ended"] != "") | drifts, "p_memory"] = np.nan
     p = table["p"].to_numpy(float)
     tests = multiple_tests.independent_tests(_tested(parts))
-    table["p_bh"] = multiple_tests.benjamini_hochberg(p)
-    table["p_sidak"] = multiple_tests.sidak(p, tests)
-    decisive = "p" if question.correct == "none" else f"p_{question.correct}"
-    rows = table.assign(decisive=table[decisive]).to_dict("records")
+    corrections = {
+        "bh": multiple_tests.benjamini_hochberg,
+        "sidak": lambda p: multiple_tests.sidak(p, tests),
+        "none": lambda p: p,
+    }
+    table["p_bh"], table["p_sidak"] = corrections["bh"](p), corrections["sidak"](p)
+    correct, is_short = corrections[question.correct], _is_short(table)
+    with_memory = correct(np.where(is_short, table["p_memory"], p))
+    decisive = np.where(is_short, with_memory, correct(p))
+    rows = table.assign(decisive=decisive, is_short=is_short).to_dict("records")
     verdicts = [_verdict(row, 1 - question.level) for row in rows]
     return table.drop(columns="ended").assign(verdict=verdicts)
+
+
+def _is_short(table: pd.DataFrame) -> np.ndarray:
+    """Where one seed has too few independent cycles to tell how long they remember."""
+    return ((table["seeds"] == 1) & ~(table["effective"] >= ENOUGH)).to_numpy()
 
 
 def _tested(parts: Sequence[Paired]) -> Float[np.ndarray, "test cycle"]:
@@ -103,11 +120,11 @@ def _verdict(row: Mapping[str, Any], size: float) -> str:
     if row["ended"]:
         return row["ended"]
     clusters = row["seeds"] if row["truths"] == 1 else row["truths"]
-    enough = clusters >= CLUSTERS or (clusters == 1 and row["effective"] >= ENOUGH)
-    if not np.isfinite([row["difference"], row["p"]]).all() or not enough:
-        return "insufficient data"
+    enough = clusters == 1 or clusters >= CLUSTERS
+    if not np.isfinite([row["difference"], row["decisive"]]).all() or not enough:
+        return INSUFFICIENT
     if row["decisive"] >= size:
-        return "same"
+        return INSUFFICIENT if row["is_short"] else "same"
     larger = row["difference"] > 0
     if BY_NAME[row["metric"]].better == "neither":
         return "larger" if larger else "smaller"

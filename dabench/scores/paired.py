@@ -181,7 +181,8 @@ def _differences(
     a, b = a.mean(0), b.mean(0)
     p = np.where(np.isfinite(a - b), p, np.nan)
     numbers = {"a": a, "b": b, "ratio": ratio, "difference": a - b, "low": low, "high": high}
-    numbers |= {"p": p, "seeds": seeds, "cycles": n, "effective": effective}
+    p_memory = _p_with_memory(a - b, linear)
+    numbers |= {"p": p, "seeds": seeds, "cycles": n, "effective": effective, "p_memory": p_memory}
     return pd.DataFrame(numbers), np.concatenate(list(linear), -1)
 
 
@@ -213,6 +214,16 @@ def _test(
     else:
         estimate = intervals.TESTS[question.test](linear[0])._replace(mean=differences[0])
     return *estimate.interval(question.level), estimate.p_value()
+
+
+def _p_with_memory(
+    difference: Float[np.ndarray, "cell"], linear: Cycles
+) -> Float[np.ndarray, "cell"]:
+    """p of the cycles of one seed where they may remember for long; NaN for several seeds."""
+    if len(linear) > 1 or linear.shape[-1] < FEWEST:
+        return np.full(difference.shape, np.nan)
+    estimate = intervals.long_memory(linear[0])._replace(mean=difference)
+    return np.where(np.isfinite(difference), estimate.p_value(), np.nan)
 
 
 def _resampled(

@@ -69,10 +69,14 @@ def test_pairing_removes_what_both_runs_share(noise):
     assert compare(scores("a", a), scores("b", b)).iloc[0]["verdict"] == "better"
 
 
-def test_too_few_independent_cycles_are_insufficient_however_small_p_is(noise):
+def test_few_cycles_have_a_verdict_only_where_it_holds_with_a_long_memory(noise):
     a, b = 1 + 0.01 * noise[0], 2 + 0.01 * noise[1]
     few = compare(scores("a", a[:12]), scores("b", b[:12])).iloc[0]
-    assert few["verdict"] == "insufficient data"
+    assert few["effective"] < 15
+    assert few["verdict"] == "better"
+    close = compare(scores("a", a[:12]), scores("b", a[:12] + 0.005 + 0.01 * noise[1][:12])).iloc[0]
+    assert close["p_memory"] > close["p"]
+    assert close["verdict"] == "insufficient data"
     slow = 2 + np.sin(np.arange(200) / 40)
     row = compare(scores("a", slow), scores("b", slow[::-1].copy())).iloc[0]
     assert row["effective"] < 15

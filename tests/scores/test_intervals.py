@@ -165,3 +165,16 @@ def test_bootstrap_blocks_are_runs_of_geometric_length():
 @pytest.mark.parametrize(("time", "cosines"), [(27, 3), (64, 6), (125, 10), (1000, 40)])
 def test_powers_of_whole_numbers_do_not_fall_short(time, cosines):
     assert intervals.ewc(np.zeros((1, time))).freedom == cosines
+
+
+@pytest.mark.parametrize(("rho", "most"), [(0.0, 0.05), (0.6, 0.05), (0.9, 0.056)])
+@pytest.mark.parametrize("time", [8, 16, 60])
+def test_a_test_with_a_long_memory_keeps_its_size_up_to_it(rho, most, time):
+    """Shares of 4000 series of mean zero, and four standard errors of such a share.
+
+    With all of the memory the cosines have unequal variances, which makes 0.050 to 0.056 of 0.05,
+    as 20 000 series say.
+    """
+    series = autoregressive(np.random.default_rng(time), 4000, time, rho)
+    share = (intervals.long_memory(series).p_value() < 0.05).mean()
+    assert share < most + 4 * np.sqrt(most * (1 - most) / 4000)
