@@ -13,6 +13,10 @@ from dabench.cli.options import Json, Out, Runs
 from dabench.core.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pandas import DataFrame
+
     from dabench.scores.record import Scores
 
 Weights = Literal["area", "none"]
@@ -153,7 +157,32 @@ def compare(
     console.print(comparison(differences, against or last))
     if csv:
         note(f"table     {csv}")
+    if command := _decisive_command(runs, differences, against or last, out):
+        note(f"decide    {command}")
     note("next      dabench leaderboard")
+
+
+def _decisive_command(
+    runs: "Sequence[Scores]", differences: "DataFrame", reference: str, out: Path
+) -> str | None:
+    """The command that makes the seeds which a verdict needs, for the first scenario without one.
+
+    None where every row has a verdict, or where a method is no baseline that can be named.
+    """
+    from dabench.scenario.baseline import methods
+    from dabench.scores.compare import CLUSTERS, INSUFFICIENT
+
+    short = differences[differences["verdict"] == INSUFFICIENT]
+    if short.empty:
+        return None
+    scenario = short["scenario"].iloc[0]
+    names = [*short["method"][short["scenario"] == scenario].unique(), reference]
+    if not {*names} <= {*methods(scenario)}:
+        return None
+    first = min((run for run in runs if run.problem.scenario == scenario), key=lambda r: r.seed)
+    words = ["dabench", "run", scenario, *(word for name in names for word in ("-m", name))]
+    words += ["--seeds", f"{first.seed}-{first.seed + CLUSTERS - 1}", "--cycles", str(first.cycles)]
+    return shlex.join([*words, *(() if out == Path("runs") else ("--out", str(out)))])
 
 
 def verify(

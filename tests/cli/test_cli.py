@@ -246,5 +246,7 @@ def test_compare_shows_scores_and_differences_and_writes_them(dabench):
     assert code == 0, err
     assert "spread/skill" in out
     assert "verdict" in out
+    command = "dabench run toy -m persistence -m forecast --seeds 3-5 --cycles 6"
+    assert f"decide    {command}" in out  # four cycles of a seed are too few
     rows = pd.read_csv("found.csv")
     assert set(rows["method"]) == {"persistence"}
