@@ -172,11 +172,11 @@ def _decisive_command(
     from dabench.scenario.baseline import methods
     from dabench.scores.compare import CLUSTERS, INSUFFICIENT
 
-    short = differences[differences["verdict"] == INSUFFICIENT]
-    if short.empty:
+    rows = [r for r in differences.to_dict("records") if r["verdict"] == INSUFFICIENT]
+    if not rows:
         return None
-    scenario = short["scenario"].iloc[0]
-    names = [*short["method"][short["scenario"] == scenario].unique(), reference]
+    scenario = rows[0]["scenario"]
+    names = [*dict.fromkeys(r["method"] for r in rows if r["scenario"] == scenario), reference]
     if not {*names} <= {*methods(scenario)}:
         return None
     first = min((run for run in runs if run.problem.scenario == scenario), key=lambda r: r.seed)
