@@ -25,6 +25,8 @@ class Info(TypedDict, total=False):
                           observations that are withheld from methods
         background_obs    (obs,) ensemble mean of h(x') before y is used
         background_var    (obs,) ensemble variance of h(x') before y is used, without R
+        rejected          (obs,) why a value was not used: 0 it was, 1 background check
+        analysis_obs      (obs,) ensemble mean of h(x) of the analysis, where values are checked
         evaluations       denoiser evaluations (forward) a member
         products          Jacobian products a member
         guarded           share of linear solves that a guard stopped
@@ -40,6 +42,8 @@ class Info(TypedDict, total=False):
     background: Array
     background_obs: Array
     background_var: Array
+    rejected: Array
+    analysis_obs: Array
     evaluations: Array
     products: Array
     guarded: Array

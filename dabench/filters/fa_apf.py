@@ -19,11 +19,10 @@ from dabench.diffusion.guidance import (
     Condition,
     GuidanceSettings,
     log_evidence,
-    prepare,
 )
 from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
-from dabench.filters.forecast import diffusion_model
+from dabench.filters.forecast import condition_on, diffusion_model
 from dabench.filters.particles.resample import Scheme, resample
 from dabench.filters.particles.weights import SEARCH, AlphaSearch, log_likelihood, normalise, temper
 from dabench.filters.particles.weights import ess as effective_sample_size
@@ -68,7 +67,7 @@ def fa_apf(
     """
     model, network = diffusion_model(problem.model), problem.network
     sampler = sampler or model.sampler
-    template = prepare(model, network.h, network.error_std, guidance, problem.climate)
+    template = condition_on(problem, guidance)
     look_ahead = {"dirac": dirac, "gaussian": gaussian}[weight](problem, model, sampler)
     window = window_of(ess)
 

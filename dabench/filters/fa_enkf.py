@@ -20,12 +20,11 @@ from dabench.diffusion.guidance import (
     Condition,
     GuidanceSettings,
     innovation_covariance,
-    prepare,
 )
 from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.climate import draws_around
-from dabench.filters.forecast import diffusion_model, forecast_mean, observed
+from dabench.filters.forecast import condition_on, diffusion_model, forecast_mean, observed
 from dabench.filters.local.inflation import analysis_inflation
 from dabench.filters.local.moments import scaled
 from dabench.filters.local.plan import make_plan
@@ -90,7 +89,7 @@ def fa_enkf(
     """
     model, network, layout = diffusion_model(problem.model), problem.network, problem.model.layout
     sampler = sampler or model.sampler
-    template = prepare(model, network.h, network.error_std, guidance, problem.climate)
+    template = condition_on(problem, guidance)
     taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale)
     plan, inflate = make_plan(layout, network.table, taper), analysis_inflation(inflation, rtps, 0)
     if covariance == "dense":
@@ -183,7 +182,7 @@ def _fits_dense(problem: Problem, taper: Localisation) -> None:
             "covariance: dense mixes all observations, which then have no place to be localised "
             "at; set the length scales and vertical_scale to null, or use covariance: diagonal"
         )
-    if network.present is not None:
+    if network.gaps:
         raise UserError(
             "covariance: dense mixes all observations, and in this scenario some are missing in "
             "some cycles; use covariance: diagonal"

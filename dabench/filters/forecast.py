@@ -9,6 +9,7 @@ from dabench.core.errors import UserError
 from dabench.core.precision import wide
 from dabench.core.types import Keys, Members, Time
 from dabench.diffusion import draw
+from dabench.diffusion.guidance import Condition, GuidanceSettings, prepare
 from dabench.diffusion.model import DiffusionModel, ForecastModel, Model, Sampler
 from dabench.filters.base import Info, Problem
 from dabench.observe.network import Network
@@ -73,6 +74,17 @@ def diffusion_model(model: Model) -> DiffusionModel:
             "is a plain forecast model; systems with model error (noise_std > 0) have one"
         )
     return model
+
+
+def condition_on(problem: Problem, guidance: GuidanceSettings) -> Condition:
+    """What draws are conditioned on, without y; UserError if settings do not suit the errors."""
+    network = problem.network
+    if network.combined and guidance.units == "climate":
+        raise UserError(
+            "guidance.units: climate needs independent errors; use units: innovations or errors"
+        )
+    model = diffusion_model(problem.model)
+    return prepare(model, network.h, network.error_std, guidance, problem.climate)
 
 
 def background(hx: Float[Array, "member obs"], x: Members) -> Info:

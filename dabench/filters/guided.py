@@ -3,10 +3,10 @@
 from jaxtyping import Array, Key
 
 from dabench.diffusion import draw
-from dabench.diffusion.guidance import GuidanceSettings, prepare
+from dabench.diffusion.guidance import GuidanceSettings
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
-from dabench.filters.forecast import diffusion_model
+from dabench.filters.forecast import condition_on, diffusion_model
 from dabench.observe.network import Observation
 
 DEFAULT = GuidanceSettings()
@@ -28,9 +28,9 @@ def guided(
         sampler: Sampler of the draws; null is the model's own.
         guidance: How draws are conditioned on y.
     """
-    model, network = diffusion_model(problem.model), problem.network
+    model = diffusion_model(problem.model)
     sampler = sampler or model.sampler
-    condition = prepare(model, network.h, network.error_std, guidance, problem.climate)
+    condition = condition_on(problem, guidance)
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         keys, _ = split_key(key, len(ens.x))

@@ -90,6 +90,8 @@ def insertion(
 
 def make_fits(layout: Layout, network: Network, degree: int | None) -> list[Fit]:
     """The fits of all channels that are observed as they are; UserError if there are none."""
+    if network.combined:
+        raise UserError("insertion fits observations one by one and needs independent errors")
     table = network.table.reset_index(drop=True)
     columns = ["latitude", "longitude"] if layout.on_sphere else ["site"]
     cells = {(c.name, c.level): i for i, c in enumerate(layout.channels)}

@@ -223,7 +223,7 @@ def in_use(network: Network, member: Member, cycles: Cycles) -> Bool[Array, "row
     That is one row and one a cycle, where no observation is ever missing.
     """
     used = cycles.used[None, :, None]
-    return used if network.present is None else used & ~jnp.isnan(member.y)
+    return used & ~jnp.isnan(member.y) if network.gaps else used
 
 
 def minimise(

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Num
 from dabench.core.layout import Layout
 from dabench.core.random import stream
 from dabench.observe.availability import Present, presence
+from dabench.observe.errors import Blocks, Drawing, as_assumed, correlate, correlated, drawing
 from dabench.observe.operators import Rows, defined, operator, resolve
 from dabench.observe.reports import reported_fields
 from dabench.observe.stations import place, withheld
@@ -62,6 +63,14 @@ class Network:
             latitude and longitude in degrees or site, units, error_std.
         linear: Whether h is linear.
         present: Number of a cycle -> whether each observation is there; None: all are, always.
+        correlated: Blocks of observations whose errors are correlated; R is then error_std times
+            their correlations times error_std. Methods are given `combined` observations in place
+            of such, see `filters.whitened`.
+        combined: Whether observations are combinations of those in the table.
+        drawing: How errors are drawn; None: as methods assume, from N(0, R).
+        drawn_correlated: Blocks of `correlated` and those that methods are not told of.
+        limit: (obs,) normalised departures from a forecast above which a value is rejected; None:
+            there is no check.
     """
 
     h: Callable[[Float[Array, "state"]], Float[Array, "obs"]]
@@ -69,11 +78,21 @@ class Network:
     table: pd.DataFrame
     linear: bool
     present: Present | None = None
+    correlated: Sequence[Blocks] = ()
+    combined: bool = False
+    drawing: Drawing | None = None
+    drawn_correlated: Sequence[Blocks] = ()
+    limit: np.ndarray | None = None
 
     @property
     def size(self) -> int:
         """Number of observations."""
         return len(self.error_std)
+
+    @property
+    def gaps(self) -> bool:
+        """Whether some observations may be missing in some cycles."""
+        return self.present is not None or self.limit is not None
 
     @property
     def var(self) -> np.ndarray:
@@ -139,13 +158,32 @@ def _network(groups: Sequence[Group], layout: Layout, is_withheld: bool) -> Netw
         return None
     table = pd.concat([_table(g.name, rows) for g, rows in parts]).reset_index(drop=True)
     h, linear = operator([rows for _, rows in parts], layout)
-    return Network(h, table["error_std"].to_numpy(float), table, linear, presence(parts))
+    return Network(
+        h,
+        table["error_std"].to_numpy(float),
+        table,
+        linear,
+        presence(parts),
+        correlated(as_assumed(groups), table, layout),
+        drawing=None if is_withheld else drawing(groups, table),
+        drawn_correlated=correlated(groups, table, layout),
+        limit=None if is_withheld else limits(groups, table),
+    )
+
+
+def limits(groups: Sequence[Group], table: pd.DataFrame) -> np.ndarray | None:
+    """The limit of the background check for each observation, infinite where there is none."""
+    of_group = {g.name: g.reject_above or np.inf for g in groups}
+    limit = np.array([of_group[name] for name in table["group"]])
+    return limit if np.isfinite(limit).any() else None
 
 
 def observe(
     seed: int, cycle: int | Num[Array, ""], time: Any, network: Network, x: Float[Array, "state"]
 ) -> Observation:
     """y = h(x) + e, e ~ N(0, R), where e depends on (seed, cycle, observation) alone.
+
+    Correlated errors depend on those of the other observations in their block, too.
 
     Arguments:
         x: The true state at `time`.
@@ -154,6 +192,11 @@ def observe(
     key = jax.random.fold_in(stream(seed, "observation"), cycle)
     keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(key, i[0]), i[1]))(network.ids)
     noise = jax.vmap(lambda k: jax.random.normal(k, dtype=y.dtype))(keys)
+    if network.drawing is not None:
+        noise = network.drawing.tailed(keys, noise)
+    noise = correlate(network.drawn_correlated, noise)
+    if network.drawing is not None:
+        noise = network.drawing.shifted(noise)
     return Observation(jnp.asarray(time), y + jnp.asarray(network.error_std, y.dtype) * noise)
 
 
@@ -193,6 +236,7 @@ def _table(group: str, rows: Rows) -> pd.DataFrame:
     """One row an observation, station after station within each target."""
     stations, targets = rows
     n = len(stations.index)
+    factor = 1.0 if stations.factor is None else np.tile(stations.factor, len(targets))
 
     def each(values: list) -> np.ndarray:
         return np.repeat(np.array(values), n)
@@ -204,6 +248,6 @@ def _table(group: str, rows: Rows) -> pd.DataFrame:
             "level": each([np.nan if t.level is None else t.level for t in targets]),
             **{name: np.tile(c, len(targets)) for name, c in stations.coords.items()},
             "units": each([t.units for t in targets]),
-            "error_std": each([t.error_std for t in targets]),
+            "error_std": each([t.error_std for t in targets]) * factor,
         }
     )

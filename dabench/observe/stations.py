@@ -35,6 +35,7 @@ class Stations(NamedTuple):
         across: (station, corner) whether the corner lies beyond a pole, where vectors change sign.
         there: (cycle, station) whether a station is at its place in the first cycles, after which
             they begin anew; None: always.
+        factor: (station,) factor on the standard deviation of the errors; None: one.
     """
 
     coords: dict[str, np.ndarray]
@@ -42,25 +43,31 @@ class Stations(NamedTuple):
     weight: np.ndarray
     across: np.ndarray
     there: Bool[np.ndarray, "cycle station"] | None = None
+    factor: np.ndarray | None = None
 
     def where(self, mask: Bool[np.ndarray, "station"]) -> "Stations":
         """The stations that a mask selects."""
         coords = {name: values[mask] for name, values in self.coords.items()}
         there = None if self.there is None else self.there[:, mask]
+        factor = None if self.factor is None else self.factor[mask]
         corners = (array[mask] for array in (self.index, self.weight, self.across))
-        return _tidy(Stations(coords, *corners, there=there))
+        return _tidy(Stations(coords, *corners, there=there, factor=factor))
 
 
 def place(group: Group, layout: Layout) -> Stations:
     """The stations of a group on a grid; Misfit where the system has no such places."""
     if layout.on_sphere and isinstance(group.locations, Blocks):
         return block_means(group.locations.blocks, layout)
-    there = presence(group.locations, layout)
     if layout.on_sphere:
-        return bilinear(*_on_sphere(group.locations, layout), layout)._replace(there=there)
-    site = _sites(group.locations, layout.points)
-    index = site[:, None]
-    return Stations({"site": site}, index, np.ones(index.shape), np.zeros(index.shape, bool), there)
+        stations = bilinear(*_on_sphere(group.locations, layout), layout)
+    else:
+        site = _sites(group.locations, layout.points)
+        index = site[:, None]
+        stations = Stations(
+            {"site": site}, index, np.ones(index.shape), np.zeros(index.shape, bool)
+        )
+    there = presence(group.locations, layout)
+    return stations._replace(there=there, factor=factors(group.locations))
 
 
 def presence(where: object, layout: Layout) -> Bool[np.ndarray, "cycle station"] | None:
@@ -74,6 +81,20 @@ def presence(where: object, layout: Layout) -> Bool[np.ndarray, "cycle station"]
         there[np.array(where.cycles) - 1, [number[point] for point in where.points]] = True
         return there
     return None
+
+
+def factors(where: object) -> np.ndarray | None:
+    """The factors on the errors of stations; Misfit where one place has two."""
+    if not isinstance(where, Points) or where.factors is None:
+        return None
+    if where.cycles is None:
+        return np.array(where.factors)
+    of_place: dict[Any, float] = {}
+    for point, factor in zip(where.points, where.factors, strict=True):
+        if of_place.setdefault(point, factor) != factor:
+            text = f"{point} has the factors {of_place[point]:g} and {factor:g}; give it one"
+            raise Misfit(("locations", "factors"), text)
+    return np.array(list(of_place.values()))
 
 
 def distinct(where: Points) -> tuple[Any, ...]:
@@ -282,4 +303,4 @@ def _tidy(stations: Stations) -> Stations:
     if used.sum(-1).max() > 1:
         return stations._replace(index=index)
     alone = [np.take_along_axis(a, heaviest, -1) for a in (index, stations.weight, stations.across)]
-    return Stations(stations.coords, *alone, there=stations.there)
+    return Stations(stations.coords, *alone, there=stations.there, factor=stations.factor)

@@ -22,6 +22,7 @@ from dabench.core.random import stream
 from dabench.filters.base import Filter, Limits, Problem
 from dabench.filters.ensemble import ensemble
 from dabench.filters.kalman import kalman
+from dabench.filters.whitened import whitened
 from dabench.observe.network import build
 from dabench.runs import cycle
 from dabench.runs.archive import read
@@ -29,6 +30,7 @@ from dabench.runs.step import compile_step
 from dabench.runs.twin import Twin
 from dabench.scenario import plugins, settings, yamlfile
 from dabench.scenario.availability import Availability
+from dabench.scenario.errors import Correlation
 from dabench.scenario.scenario import Group
 from dabench.scenario.validate import validate
 from dabench.systems.toys.linear_gaussian import linear_gaussian
@@ -93,10 +95,13 @@ def conformance(make: Factory, waiting: Waiting = nullcontext) -> Iterator[Check
 
 
 def _twin(
-    error_std: float = 1.0, availability: Availability | None = None, **settings: Any
+    error_std: float = 1.0,
+    availability: Availability | None = None,
+    correlation: Correlation | None = None,
+    **settings: Any,
 ) -> Twin:
     system = linear_gaussian(size=4, noise_length=1.0, **settings)
-    group = Group(error_std=error_std, availability=availability)
+    group = Group(error_std=error_std, availability=availability, correlation=correlation)
     network = build([group], system.layout)
     return Twin(system, network, jnp.asarray(system.truth(3, CYCLES)), 3)
 
@@ -114,7 +119,7 @@ class FilterTrial:
     @cached_property
     def method(self) -> Filter:
         """The filter."""
-        return self.make(_problem(self.twin))
+        return whitened(self.make, _problem(self.twin))
 
     @cached_property
     def parts(self) -> tuple[Callable[[Any], Any], Callable[..., Any]]:
@@ -181,6 +186,11 @@ def _is_close_where_the_mean_is_not_zero(trial: FilterTrial) -> tuple[bool, str]
 def _is_close_where_observations_are_missing(trial: FilterTrial) -> tuple[bool, str]:
     """Three of four observations are there, and y is NaN in place of the others."""
     return _is_close_to_kalman(trial.on(_twin(availability=Availability(share=0.75))))
+
+
+def _is_close_where_errors_are_correlated(trial: FilterTrial) -> tuple[bool, str]:
+    """R is a Gaussian of the distance; a method sees combinations of observations, with R = I."""
+    return _is_close_to_kalman(trial.on(_twin(correlation=Correlation(length_sites=1.0))))
 
 
 def _like_the_ensemble(trial: FilterTrial) -> tuple[bool, str]:
@@ -258,6 +268,7 @@ CLAUSES: dict[str, Callable[[FilterTrial], tuple[bool, str]]] = {
     "the same, noise of the diffusion correlated": _is_close_where_noise_is_correlated,
     "the same, forecasts with a mean": _is_close_where_the_mean_is_not_zero,
     "the same, a quarter of the observations missing": _is_close_where_observations_are_missing,
+    "the same, errors of observations correlated": _is_close_where_errors_are_correlated,
     "R to infinity: as the unconditional ensemble": _ignores_what_says_nothing,
     "no observations (h = 0): as the unconditional ensemble": (
         _learns_nothing_from_blind_instruments

@@ -89,7 +89,7 @@ def counted(job: Job, network: Network, sampler: Sampler) -> Counts:
     @jax.jit
     def cost(key: Any) -> dict[str, Any]:
         x = jnp.zeros((members, layout.size), layout.dtype)
-        present = None if network.present is None else jnp.ones(network.size, bool)
+        present = jnp.ones(network.size, bool) if network.gaps else None
         obs = Observation(jnp.zeros(()), jnp.zeros(network.size, layout.dtype), present)
         _, info = method.step(key, method.init(x), obs)
         return {name: jnp.asarray(info.get(name, 0)).mean() for name in Counts._fields}

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -82,13 +83,16 @@ class Job:
             problem: Problem in place of the experiment's.
         Raises: UserError if it cannot work here; Unfit instead if the user did not name it.
         """
+        from dabench.filters.checked import checked
         from dabench.filters.lagged import smoother
         from dabench.filters.nonnegative import nonnegative
+        from dabench.filters.whitened import whitened
 
         factory = plugins.factory("filters", self.baseline.filter)
 
         def make(problem: "Problem") -> "Filter":
-            return nonnegative(factory(problem, **self.baseline.arguments), problem)
+            bare = partial(factory, **self.baseline.arguments)
+            return nonnegative(checked(partial(whitened, bare), problem), problem)
 
         try:
             problem = problem or self.experiment.problem

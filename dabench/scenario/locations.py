@@ -17,6 +17,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-360, le=360)]
 Site = Annotated[int, Field(ge=0, lt=10_000_000)]
+Factor = Annotated[float, Field(ge=0.01, le=100)]
 
 MAX_CSV_BYTES = 50_000_000
 MOST_PLACES = 2_000_000
@@ -26,8 +27,8 @@ MAX_CYCLE = 10_000
 """Last cycle of a table of moving stations, which has a mask of all of them for every cycle."""
 COLUMNS = {"latitude": (("latitude", "lat"), 90), "longitude": (("longitude", "lon"), 360)}
 """Columns of a CSV file: the names that each may have, and its largest absolute value."""
-CYCLE = "cycle"
-"""Column of a CSV file that says in which cycle a station is there."""
+CYCLE, FACTOR = "cycle", "error_factor"
+"""Columns of a CSV file: the cycle in which a station is there; and a factor on its error_std."""
 
 
 class Misfit(UserError):
@@ -161,19 +162,25 @@ class Points(Extended):
         points: [latitude, longitude] pairs in degrees, or sites.
         cycles: The cycle in which each of them is there, from 1 on; after the last of these cycles
             they begin anew. None: all are there in all cycles.
+        factors: Factor on the group's standard deviation of the error for each of them.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("cycles",)
+    LATER: ClassVar[tuple[str, ...]] = ("cycles", "factors")
 
     points: Annotated[
         tuple[tuple[Latitude, Longitude] | Site, ...], Field(min_length=1, max_length=MOST_PLACES)
     ]
     cycles: tuple[Annotated[int, Field(ge=1, le=MAX_CYCLE)], ...] | None = None
 
+    factors: tuple[Factor, ...] | None = None
+
     @model_validator(mode="after")
-    def _has_a_cycle_for_each(self) -> "Points":
-        if self.cycles is not None and len(self.cycles) != len(self.points):
-            raise ValueError(f"{len(self.cycles)} cycles are given for {len(self.points)} points")
+    def _has_one_for_each(self) -> "Points":
+        for name in ("cycles", "factors"):
+            numbers = getattr(self, name)
+            if numbers is not None and len(numbers) != len(self.points):
+                text = f"{len(numbers)} {name} are given for {len(self.points)} points"
+                raise ValueError(text)
         return self
 
 
@@ -196,7 +203,7 @@ class File(Strict):
 
     Arguments:
         file: CSV with columns latitude (or lat) and longitude (or lon), beside the scenario; and
-            cycle, if it has one, in which each row is there.
+            cycle, if it has one, in which each row is there; and error_factor, of each row.
     """
 
     file: str
@@ -256,10 +263,12 @@ class StationTable(NamedTuple):
     Arguments:
         points: [latitude, longitude] of every row.
         cycles: The cycle of every row; None where there is no such column.
+        factors: The factor on the error of every row; None where there is no such column.
     """
 
     points: list[list[float]]
     cycles: list[int] | None
+    factors: list[float] | None
 
 
 def read_stations(path: Path) -> StationTable:
@@ -281,10 +290,17 @@ def read_stations(path: Path) -> StationTable:
         [_degrees(path, line, row, i, COLUMNS[name][1]) for i, name in columns]
         for line, row in filled
     ]
-    if CYCLE not in header:
-        return StationTable(points, None)
-    i = header.index(CYCLE)
-    return StationTable(points, [_cycle(path, line, row, i) for line, row in filled])
+    return StationTable(
+        points, *(_optional(path, header, filled, name) for name in (CYCLE, FACTOR))
+    )
+
+
+def _optional(path: Path, header: list[str], filled: list, name: str) -> list | None:
+    """The cells of a column that a file may have."""
+    read = {CYCLE: _cycle, FACTOR: _factor}[name]
+    if name not in header:
+        return None
+    return [read(path, line, row, header.index(name)) for line, row in filled]
 
 
 def _delimiter(text: str) -> str:
@@ -324,3 +340,15 @@ def _cycle(path: Path, line: int, row: list[str], column: int) -> int:
             f"{path}, line {line}: cycle {quoted(cell)} is not a whole number from 1 to {MAX_CYCLE}"
         )
     return int(cell)
+
+
+def _factor(path: Path, line: int, row: list[str], column: int) -> float:
+    cell = row[column].strip() if column < len(row) else ""
+    try:
+        value = math.nan if "_" in cell else float(cell)
+    except ValueError:
+        value = math.nan
+    if not 0.01 <= value <= 100:
+        text = f"{FACTOR} {quoted(cell)} is not a number from 0.01 to 100"
+        raise UserError(f"{path}, line {line}: {text}")
+    return value

@@ -15,6 +15,7 @@ from pydantic import (
 from dabench.core.bounds import Level, Positive
 from dabench.core.digest import sha256
 from dabench.scenario.availability import Availability
+from dabench.scenario.errors import Correlation, Drawn
 from dabench.scenario.locations import (
     Count,
     Every,
@@ -51,9 +52,20 @@ class Group(Extended):
             level.
         withhold: Stations that are kept from the methods, to verify them.
         availability: Cycles in which the stations report; all of them, if nothing is said.
+        correlation: Correlation of the errors; independent, if nothing is said.
+        reject_above: Departure of a value from the forecast, over its expected standard deviation,
+            above which it is kept from the method (background check); no check, if nothing is said.
+        drawn: Errors as they are, where they are not as methods assume; withheld observations have
+            the errors that are assumed, since they verify.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("withhold", "availability")
+    LATER: ClassVar[tuple[str, ...]] = (
+        "withhold",
+        "availability",
+        "correlation",
+        "drawn",
+        "reject_above",
+    )
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] = "all"
     variables: tuple[str, ...] = ()
@@ -62,6 +74,9 @@ class Group(Extended):
     error_std: Positive | Annotated[dict[Literal["surface"] | Level, Positive], Field(min_length=1)]
     withhold: Withhold | None = None
     availability: Availability | None = None
+    correlation: Correlation | None = None
+    drawn: Drawn | None = None
+    reject_above: Annotated[float, Field(ge=1, le=100)] | None = None
 
 
 class Choice(BaseModel):

@@ -1,7 +1,7 @@
 """What a run says about itself: fit to observations, weights, ancestors, cost."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -26,7 +26,9 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> Innovations | None:
     one member. `background_error` is the root of mean d^2 - R, what the error of the background
     must be. `desroziers` is mean d (y - h(analysis)) / R, one where the analysis weighs background
     and observations as it should; None where h is more than a look at a grid point (Desroziers,
-    Berre, Chapnik & Poli, 2005, Q. J. R. Meteorol. Soc. 131, 3385).
+    Berre, Chapnik & Poli, 2005, Q. J. R. Meteorol. Soc. 131, 3385). Values that a check rejected
+    are left out; where there is one, rows say how many were used and rejected, and how far y is off
+    the analysis (`analysis_bias`, `analysis_rms`).
 
     Arguments:
         cycles: Cycles that the numbers of the groups are over.
@@ -37,13 +39,51 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> Innovations | None:
     d, variance = _departures(observed, diagnostics, "background", int(tree.attrs["members"]))
     y, analysis = observed["y"].values.astype(np.float64), tree["mean"].to_dataset()
     products, present = d * (y - _at_grid_points(analysis, observed)), _present(observed)
+    checks = QualityControl.of(diagnostics, y)
+    present = present if checks is None else present & ~checks.rejected
     rows = []
     for group, columns in _groups(observed):
         part = cycles, columns
+        counts = {} if checks is None else checks.row(part, present)
         fit = _fit("background_error", group["error_std"], d[part], variance[part], present[part])
         ratio = _average(products[part], present[part]) / group["error_std"] ** 2
-        rows.append(group | fit | {"desroziers": plain(ratio)})
-    return Innovations(tuple(rows), _chi2(observed, d, variance))
+        rows.append(group | fit | {"desroziers": plain(ratio)} | counts)
+    return Innovations(tuple(rows), _chi2(present, d, variance))
+
+
+class QualityControl(NamedTuple):
+    """What a check did with the observations, and what the analysis makes of them.
+
+    Arguments:
+        rejected: Whether a value was kept from the method.
+        departure: y - mean h(x) of the analysis.
+    """
+
+    rejected: Bool[np.ndarray, "cycle observation"]
+    departure: ByCycle
+
+    @classmethod
+    def of(cls, diagnostics: xr.Dataset, y: ByCycle) -> "QualityControl | None":
+        """Those of a run; None where nothing was checked."""
+        if "rejected" not in diagnostics:
+            return None
+        departure = y - diagnostics["analysis_obs"].values
+        return cls(diagnostics["rejected"].values > 0, departure)
+
+    def row(self, part: tuple, present: Bool[np.ndarray, "..."]) -> dict[str, float | int | None]:
+        """Counts and departures from the analysis (O-A) of one group.
+
+        Arguments:
+            part: Cycles and observations of the group.
+            present: Whether each observation was used.
+        """
+        used, departure = present[part], self.departure[part]
+        return {
+            "used": int(used.sum()),
+            "rejected": int(self.rejected[part].sum()),
+            "analysis_bias": plain(_average(departure, used)),
+            "analysis_rms": plain(np.sqrt(_average(departure**2, used))),
+        }
 
 
 def withheld(tree: xr.DataTree, cycles: slice) -> Departures | None:
@@ -71,7 +111,7 @@ def withheld(tree: xr.DataTree, cycles: slice) -> Departures | None:
         for stage, (d, variance) in departures.items()
         for group, columns in _groups(observed)
     ]
-    chi2 = {stage: _chi2(observed, *fit) for stage, fit in departures.items()}
+    chi2 = {stage: _chi2(present, *fit) for stage, fit in departures.items()}
     return Departures(tuple(rows), chi2)
 
 
@@ -101,15 +141,16 @@ def _groups(observed: xr.Dataset) -> Iterator[tuple[dict[str, Any], Int[np.ndarr
         first = part.iloc[0]
         texts = {name: str(first[name]) for name in ("group", "variable", "units")}
         numbers = {"level": plain(first["level"]), "count": len(part)}
-        yield texts | numbers | {"error_std": plain(first["error_std"])}, part.index.to_numpy()
+        std = part["error_std"].to_numpy()
+        mean = first["error_std"] if (std == std[0]).all() else np.sqrt((std**2).mean())
+        yield texts | numbers | {"error_std": plain(mean)}, part.index.to_numpy()
 
 
-def _chi2(observed: xr.Dataset, d: ByCycle, variance: ByCycle) -> Series:
+def _chi2(present: Bool[np.ndarray, "..."], d: ByCycle, variance: ByCycle) -> Series:
     """Mean d^2 / variance of every cycle; NaN before the first and where h(x) is not finite.
 
     So it is in cycles without any observation.
     """
-    present = _present(observed)
     with np.errstate(invalid="ignore", over="ignore"):
         ratio = d**2 / variance
         if present[1:].all():

@@ -32,6 +32,8 @@ DIAGNOSTICS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "ancestor": (("member",), "1", "member of the cycle before that each came from"),
     "background_obs": (("observation",), "", "mean of h(x) before y is used"),
     "background_var": (("observation",), "", "variance of h(x), without R"),
+    "rejected": (("observation",), "1", "why it was not used: 0 it was, 1 background check"),
+    "analysis_obs": (("observation",), "", "mean of h(x) of the analysis"),
     "guarded": ((), "1", "share of linear solves that a guard stopped"),
     "clipped": ((), "1", "share of humidity and precipitation that was cut off at zero"),
     "evaluations": ((), "1", "denoiser evaluations a member"),
