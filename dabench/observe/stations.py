@@ -22,6 +22,7 @@ from dabench.scenario.locations import (
 )
 from dabench.scenario.scenario import Group
 
+PLACE_DECIMALS = 5  # of degrees: stations within a metre are at one place
 SNAP = 1e-6  # distance in grid spacings within which a station is on a grid line
 
 
@@ -106,6 +107,8 @@ def withheld(group: Group, stations: Stations) -> Bool[np.ndarray, "station"]:
     """Whether each station of a group is withheld; stations at one place are so together."""
     places = np.column_stack([np.asarray(c, float) for c in stations.coords.values()])
     if "latitude" in stations.coords:
+        places = np.round(places, PLACE_DECIMALS)
+        places[:, 1] %= 360
         places[np.abs(places[:, 0]) == 90, 1] = 0  # the pole is one place
     distinct, place = np.unique(places, axis=0, return_inverse=True)
     if group.withhold is None:
@@ -160,10 +163,10 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
             return _positions(layout, np.flatnonzero(_scans(where, layout).any(0)))
         case Reports():
             network = table(where.reports)
-            return network.latitude, network.longitude % 360
+            return network.latitude, _east(network.longitude)
         case Points() if not any(isinstance(p, int) for p in where.points):
             lat, lon = np.array(distinct(where), float).T
-            return lat, lon % 360
+            return lat, _east(lon)
     raise Misfit(
         ("locations",),
         "sites are for toy systems; this one is on the sphere, where {grid: 4}, {every: 2}, "
@@ -171,6 +174,11 @@ def _on_sphere(where: object, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
         "{satellites: 1, swath: 2300, hours: 6}, {reports: radiosondes}, "
         "{points: [[lat, lon], ...]} and {file: stations.csv} would work",
     )
+
+
+def _east(longitude: np.ndarray) -> np.ndarray:
+    """Longitudes from 0 up to 360, which is left out: what rounds to it is 0."""
+    return longitude % 360 % 360
 
 
 def _positions(layout: Layout, point: Int[np.ndarray, "station"]) -> tuple[np.ndarray, np.ndarray]:

@@ -59,6 +59,16 @@ def test_the_pole_is_one_place_and_so_are_two_stations_at_one_place():
         assert assimilated.size == withheld.size == 8
 
 
+def test_stations_within_a_metre_are_at_one_place_and_360_degrees_are_0():
+    near = [[50.0, 5.0], [50.0000001, 5.0], [10.0, -1e-17], [10.0, 0.0], [-20.0, 30.0]]
+    assimilated, withheld = split(temperature(0.67, points=near))
+    counts = [
+        len({round(lat) for lat, _ in places(network)}) for network in (assimilated, withheld)
+    ]
+    assert counts == [1, 2]
+    assert {lon for _, lon in places(assimilated) | places(withheld)} <= {5.0, 0.0, 30.0}
+
+
 def test_groups_with_one_seed_withhold_the_same_places_whatever_their_order():
     points = [[float(lat), 5.0] for lat in range(-60, 61, 10)]
     _, withheld = split(temperature(0.4, 7, points=points))
