@@ -53,6 +53,15 @@ def test_a_page_shows_what_its_commands_print(name):
         assert same(block.text, text), f"{REMEDY} {name}: now\n{text}"
 
 
+def test_five_tasks_take_four_commands_each_at_most():
+    """They run, as every page does."""
+    _, *tasks = re.split(r"^## ", PAGES["tasks.md"], flags=re.MULTILINE)
+    assert len(tasks) == 5
+    for task in tasks:
+        for block in blocks(task):
+            assert len(block.commands) <= 4 or block.kind == "python", task
+
+
 def test_the_reference_of_the_command_line_is_made_from_its_help():
     assert (HERE / "cli.md").read_text() == reference(), REMEDY
 
