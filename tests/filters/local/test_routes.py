@@ -19,7 +19,7 @@ from dabench.filters.oi import Gain
 def test_routes_agree(solver, members, count):
     problem, x, obs = sphere(members, count)
     plan = make_plan(SPHERE, problem.network.table, localisation(SPHERE, 1500.0, None, 0.5))
-    S, d, _ = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
+    S, d, _ = scaled(jax.vmap(problem.network.h)(x), obs, problem.network)
     inflation = jnp.full((len(plan.position), len(plan.levels)), 1.2)
     departures = Departures(S, d[None], inflation)
     by = {
@@ -39,7 +39,7 @@ def test_float32_sums_are_close_to_float64_rows(route):
     plan = make_plan(
         problem.model.layout, problem.network.table, localisation(SPHERE, 3000.0, None, 2.0)
     )
-    S, d, _ = scaled(jax.vmap(problem.network.h)(x), obs.y, problem.network)
+    S, d, _ = scaled(jax.vmap(problem.network.h)(x), obs, problem.network)
     departures = Departures(S, d[None], jnp.ones((len(plan.position), len(plan.levels))))
     args = plan, x, departures, SquareRoot(adaptive=False)
     sums, rows = (np.asarray(analyse(*args, route=r)[0] - x) for r in (route, "rows"))
