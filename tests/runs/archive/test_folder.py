@@ -32,7 +32,7 @@ def test_another_run_in_the_folder_is_named_with_what_differs(tmp_path):
     assert "members: 3 there, 64 asked" in text
     assert "digest" not in text
     assert "--fresh" in text
-    assert "--out" in text
+    assert "--tag" in text
 
 
 def test_a_run_begun_with_another_graph_is_not_continued(tmp_path):
