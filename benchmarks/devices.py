@@ -21,7 +21,7 @@ from dabench.runs.archive import read
 
 BATCH = 2
 LEVELS = 4
-SCENARIO, QUICK_SCENARIO = "temp_4deg", "temp_16deg"
+SCENARIO, QUICK_SCENARIO = "dry_temp_4deg", "dry_temp_8deg"
 
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:

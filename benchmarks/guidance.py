@@ -37,7 +37,7 @@ class Setting:
     """Some members of temp_4deg at one cycle."""
 
     def __init__(self) -> None:
-        experiment = Experiment(change(load_scenario("temp_4deg"), cycles=1))
+        experiment = Experiment(change(load_scenario("dry_temp_4deg"), cycles=1))
         problem, twin = experiment.problem, experiment.twin
         self.model: Any = problem.model
         self.network, self.x = problem.network, twin.initial(MEMBERS)

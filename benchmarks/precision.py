@@ -28,7 +28,7 @@ Function = Callable[..., Array]
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:
     """Forward passes at every level, and one 12-hour draw, of the same noise in every precision."""
-    experiment = Experiment(change(load_scenario("temp_4deg"), cycles=1))
+    experiment = Experiment(change(load_scenario("dry_temp_4deg"), cycles=1))
     model: Any = experiment.system.model
     keys = jax.random.split(jax.random.key(0), MEMBERS)
     x, time = experiment.twin.initial(MEMBERS), jnp.asarray(experiment.twin.times[1])

@@ -45,7 +45,7 @@ def whole(cycles: int, rounds: int) -> list[Row]:
 
     with tempfile.TemporaryDirectory() as out:
         (folder,) = run_methods(
-            "temp_4deg", methods=["climatology"], members=16, cycles=cycles, out=Path(out)
+            "dry_temp_4deg", methods=["climatology"], members=16, cycles=cycles, out=Path(out)
         )
         tree = read.open_run(folder).load()
     weights = series.weights_of(tree["truth"].to_dataset())

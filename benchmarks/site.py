@@ -12,7 +12,7 @@ from dabench.leaderboard import site as leaderboard
 from dabench.leaderboard.methods import METHODS
 
 NAMES = [m.identifier for m in METHODS if m.identifier not in ("kalman", "lpf")][:9]
-RESULTS = Path(__file__).parents[1] / "leaderboard/results/temp_4deg/held_suarez"
+RESULTS = Path(__file__).parents[1] / "leaderboard/results/dry_temp_4deg/held_suarez"
 
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:

@@ -19,7 +19,7 @@ QUICK_MEMBERS, QUICK_CYCLES = 4, 5
 
 
 def run(quick: bool, rounds: int) -> Iterator[Row]:
-    """temp_4deg, one run of each method; the ratio is the share of its method's whole run.
+    """dry_temp_4deg, one run of each method; the ratio is the share of its method's whole run.
 
     Propagating is what a cycle of the unconditional ensemble takes, analysing what a cycle of the
     method takes beyond that; both are medians over cycles, so cycles are the rounds. Compiling
@@ -27,7 +27,7 @@ def run(quick: bool, rounds: int) -> Iterator[Row]:
     """
     members, cycles = (QUICK_MEMBERS, QUICK_CYCLES) if quick else (MEMBERS, None)
     with tempfile.TemporaryDirectory() as out:
-        jobs = plan("temp_4deg", methods=METHODS, out=Path(out), members=members, cycles=cycles)
+        jobs = plan("dry_temp_4deg", methods=METHODS, out=Path(out), members=members, cycles=cycles)
         _ = jobs[0].experiment.twin
         forecast = 0.0
         for job in jobs:
@@ -36,7 +36,7 @@ def run(quick: bool, rounds: int) -> Iterator[Row]:
             total = sum(parts.values())
             for part, seconds in parts.items():
                 share = seconds / total
-                name = f"whole temp_4deg, {job.label}, {job.baseline.members} members"
+                name = f"whole dry_temp_4deg, {job.label}, {job.baseline.members} members"
                 yield Row(name, part, seconds, share, share, share, cycles)
 
 

@@ -52,7 +52,7 @@ def test_a_model_is_fetched_into_the_cache(dabench, bucket, tmp_path):
         (["era5"], "give --scenario, or --start and --cycles"),
         (["era5", "--start", "yesterday", "--cycles", "1"], "'yesterday' is no ISO time like 2019"),
         (["era5", "--start", "2019-02-30", "--cycles", "1"], "'2019-02-30' is no ISO time like"),
-        (["era5", "--scenario", "temp_4deg"], "its system held_suarez needs no ERA5"),
+        (["era5", "--scenario", "temp_4deg"], "its system speedy needs no ERA5"),
         (["era5", "--scenario", SCENARIO, "--from", "/nowhere"], "there is no such archive"),
     ],
 )

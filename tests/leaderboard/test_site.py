@@ -369,7 +369,7 @@ def test_ten_megabytes_of_text_in_a_result_do_not_reach_the_pages(runs, tmp_path
 @pytest.mark.parametrize("what", ["scenario", "system", ""])
 def test_rows_of_an_older_scenario_or_of_another_system_are_marked(runs, tmp_path, what):
     run = results.of_run(runs / "guess" / "seed0")
-    now = load_scenario("temp_4deg")
+    now = load_scenario("dry_temp_4deg")
     run["scenario"] = now.plain() | {"digest": now.digest}
     run["system"] = {"name": "held_suarez", "digest": digest_of(resolution=4)}
     if what:

@@ -288,7 +288,7 @@ def test_settings_that_a_method_does_not_take_are_refused_before_anything_runs(g
 def test_what_is_scored_is_refused(go):
     with pytest.raises(UserError, match="seeds below 1000"):
         go(seed=3)
-    atmosphere = load_scenario("temp_4deg")
+    atmosphere = load_scenario("dry_temp_4deg")
 
     def changes(offset=None, cycles=None):
         values = {"seed": 1000, "offset": offset, "cycles": cycles, "start": None}
@@ -298,7 +298,7 @@ def test_what_is_scored_is_refused(go):
     period.check_apart(atmosphere, changes())
     with pytest.raises(UserError, match="cycles 0 to 21 of the trajectory"):
         period.check_apart(atmosphere, changes(offset=21))
-    later = change(load_scenario("temp_4deg"), cycles=20)
+    later = change(load_scenario("dry_temp_4deg"), cycles=20)
     later = later.model_copy(update={"period": later.period.model_copy(update={"offset": 30})})
     period.check_apart(later, changes(offset=8))
     with pytest.raises(UserError, match="meets"):
@@ -334,7 +334,7 @@ def test_no_score_is_said(go):
 
 
 def test_a_system_with_a_trajectory_for_tuning_is_tuned_on_that():
-    scenario = change(load_scenario("temp_4deg"), system="{name: speedy}")
+    scenario = load_scenario("temp_4deg")
     options = {"seed": 1000, "cycles": 10, "offset": None, "start": None}
     changes = period.values(scenario, **options)
     assert changes["scenario.system.truth"] == "tuning"

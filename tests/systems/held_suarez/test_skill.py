@@ -22,7 +22,7 @@ MEMBERS, CYCLES = 4, 2
 def errors():
     """method -> (channel,) RMSE of the mean after the last cycle, over the climate's deviation."""
     system = held_suarez()
-    network = networks(load_scenario("temp_4deg"), system.layout).assimilated
+    network = networks(load_scenario("dry_temp_4deg"), system.layout).assimilated
     problem = Problem(system.model, network, jnp.asarray(system.climate), batch=MEMBERS)
     guide = GuidanceSettings("cg", 2, sigma_guide=2.0, prior_variance=0.25)
     methods = {"guided": guided(problem, guidance=guide), "ensemble": ensemble(problem)}
