@@ -149,7 +149,8 @@ def evaluate(folders: list[Path], out: Path) -> None:
     """All that follows from archives alone: scores, figures, the table."""
     from rich.console import Console
 
-    from dabench.leaderboard.terminal import results
+    from dabench.leaderboard import ties
+    from dabench.leaderboard.terminal import boards, results
     from dabench.scores.files import FILE, ensure_scores
 
     scores = []
@@ -159,8 +160,21 @@ def evaluate(folders: list[Path], out: Path) -> None:
         note(f"scores    {folder / FILE}")
     draw(folders, None)
     Console().print(results(scores))
+    if any(ties.UNDECIDED in ties.marks(board).values() for board in boards(scores)):
+        note(f"decide    {_with_more_seeds(min(run.seed for run in scores))}")
     if folders:
         _tell_what_is_next(out)
+
+
+def _with_more_seeds(first: int) -> str:
+    """This command for as many seeds as a verdict needs, from a first one on."""
+    from dabench.scores.compare import CLUSTERS
+
+    words = sys.argv[1:]
+    while flag := next((word for word in words if word in ("--seed", "--seeds")), ""):
+        place = words.index(flag)
+        words = words[:place] + words[place + 2 :]
+    return shlex.join(["dabench", *words, "--seeds", f"{first}-{first + CLUSTERS - 1}"])
 
 
 def _tell_what_is_next(out: Path) -> None:

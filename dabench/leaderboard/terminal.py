@@ -1,6 +1,6 @@
 """Tables for a terminal: skill and cost of the methods of a board, and comparisons of methods."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dabench.leaderboard import ties
 from dabench.leaderboard.cost_and_skill import geometric_mean
 from dabench.leaderboard.format import label, number, units
 from dabench.leaderboard.methods import display_name, in_order
@@ -44,15 +45,20 @@ NOTES = (
 
 def results(runs: Iterable[Scores], region: str = GLOBAL) -> RenderableType:
     """Skill in a region, and cost, of the methods of each scenario and system."""
-    boards: dict[tuple, list[Scores]] = {}
-    for scores in runs:
-        boards.setdefault((scores.problem.scenario, scores.problem.system), []).append(scores)
     tables: list[RenderableType] = []
-    for board in map(sharing_fields, boards.values()):
-        methods = in_order({scores.method for scores in board})
-        ordered = {name: [s for s in board if s.method == name] for name in methods}
-        tables += [_skill_table(ordered, region), _cost_table(ordered)]
+    for board in boards(runs):
+        tables += [_skill_table(board, region), _cost_table(board)]
     return Group(*tables)
+
+
+def boards(runs: Iterable[Scores]) -> Iterator[dict[str, list[Scores]]]:
+    """The runs of each method, a scenario and system at a time, with the fields that all have."""
+    groups: dict[tuple, list[Scores]] = {}
+    for scores in runs:
+        groups.setdefault((scores.problem.scenario, scores.problem.system), []).append(scores)
+    for group in map(sharing_fields, groups.values()):
+        methods = in_order({scores.method for scores in group})
+        yield {name: [s for s in group if s.method == name] for name in methods}
 
 
 def _empty_table(title: str, caption: str) -> Table:
@@ -74,6 +80,8 @@ def _skill_table(board: Runs, region: str) -> Table:
     seeds = sorted({scores.seed for scores in every_run})
     scored = max(0, max(scores.completed for scores in every_run) - first.spinup)
     caption = f"{region}, {scored} cycles after a spin-up of {first.spinup}; best first"
+    if len(board) > 1:
+        caption += "; tie: not told apart from the best; ?: too few data to tell"
     if REFERENCE in board:
         caption += (
             f"; ratio: RMSE over that of the {display_name(REFERENCE).lower()}, which sees no "
@@ -93,9 +101,11 @@ def _skill_table(board: Runs, region: str) -> Table:
     table.add_column("method", overflow="fold")  # its names are wrapped before a number is cut
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
+    against_best = ties.marks(board, region)
     for cell in cells:
         skills = {method: _skill_of(runs, cell, region) for method, runs in board.items()}
-        _add_cell(table, cell, board, skills, columns)
+        marks = {method: against_best.get((method, cell), "") for method in board}
+        _add_cell(table, cell, board, skills, columns, marks)
     if first.on_sphere and REFERENCE in board:
         for kind, fields in kinds_of_fields(first).items():
             _add_mean(table, kind, fields, board, columns, region)
@@ -173,7 +183,12 @@ def _skill_of(runs: Sequence[Scores], cell: Cell, region: str) -> _Skill:
 
 
 def _add_cell(
-    table: Table, cell: Cell, board: Runs, skills: Mapping[str, _Skill], columns: Sequence[str]
+    table: Table,
+    cell: Cell,
+    board: Runs,
+    skills: Mapping[str, _Skill],
+    columns: Sequence[str],
+    marks: Mapping[str, str],
 ) -> None:
     """A section of the table: one variable, a row for each method."""
     table.add_section()
@@ -190,7 +205,8 @@ def _add_cell(
             texts |= _reason(board[method])
         elif skill.rmse.median == best:
             texts = {column: Text(text.plain, "bold") for column, text in texts.items()}
-        table.add_row(head, display_name(method), *(texts[column] for column in columns))
+        mark = f" ({marks[method]})" if marks[method] else ""
+        table.add_row(head, display_name(method) + mark, *(texts[column] for column in columns))
 
 
 def _skill_texts(skill: _Skill, reference: float | None) -> dict[str, Text]:

@@ -248,5 +248,7 @@ def test_compare_shows_scores_and_differences_and_writes_them(dabench):
     assert "verdict" in out
     command = "dabench run toy -m persistence -m forecast --seeds 3-5 --cycles 6"
     assert f"decide    {command}" in out  # four cycles of a seed are too few
+    _, out, _ = dabench("run", "toy", "--seed", "3", "-m", "forecast", "-m", "persistence")
+    assert "decide    dabench run toy -m forecast -m persistence --seeds 3-5" in out
     rows = pd.read_csv("found.csv")
     assert set(rows["method"]) == {"persistence"}
