@@ -26,7 +26,7 @@ from dabench.filters.particles.weights import (
     normalise,
     temper,
 )
-from dabench.observe.network import Network
+from dabench.observe.network import Network, Observation
 from dabench.observe.stations import block_means
 
 pytestmark = [pytest.mark.golden, pytest.mark.compiled]
@@ -208,7 +208,8 @@ def test_weights_alpha_and_ancestors_are_theirs(weights):
         h = observed.operator(authors.opened[0].layout)
         hx = jnp.stack([h(jnp.asarray(x)) for x in states])
         network = Network(h, observed.error_std.astype(float), None, linear=True)
-        log_p = log_likelihood(hx, jnp.asarray(observed.y), network)
+        obs = Observation(jnp.zeros(()), jnp.asarray(observed.y))
+        log_p = log_likelihood(hx, obs, network)
         np.testing.assert_allclose(log_p, stored[f"unnormalised_alpha1_{setup}"], rtol=2e-6)
 
         alpha_after = _alphas(log_p)
