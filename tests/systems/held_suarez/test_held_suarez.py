@@ -9,9 +9,13 @@ import pytest
 
 from dabench.core.errors import UserError
 from dabench.diffusion import draw
+from dabench.diffusion.guidance import GuidanceSettings, posterior_mean, prepare
 from dabench.diffusion.model import DiffusionModel
+from dabench.observe.network import networks
+from dabench.scenario.load import load_scenario
 from dabench.systems.atmosphere import files as shipped
 from dabench.systems.atmosphere.grid import sphere_noise
+from dabench.systems.atmosphere.training.symmetry import _target
 from dabench.systems.held_suarez.system import FILES, held_suarez
 from dabench.systems.sphere.gaussian import area_weights
 
@@ -96,6 +100,34 @@ def test_denoisers_on_both_grids_agree_at_shared_nodes(system, fine):
 
 # D's own error at this level is about 0.45 of the same unit; the grids must differ far less.
 GRID_TRANSFER = 0.1
+
+
+def test_guidance_corrects_temperature_and_no_other_variable_suffers(system):
+    """One denoising at a small noise level, of which `test_skill` has two cycles."""
+    model, truth = system.model, jnp.asarray(system.truth(0, 1))
+    network = networks(load_scenario("temp_16deg"), system.layout).assimilated
+    settings, climate = GuidanceSettings("cg", 8), jnp.asarray(system.climate)
+    condition = prepare(model, network.h, network.error_std, settings, climate)
+    condition = condition._replace(y=network.h(truth[1]))
+    target, x = _target(system, truth[0], truth[1]), truth[:1]
+
+    @jax.jit
+    def both(sigma):
+        z = target + sigma * model.noise(jax.random.key(1))[None]
+        denoise, context = model.denoiser(sigma), model.condition(x, 0.0)
+        rest = (lambda z: denoise(z, context), sigma, z, x)
+        D = jnp.concatenate([rest[0](z), posterior_mean(model, condition, *rest)[0]])
+        departure = (
+            jax.vmap(network.h)(model.next_state(D, jnp.repeat(x, 2, 0))) - condition.y[None]
+        )
+        error = (D - target).reshape(2, len(system.layout.channels), -1)
+        return jnp.sqrt((error**2).mean(-1)), jnp.sqrt((departure**2).mean(-1))
+
+    (free, guided), (free_departure, guided_departure) = both(jnp.float32(0.5))
+    temperature = np.array(["temperature" in c.name for c in system.layout.channels])
+    assert guided_departure < 0.5 * free_departure
+    assert guided[temperature].mean() < free[temperature].mean()
+    assert (guided / free).max() < 1.1
 
 
 def test_noise_has_unit_variance_and_the_covariance_it_claims(system):
