@@ -87,8 +87,10 @@ def test_scores_are_whole_or_absent_before_whichever_change_the_process_dies(tmp
 def test_killed_six_times_a_leaderboard_is_whole_in_the_end(tmp_path, whole):
     toy.playground(tmp_path)
     shutil.copytree(whole / "runs" / "toy", tmp_path / "runs" / "toy")
-    site, reference = tmp_path / "runs" / "site", content(whole / "runs" / "leaderboard")
+    site, undisturbed = tmp_path / "runs" / "site", whole / "runs" / "leaderboard"
     build = ("leaderboard", "build", "runs", "--out", str(site))
+    assert toy.command(whole, *build[:-1], str(undisturbed)) == 0, (whole / "log.txt").read_text()
+    reference = content(undisturbed)
     codes = []
     for n in np.random.default_rng(1).permutation(np.arange(4, 54, 9)):
         codes.append(toy.command(tmp_path, *build, strike=(int(n), signal.SIGKILL)))

@@ -28,7 +28,7 @@ COLUMNS = 4
 """Maps in a row."""
 FAINT = 1 / 3
 """Errors below this share of the scale of all errors would be blank: they have their own."""
-HEAD, ABOVE, GAP = 0.35, 0.24, 0.12
+HEAD, ABOVE, GAP = 0.35, 0.35, 0.12
 """Room above all maps and above each one, and between two maps, inches."""
 
 
@@ -136,7 +136,7 @@ class Tiles:
         """A field with its coasts; grey where it is missing.
 
         Arguments:
-            aside: Small print at the end of its title.
+            aside: Small print in a line below its title.
         """
         axes = self._axes(at)
         outline = globe.set_up(axes, palette.ink)
@@ -144,10 +144,15 @@ class Tiles:
         if self.coasts:
             globe.coasts(axes)
         axes.set_title(
-            name, fontsize=SMALL, fontweight="bold" if bold else "normal", pad=3, loc="left"
+            name,
+            fontsize=SMALL,
+            fontweight="bold" if bold else "normal",
+            pad=11 if aside else 3,
+            loc="left",
         )
-        axes.set_title(
-            aside, fontsize=SMALL - 1.5, fontweight="normal", pad=3, loc="right", color=palette.soft
+        small = {"fontsize": SMALL - 1.5, "color": palette.soft, "va": "bottom"}
+        axes.annotate(
+            aside, (0, 1), (0, 2.5), xycoords="axes fraction", textcoords="offset points", **small
         )
 
     def bar(self, at: int, shades: Shades, name: str) -> None:
