@@ -150,10 +150,11 @@ class Tiles:
             pad=11 if aside else 3,
             loc="left",
         )
-        small = {"fontsize": SMALL - 1.5, "color": palette.soft, "va": "bottom"}
-        axes.annotate(
-            aside, (0, 1), (0, 2.5), xycoords="axes fraction", textcoords="offset points", **small
-        )
+        if aside:
+            axes.annotate(
+                aside, (0, 1), (0, 2.5), xycoords="axes fraction", textcoords="offset points",
+                fontsize=SMALL - 1.5, color=palette.soft, va="bottom",
+            )  # fmt: skip
 
     def bar(self, at: int, shades: Shades, name: str) -> None:
         """What the colours mean."""

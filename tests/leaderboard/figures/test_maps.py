@@ -45,13 +45,18 @@ def test_each_method_has_its_numbers_and_small_errors_their_own_colours(folders,
     precise = with_pictures(run(tmp_path / "precise", "fa_apf", error=0.01))
     rough = with_pictures(folders[0])
     figure = maps({"a": precise, "b": rough}, CELL, 6, LIGHT)
-    asides = {axes.get_title("left"): axes.get_title("right") for axes in figure.axes}
+    asides = {axes.get_title("left"): aside_of(axes) for axes in figure.axes}
     rmse = precise.series(CELL, "rmse")[6]
     assert asides["a"].startswith(f"RMSE {rmse:.2g}, spread ")
     errors = [axes for axes in figure.axes if axes.get_title("left") == "error of the mean"]
-    assert [axes.get_title("right")[:10] for axes in errors] == ["own colour", ""]
+    assert [aside_of(axes)[:10] for axes in errors] == ["own colour", ""]
     small, large = (axes.images[0].get_clim()[1] for axes in errors)
     assert small < large / 3
+
+
+def aside_of(axes) -> str:
+    """The small print below a map's title."""
+    return "".join(text.get_text() for text in axes.texts)
 
 
 def paths(figure) -> int:
