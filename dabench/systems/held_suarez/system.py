@@ -50,7 +50,8 @@ def held_suarez(
     later = (folder / GROUND).exists()
     coasts = load_coasts(folder, resolution) if later else None
     means = load_relation(folder / GROUND) if later else None
-    calibration = load_calibration(folder / CALIBRATION) if later else None
+    calibrated = (folder / CALIBRATION).exists()
+    calibration = load_calibration(folder / CALIBRATION) if calibrated else None
     return embedded(
         "held_suarez",
         model(
