@@ -43,7 +43,10 @@ def _weights(_: Board, row: Row) -> Iterator[str]:
     alpha = row.diagnostic("alpha").sort
     if alpha and alpha < TEMPERED:
         power = raised(round(np.log10(alpha)))
-        yield f"To keep it up, the likelihood is raised to a power of about 10{power}."
+        yield (
+            "To keep the effective sample size up, the likelihood is raised to a power of about "
+            f"10{power}."
+        )
 
 
 def _bias(board: Board, row: Row) -> Iterator[str]:
