@@ -9,4 +9,5 @@ precision   float64 where it is enabled            memory      free memory
 devices     members split across devices           processes   several processes as one run
 jax_setup   JAX's configuration                    workers     a pool of processes
 provenance  versions, commit, hardware              version     dabench's own version
+quality     why a value is not used
 """

@@ -111,13 +111,40 @@ class FitRecord(Loose):
 
 
 class InnovationRecord(FitRecord):
+    """Numbers from `desroziers_background` on are of results since there are `regions`."""
+
     background_error: Number
     desroziers: Number = None
+    desroziers_background: Number = None
+    analysis_bias: Number = None
+    analysis_rms: Number = None
+    used: int | None = None
+    missing: int | None = None
+    background_check: int | None = None
+    buddy_check: int | None = None
+
+
+class RegionalRecord(InnovationRecord):
+    region: Label
+
+
+class CycleRecord(Loose):
+    """Counts and normalised departures of a group in every cycle."""
+
+    group: Label
+    count: int
+    used: Series
+    background_rms: Series
+    analysis_rms: Series
+    background_check: Series | None = None
+    buddy_check: Series | None = None
 
 
 class InnovationsRecord(Loose):
     groups: list[InnovationRecord]
     chi2: Series
+    regions: list[RegionalRecord] | None = None
+    cycles: list[CycleRecord] | None = None
 
 
 class WithheldFitRecord(FitRecord):

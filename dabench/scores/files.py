@@ -19,7 +19,7 @@ from dabench.scores.further import further
 from dabench.scores.record import Key, Score, Scores
 from dabench.scores.score import described, score
 
-SCHEMA = 5
+SCHEMA = 6
 FILE, TABLE, FURTHER = "scores.json", "scores.parquet", "further.csv"
 
 

@@ -76,19 +76,40 @@ class Diagnostic(NamedTuple):
 
 
 class Innovations(NamedTuple):
-    """How the background fits the observations.
+    """How background and analysis fit the observations that are assimilated.
 
     Arguments:
-        groups: Numbers of every group of observations, variable and level, over the scored cycles.
+        groups: Numbers of every group of observations, variable and level, over the scored cycles;
+            see `departures.observation_space`.
         chi2: Mean squared innovation over its expected square, in every cycle.
+        regions: The same numbers in each region with observations; none in toy systems.
+        cycles: Counts and normalised departures of every group, in every cycle. Results of older
+            versions have none.
     """
 
     groups: tuple[Mapping[str, Any], ...]
     chi2: Series
+    regions: tuple[Mapping[str, Any], ...] = ()
+    cycles: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> "Innovations":
+        """The fit from plain data."""
+        cycles = tuple(
+            {k: _array(v) if isinstance(v, list) else v for k, v in row.items() if v is not None}
+            for row in data.get("cycles") or ()
+        )
+        regions = tuple(data.get("regions") or ())
+        return cls(tuple(data["groups"]), _array(data["chi2"]), regions, cycles)
 
     def plain(self) -> dict[str, Any]:
         """The fit as JSON has it."""
-        return {"groups": list(self.groups), "chi2": _list(self.chi2)}
+        cycles = [
+            {k: _list(v) if isinstance(v, np.ndarray) else v for k, v in row.items()}
+            for row in self.cycles
+        ]
+        groups, regions = list(self.groups), list(self.regions)
+        return {"groups": groups, "chi2": _list(self.chi2), "regions": regions, "cycles": cycles}
 
 
 class Departures(NamedTuple):
@@ -255,9 +276,7 @@ class Scores:
             every_cycle={_key(row): _array(row["values"]) for row in data["series"]},
             histograms={(r["variable"], r["level"]): _array(r["histogram"]) for r in data["rank"]},
             spectra={(r["variable"], r["level"]): _powers(r) for r in data["spectra"]},
-            observations=observed and Innovations(
-                tuple(observed["groups"]), _array(observed["chi2"])
-            ),
+            observations=observed and Innovations.from_plain(observed),
             ensemble={
                 name: Diagnostic(d["mean"], d["min"], _array(d["values"]))
                 for name, d in data["ensemble"].items()

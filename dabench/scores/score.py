@@ -15,7 +15,7 @@ from dabench.core.errors import UserError
 from dabench.core.plain import plain
 from dabench.runs.archive import read
 from dabench.runs.archive.status import Status
-from dabench.scores import diagnostics, metrics
+from dabench.scores import departures, diagnostics, metrics
 from dabench.scores.cycles import fields, off_network, seconds, weights_of
 from dabench.scores.metrics.registry import METRICS
 from dabench.scores.record import Cell, Key, Score, Scores, Series, Variable, finite
@@ -68,10 +68,10 @@ def _score(tree: xr.DataTree, unweighted: bool) -> Scores:
         every_cycle=dict(row for n, v in scored.items() for row in _series(n, v)),
         histograms=_histograms(scored, cycles) if sound else {},
         spectra=_spectra(tree, cycles) if sound and "latitude" in truth.dims else {},
-        observations=diagnostics.observation_space(tree, cycles),
+        observations=departures.observation_space(tree, cycles),
         ensemble=diagnostics.ensemble(tree, cycles),
         cost=diagnostics.cost(tree),
-        withheld=diagnostics.withheld(tree, cycles),
+        withheld=departures.withheld(tree, cycles),
         unobserved={
             key: score
             for name, v in scored.items()

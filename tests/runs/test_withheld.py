@@ -18,7 +18,7 @@ from dabench.runs.archive import read
 from dabench.runs.twin import Twin
 from dabench.scenario import plugins, settings
 from dabench.scenario.scenario import Group
-from dabench.scores import diagnostics
+from dabench.scores import departures
 from dabench.systems.toys.linear_gaussian import linear_gaussian
 
 SIZE, STD = 8, 0.5
@@ -75,7 +75,7 @@ def test_a_method_gives_the_same_bits_as_if_the_stations_had_never_been(name, ha
     bare = go(tmp_path / "bare", twin(never), name)
     assert set(without_half.children) - set(bare.children) == {"withheld"}
     assert same(without(without_half), bare)
-    fit: Any = diagnostics.withheld(without_half, slice(1, None))
+    fit: Any = departures.withheld(without_half, slice(1, None))
     stages = ["analysis"] if name == "guided" else ["background", "analysis"]
     assert [row["stage"] for row in fit.groups] == stages
 
@@ -93,7 +93,7 @@ def test_what_a_run_says_of_them_is_what_its_members_say(half, tmp_path):
     assert np.isnan([group["y"][0], group["background_obs"][0]]).all()
 
     d = group["y"].values[2:] - members.mean(1)[2:]
-    fit: Any = diagnostics.withheld(run, slice(2, None))
+    fit: Any = departures.withheld(run, slice(2, None))
     (row,) = [r for r in fit.groups if r["stage"] == "analysis"]
     variance = members.var(1, ddof=1)[2:] + STD**2
     assert row["count"] == 4
@@ -115,7 +115,7 @@ def test_gaps_are_archived_as_nan_and_left_out_of_the_fit(tmp_path):
     y, predicted = run["observations"]["y"].values, run["diagnostics"]
     np.testing.assert_array_equal(~np.isnan(y[1:]), list(present.values()))
     d, var = y - predicted["background_obs"].values, predicted["background_var"].values + STD**2
-    fit: Any = diagnostics.observation_space(run, slice(1, None))
+    fit: Any = departures.observation_space(run, slice(1, None))
     (row,) = fit.groups
     assert row["rms"] == pytest.approx(np.sqrt(np.nanmean(d**2)))
     assert row["bias"] == pytest.approx(np.nanmean(d))
@@ -133,7 +133,7 @@ def test_they_fit_the_exact_filter_as_well_as_it_says(half, tmp_path):
     t = twin(half, cycles)
     run = go(tmp_path, t, members=200)
     scored = slice(spinup + 1, None)
-    fit: Any = diagnostics.withheld(run, scored)
+    fit: Any = departures.withheld(run, scored)
 
     A, Q, _ = matrices(SYSTEM)
     H_given, H_withheld = (np.eye(SIZE)[np.asarray(n.table.site)] for n in (t.network, t.withheld))
@@ -151,4 +151,4 @@ def test_they_fit_the_exact_filter_as_well_as_it_says(half, tmp_path):
 
 
 def test_without_them_nothing_is_said_of_them(tmp_path):
-    assert diagnostics.withheld(go(tmp_path, twin(Group(error_std=STD))), slice(1, None)) is None
+    assert departures.withheld(go(tmp_path, twin(Group(error_std=STD))), slice(1, None)) is None

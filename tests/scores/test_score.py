@@ -14,7 +14,7 @@ from dabench.runs.archive import store
 from dabench.runs.archive.status import COMPLETE, diverged_at
 from dabench.scores import diagnostics, files
 from dabench.scores.metrics import UNWEIGHTED
-from dabench.scores.record import Scores
+from dabench.scores.record import Departures, Scores
 from dabench.scores.score import score
 
 SCORED = slice(3, 10)  # cycles after the spin-up
@@ -259,7 +259,7 @@ def test_a_record_is_read_back_from_its_plain_data(run, withheld):
     scores = score(run)
     if withheld:
         groups = ({"stage": "analysis", "count": 3},)
-        fit = diagnostics.Departures(groups, {"analysis": np.array([np.nan, 0.5])})
+        fit = Departures(groups, {"analysis": np.array([np.nan, 0.5])})
         scores = scores.replace(withheld=fit, pictures={"network": []})
     plain = scores.plain()
     back = Scores.from_plain(json.loads(json.dumps(plain, allow_nan=False)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from dabench.core.layout import cell_area
 
@@ -93,6 +93,19 @@ def _share(
     if land is None:
         raise ValueError(f"region {name!r} needs a land-sea mask")
     return inside * land.transpose("latitude", "longitude").values.astype(np.float64)
+
+
+def inside(
+    region: str, latitude: Float[np.ndarray, "place"], longitude: Float[np.ndarray, "place"]
+) -> Bool[np.ndarray, "place"]:
+    """Whether each place lies in a region of `BOXES`, ends included.
+
+    Arguments:
+        latitude: Degrees.
+        longitude: Degrees from 0 to 360.
+    """
+    latitudes, longitudes = BOXES[region]
+    return _within(latitude, latitudes) & _within(longitude, longitudes)
 
 
 def _within(x: np.ndarray, intervals: list[tuple[float, float]]) -> np.ndarray:
