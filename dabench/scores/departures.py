@@ -74,7 +74,15 @@ class Fit(NamedTuple):
 
     def part(self, cycles: slice, columns: Int[np.ndarray, "column"]) -> "Fit":
         """Some cycles and observations."""
-        return Fit(*(None if values is None else values[cycles, columns] for values in self))
+        at = cycles, columns
+        return Fit(
+            self.background[at],
+            self.analysis[at],
+            self.spread[at],
+            self.variance[at],
+            self.present[at],
+            None if self.rejected is None else self.rejected[at],
+        )
 
 
 def observation_space(tree: xr.DataTree, cycles: slice) -> Innovations | None:

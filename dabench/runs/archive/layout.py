@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from dabench.core.quality import FLAGS
 from dabench.runs.archive.cf import described
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ DIAGNOSTICS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "ancestor": (("member",), "1", "member of the cycle before that each came from"),
     "background_obs": (("observation",), "", "mean of h(x) before y is used"),
     "background_var": (("observation",), "", "variance of h(x), without R"),
-    "rejected": (("observation",), "1", "why it was not used: 0 it was, 1 background check"),
+    "rejected": (("observation",), "1", "check that kept the value from the method"),
     "analysis_obs": (("observation",), "", "mean of h(x) of the analysis"),
     "guarded": ((), "1", "share of linear solves that a guard stopped"),
     "clipped": ((), "1", "share of humidity and precipitation that was cut off at zero"),
@@ -41,6 +42,9 @@ DIAGNOSTICS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "seconds": ((), "s", "time of the step on its device"),
     "wall_seconds": ((), "s", "time since the cycle before was done"),
 }
+
+FLAGGED = {"flag_values": [*FLAGS.values()], "flag_meanings": " ".join(FLAGS)}
+"""Attributes by which CF says what the numbers of a variable mean."""
 
 WITHHELD = {  # name in the group of withheld observations: meaning
     "y": "value",
@@ -136,5 +140,7 @@ def _diagnostic(name: str, values: np.ndarray) -> xr.Variable:
     """A diagnostic with units and meaning; names that are not standard have own dimensions."""
     of_its_own = tuple(f"{name}_{i}" for i in range(values.ndim - 1))
     dims, units, meaning = DIAGNOSTICS.get(name, (of_its_own, "1", name))
-    attrs = {"units": units, "long_name": meaning} if units else {"long_name": meaning}
+    attrs: dict[str, Any] = {"long_name": meaning} | ({"units": units} if units else {})
+    if name == "rejected":
+        attrs |= FLAGGED
     return xr.Variable(("cycle", *dims), values, attrs)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from cf_xarray.units import units
-from mock_run import SITES, SPHERE, write
+from mock_run import SITES, SPHERE, record, write
 
 from dabench.runs.archive import read
 from dabench.runs.archive.cf import STANDARD_NAMES
@@ -36,6 +36,19 @@ def test_cf_xarray_finds_fields_and_axes_by_their_standard_names(run):
     assert mean.cf["latitude"].attrs["units"] == "degrees_north"
     assert mean["temperature"].attrs["cell_methods"] == "member: mean"
     assert run.archive.attrs["Conventions"].startswith("CF-")
+
+
+def test_reasons_of_rejections_are_flags_with_meanings(tmp_path):
+    rec = record(SPHERE)
+    rejected = np.zeros(rec.y.shape, np.uint8)
+    rejected[3, 0], rejected[4, 1:] = 1, 2
+    rec.info["rejected"] = rejected
+    write(tmp_path / "run", rec=rec)
+    flags = Run.open(tmp_path / "run").archive["diagnostics/rejected"]
+    assert flags.cf.is_flag_variable
+    np.testing.assert_array_equal(flags.cf == "background_check", rejected == 1)
+    np.testing.assert_array_equal(flags.cf == "buddy_check", rejected == 2)
+    np.testing.assert_array_equal(flags.cf == "used", rejected == 0)
 
 
 def test_members_are_numbered(run):
