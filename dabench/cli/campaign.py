@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dabench.cli.options import Out
+from dabench.core.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +35,13 @@ def campaign(
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds: 0-4, or 0,2,7.")] = "0",
     members: Annotated[int | None, typer.Option(min=1, help="Ensemble size.")] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Several, 4,16,40: other than a method's own go beside it, letkf-n40."),
+    ] = None,
+    smooth: Annotated[
+        int, typer.Option(metavar="LAG", min=0, help="Smooth: estimates see LAG cycles more.")
+    ] = 0,
     cycles: Annotated[int | None, typer.Option(min=1, help="Number of cycles.")] = None,
     out: Out = Path("runs"),
     workers: Annotated[
@@ -55,9 +65,12 @@ def campaign(
     from dabench.cli.run import again
     from dabench.core.jax_setup import sigterm_interrupts
 
-    options = {"members": members, "cycles": cycles, "out": str(out.absolute())}
+    if members and sizes:
+        raise UserError("--members and --sizes: give one of the two")
+    options: dict[str, Any] = {"members": members, "cycles": cycles, "smooth": smooth}
+    options["out"] = str(out.absolute())
     _give_way(nice)
-    tasks = queue(scenarios, method or (), seed_list(seeds), options)
+    tasks = queue(scenarios, method or (), seed_list(seeds), options, size_list(sizes))
     if dry_run:
         for task in tasks:
             typer.echo(" ".join([*map(str, task.about.values()), outlook(job_of(*task.arguments))]))
@@ -77,12 +90,14 @@ def queue(
     methods: Sequence[str],
     seeds: Sequence[int],
     options: dict[str, Any],
+    sizes: Sequence[int | None] = (None,),
 ) -> "list[Task]":
     """All runs, seed by seed, so that every board has its first rows early.
 
     Arguments:
         methods: Names of baselines; none means those that `dabench run` takes by default.
         options: Arguments of `execute.plan`, as plain data.
+        sizes: Ensemble sizes; None is a method's own.
     Raises: UserError with a mistake in any scenario or method, before anything runs.
     """
     from dabench.cli.queue import Task
@@ -90,15 +105,28 @@ def queue(
     from dabench.scenario.baseline import DEFAULT_METHODS
 
     tasks = []
-    for seed in seeds:
-        for scenario in dict.fromkeys(scenarios):
-            path = str(Path(scenario).absolute()) if Path(scenario).is_file() else scenario
-            for method in dict.fromkeys(methods or DEFAULT_METHODS):
-                arguments = (path, method, seed, options, bool(methods))
-                name = job_of(*arguments).experiment.scenario.name
-                about = {"scenario": name, "method": method, "seed": seed}
-                tasks.append(Task(f"campaign-{sha256(list(arguments))[:16]}", about, arguments))
+    names = dict.fromkeys(methods or DEFAULT_METHODS)
+    for seed, scenario, method, size in product(seeds, dict.fromkeys(scenarios), names, sizes):
+        path = str(Path(scenario).absolute()) if Path(scenario).is_file() else scenario
+        arguments = (path, method, seed, options | {"size": size}, bool(methods))
+        job = job_of(*arguments)
+        about = {"scenario": job.experiment.scenario.name, "method": job.label, "seed": seed}
+        tasks.append(Task(f"campaign-{sha256(list(arguments))[:16]}", about, arguments))
     return tasks
+
+
+def size_list(text: str | None) -> list[int | None]:
+    """`4,16,40` as numbers, each once; UserError if it is not of that form.
+
+    Arguments:
+        text: Ensemble sizes; None for that of each method alone.
+    """
+    if text is None:
+        return [None]
+    sizes = text.replace(" ", "").split(",")
+    if not all(re.fullmatch(r"[1-9]\d{0,6}", size) for size in sizes):
+        raise UserError(f"--sizes {text}: is not of the form 4,16,40")
+    return list(dict.fromkeys(map(int, sizes)))
 
 
 def job_of(scenario: str, method: str, seed: int, options: dict[str, Any], required: bool) -> "Job":
@@ -125,13 +153,12 @@ def run_task(
 
     A user's mistake is a result, too.
     """
-    from dabench.core.errors import UserError
     from dabench.runs.archive import read
     from dabench.runs.execute import Unfit
     from dabench.scores.files import ensure_scores
 
     job = job_of(scenario, method, seed, options, required)
-    row: Row = {"scenario": job.experiment.scenario.name, "method": method, "seed": seed}
+    row: Row = {"scenario": job.experiment.scenario.name, "method": job.label, "seed": seed}
     try:
         ended = read.ended(job.folder)
         status = ended if is_there(job) else job.run(console=console)

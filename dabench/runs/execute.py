@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -190,6 +190,7 @@ def plan(
     methods: Sequence[str] = (),
     changes: Sequence[str] = (),
     members: int | None = None,
+    size: int | None = None,
     cycles: int | None = None,
     seed: int | None = None,
     out: str | PathLike[str] = "runs",
@@ -205,6 +206,7 @@ def plan(
         methods: Names of baselines; none means the scenario's default methods.
         changes: `key=value` for settings of the methods.
         members: Ensemble size in place of the baselines'.
+        size: The same, but as a row beside the method's own: `letkf-n40`, where it is another.
         cycles: Number of cycles in place of the scenario's.
         seed: Seed in place of the scenario's.
         out: Folder of all runs.
@@ -224,8 +226,11 @@ def plan(
         baseline = load_baseline(
             method, scenario.name, profile=profile, overrides=changes, members=members
         )
-        lag = f"lag{smooth}" if smooth else None
-        label = "-".join(filter(None, (baseline.name, profile, tag, lag)))
+        another = size not in (None, baseline.members)
+        if another:
+            baseline = replace(baseline, members=size)
+        parts = (profile, f"n{size}" if another else None, tag, f"lag{smooth}" if smooth else None)
+        label = "-".join(filter(None, (baseline.name, *parts)))
         home = Path(out) / scenario.name / scenario.system.name.rpartition(":")[2] / label
         folder = home / f"seed{scenario.seed}"
         jobs.append(Job(experiment, label, baseline, folder, bool(methods), smooth))

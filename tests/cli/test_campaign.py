@@ -11,6 +11,7 @@ from dabench.cli import app, campaign
 from dabench.cli.queue import Task, one_by_one
 from dabench.core.errors import UserError
 from dabench.runs.archive import read
+from dabench.scenario.baseline import load_baseline
 
 __all__ = ["toys"]
 
@@ -99,6 +100,17 @@ def test_boards_get_their_first_seed_first(ground):
     order = [(task.about["seed"], task.about["scenario"]) for task in tasks]
     assert order == [(0, "toy"), (0, "linear_gaussian"), (1, "toy"), (1, "linear_gaussian")]
     assert len({task.key for task in tasks}) == 4
+
+
+def test_other_sizes_than_a_methods_own_are_rows_beside_it(ground):
+    own = load_baseline("forecast", "toy").members
+    order = ("toy", "-m", "forecast", "--sizes", f"8,{own}", "--seeds", "0", *PLAIN)
+    result = call(*order, "--dry-run")
+    assert [line.split()[1] for line in lines(result)] == ["forecast-n8", "forecast"]
+    for sizes in ("4,x", "0", ""):
+        with pytest.raises(UserError, match="is not of the form 4,16,40"):
+            campaign.size_list(sizes)
+    assert "give one of the two" in str(call(*order, "--members", "4").exception)
 
 
 def test_a_task_that_fails_is_a_row():
