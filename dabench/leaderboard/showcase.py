@@ -1,4 +1,4 @@
-"""Maps of the front page that can be played: truth, observations, the best method, no observations.
+"""Maps of the front page that can be played: truth, observations, one method, no observations.
 
 Their fields travel in one script, a byte for each value, and are drawn by the page itself.
 """
@@ -17,6 +17,7 @@ from dabench.leaderboard.figures import globe
 from dabench.leaderboard.figures.coastlines import ON_EARTH, coastlines
 from dabench.leaderboard.figures.maps import map_shades, maps_of
 from dabench.leaderboard.format import day, title, units
+from dabench.leaderboard.methods import in_order
 from dabench.leaderboard.row import Row
 from dabench.leaderboard.thumbnails import MISSING, MOST
 from dabench.scores.record import Cell, Scores
@@ -48,11 +49,14 @@ class Showcase(NamedTuple):
 
 
 def showcase(boards: Sequence[Board]) -> Showcase | None:
-    """The first board with maps of its free ensemble and of a method that is no reference."""
+    """The first board with maps of its free ensemble and of a method that is no reference.
+
+    Of several methods it is the first one of the table, FA-APF, whichever is the best.
+    """
     for board in boards:
-        rows = [row for row in board.rows if not row.reference and maps_of(row.first)]
+        rows = {r.method: r for r in board.rows if not r.reference and maps_of(r.first)}
         if rows and board.reference and maps_of(board.reference.first):
-            return Showcase(board, rows[0], board.reference)
+            return Showcase(board, rows[in_order(rows)[0]], board.reference)
     return None
 
 

@@ -53,6 +53,12 @@ def test_bytes_are_the_fields_to_half_a_step_within_round_ends(board):
     assert data["coasts"] == []
 
 
+def test_the_method_shown_is_fa_apf_whichever_is_the_best(board):
+    better = board.runs[1].replace(method="guided")
+    rows = Board([*board.runs, better], "mock")
+    assert showcase.showcase([rows]).row.method == "fa_apf"
+
+
 def test_without_maps_or_without_a_free_ensemble_there_is_nothing_to_show(board):
     bare = [run.replace(pictures=None) for run in board.runs]
     assert showcase.showcase([Board(bare, "bare")]) is None

@@ -3,16 +3,18 @@
 Source: Šavrič, Patterson & Jenny (2018), Int. J. Geogr. Inf. Sci. 33, 454-465.
 """
 
-from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
+from matplotlib.transforms import IdentityTransform
 
 from dabench.leaderboard.figures.coastlines import coastlines
 
@@ -76,11 +78,18 @@ def set_up(axes: Axes, edge: str, lines: str = GREY) -> PathPatch:
     border = np.concatenate([_line(180.0, around), _line(-180.0, around[::-1])])
     outline = PathPatch(Path(border, closed=True), fill=False, edgecolor=edge, lw=0.5)
     outline.set(alpha=0.5, clip_on=False, zorder=2.5)
-    axes.add_patch(outline)
-    inside = [_line(float(lon), around) for lon in MERIDIANS]
-    inside += [_line(np.array([-180.0, 180.0]), float(lat)) for lat in PARALLELS]
-    _strokes(axes, inside, lines, alpha=0.25, lw=0.4)
+    axes.add_artist(outline)
+    axes.add_artist(Lines(_lines_inside(), lines, width=0.4, opacity=0.25))
     return outline
+
+
+@cache
+def _lines_inside() -> Path:
+    """Meridians and parallels on the map."""
+    around = np.linspace(-90, 90, 91)
+    meridians = [_line(float(lon), around) for lon in MERIDIANS]
+    parallels = [_line(np.array([-180.0, 180.0]), float(lat)) for lat in PARALLELS]
+    return Path.make_compound_path(*map(Path, (*meridians, *parallels)))
 
 
 def image(axes: Axes, outline: PathPatch, field: Field, grid: Grid, **look: Any) -> AxesImage:
@@ -101,15 +110,58 @@ def image(axes: Axes, outline: PathPatch, field: Field, grid: Grid, **look: Any)
 
 def coasts(axes: Axes, colour: str = GREY) -> None:
     """Draw the coasts of the Earth."""
-    _strokes(axes, [_line(*place.T) for place in coastlines()], colour, lw=0.5)
+    axes.add_artist(Lines(_coasts(), colour, width=0.5))
+
+
+@cache
+def _coasts() -> Path:
+    """All coasts on the map."""
+    return Path.make_compound_path(*(Path(_line(*place.T)) for place in coastlines()))
 
 
 def _line(longitude: Any, latitude: Any) -> Float[np.ndarray, "place 2"]:
     return project(longitude, latitude).T
 
 
-def _strokes(axes: Axes, lines: Iterable[np.ndarray], colour: str, **look: Any) -> None:
-    """Draw lines as one path."""
-    path = Path.make_compound_path(*map(Path, lines))
-    path.simplify_threshold = SIMPLER
-    axes.add_patch(PathPatch(path, fill=False, edgecolor=colour, zorder=2.2, **look))
+class Lines(Artist):
+    """Lines on a map, which an SVG with many maps of one size holds once.
+
+    They are drawn as a marker in the middle of the map: files have a marker once and refer to it.
+
+    Arguments:
+        path: The lines, on a globe of radius 1.
+        colour: Colour of the lines.
+        width: Width of the lines in points.
+        opacity: Between 0 and 1.
+    """
+
+    zorder = 2.2
+
+    def __init__(self, path: Path, colour: str, *, width: float, opacity: float = 1.0):
+        super().__init__()
+        self.path, self.colour, self.width, self.opacity = path, colour, width, opacity
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw the lines at the size that the map has now."""
+        place = self.axes.transData  # type: ignore[union-attr]
+        across, up = place.transform((1.0, 1.0)) - place.transform((0.0, 0.0))
+        lines = _simplified(self.path, round(float(across), 3), round(float(up), 3))
+        context = renderer.new_gc()
+        context.set_foreground(self.colour)
+        context.set_alpha(self.opacity)
+        context.set_linewidth(renderer.points_to_pixels(self.width))
+        middle = Path(np.zeros((1, 2)))
+        renderer.draw_markers(context, lines, IdentityTransform(), middle, place)
+        context.restore()
+
+
+@cache
+def _simplified(path: Path, across: float, up: float) -> Path:
+    """A path at the size of a map, without corners that nobody sees.
+
+    Arguments:
+        across, up: Pixels of a unit of the path.
+    """
+    scaled = Path(path.vertices * np.array([across, up]), path.codes)
+    scaled.simplify_threshold = SIMPLER
+    return scaled.cleaned(simplify=True)

@@ -15,6 +15,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from dabench.core.files import replace
+from dabench.leaderboard.figures.pixels import indexed
 from dabench.leaderboard.methods import COLOURS, Colour, colour_names, in_order, is_reference
 
 PAGE_COLOURS = {
@@ -141,7 +142,8 @@ def save(file: Path, figure: Figure) -> Path:
 
 def svg(figure: Figure) -> bytes:
     """A figure as SVG, its coordinates to a hundredth of a point."""
-    return GEOMETRY.sub(lambda match: DECIMALS.sub(rb"\1", match[0]), _render(figure, "svg"))
+    rounded = GEOMETRY.sub(lambda match: DECIMALS.sub(rb"\1", match[0]), _render(figure, "svg"))
+    return indexed(rounded)
 
 
 def _render(figure: Figure, kind: str) -> bytes:

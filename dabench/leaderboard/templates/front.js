@@ -49,12 +49,12 @@ function nearest({ latitude, longitude }) {
   });
 }
 
-function panel(title) {
+function panel([title, level, signed, note]) {
   const figure = document.createElement("figure"), caption = document.createElement("figcaption");
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
   figure.append(caption, canvas);
-  return { title, figure, caption, canvas };
+  return { title, level, signed, note, figure, caption, canvas };
 }
 
 function draw({ canvas }, grid, point, level, colours) {
@@ -80,9 +80,27 @@ function draw({ canvas }, grid, point, level, colours) {
   context.stroke();
 }
 
+// Title, levels of a frame's points, whether their colours are those of errors, and small print; two panels a column.
+const mean = (k) => ({ truth, errors, own }) => (i) => {
+  if (truth[i] === MISSING || errors[k][i] === MISSING) return MISSING;
+  const error = ((2 * errors[k][i]) / MOST - 1) * own.bounds[k];
+  return Math.max(0, Math.min(MOST, Math.round(truth[i] + (error / (own.range[1] - own.range[0])) * MOST)));
+};
+const error = (k) => ({ errors }) => (i) => errors[k][i];
+const rmse = (k) => ({ frame, units }) => (frame.rmse[k] === null ? "" : `RMSE ${frame.rmse[k]}${units}`);
+const bound = (k) => ({ own, units }) => `±${own.bounds[k]}${units}`;
+const PANELS = [
+  ["Truth", ({ truth }) => (i) => truth[i], false, ({ own, units }) => `${own.range.join(" to ")}${units}`],
+  ["Observed", ({ truth, mask }) => (i) => (mask[i] ? truth[i] : -1), false, ({ mask }) => (mask.some((one) => one) ? "where it is observed, without noise" : "not observed")],
+  [SHOWCASE.method, mean(0), false, rmse(0)],
+  [`Error of ${SHOWCASE.method}`, error(0), true, bound(0)],
+  ["Free ensemble", mean(1), false, rmse(1)],
+  ["Error of the free ensemble", error(1), true, bound(1)],
+];
+
 function player(place) {
   const grid = places(), point = nearest(grid);
-  const panels = ["Truth", "Observed", SHOWCASE.method, "Free ensemble", `Error of ${SHOWCASE.method}`, "Error of the free ensemble"].map(panel);
+  const panels = PANELS.map(panel);
   const [a, cell] = control("select", "variable");
   SHOWCASE.cells.forEach((own, i) => cell.append(new Option(own.title, i)));
   const [b, day] = control("input", "day");
@@ -103,25 +121,16 @@ function player(place) {
     const own = SHOWCASE.cells[cell.value];
     day.max = own.frames.length - 1;
     const frame = own.frames[Math.min(day.value, day.max)];
-    const truth = bytes(frame.truth), errors = frame.errors.map(bytes), seen = bytes(own.observed);
-    const [values, signed] = own.colours.map(lookup), [low, high] = own.range;
-    const mean = (k) => (i) => {
-      if (truth[i] === MISSING || errors[k][i] === MISSING) return MISSING;
-      const error = ((2 * errors[k][i]) / MOST - 1) * own.bounds[k];
-      return Math.max(0, Math.min(MOST, Math.round(truth[i] + (error / (high - low)) * MOST)));
-    };
-    const levels = [(i) => truth[i], (i) => (seen[i] ? truth[i] : -1), mean(0), mean(1), (i) => errors[0][i], (i) => errors[1][i]];
-    const units = own.units ? ` ${own.units}` : "", scale = `${low} to ${high}${units}`;
-    const rmse = (k) => (frame.rmse[k] === null ? "" : `RMSE ${frame.rmse[k]}${units}`);
-    const some = seen.some((one) => one);
-    const notes = [scale, some ? "where it is observed, without noise" : "not observed", rmse(0), rmse(1), ...own.bounds.map((bound) => `±${bound}${units}`)];
-    panels.forEach((one, i) => {
-      draw(one, grid, point, levels[i], i < 4 ? values : signed);
+    const units = own.units ? ` ${own.units}` : "";
+    const about = { own, frame, units, truth: bytes(frame.truth), errors: frame.errors.map(bytes), mask: bytes(own.observed) };
+    const [values, signed] = own.colours.map(lookup);
+    for (const one of panels) {
+      draw(one, grid, point, one.level(about), one.signed ? signed : values);
       const small = document.createElement("small");
-      small.textContent = notes[i];
+      small.textContent = one.note(about);
       one.caption.replaceChildren(one.title, small);
-      one.canvas.setAttribute("aria-label", `${one.title}: ${own.title}, day ${frame.day}, ${notes[i]}`);
-    });
+      one.canvas.setAttribute("aria-label", `${one.title}: ${own.title}, day ${frame.day}, ${small.textContent}`);
+    }
     said.textContent = frame.day;
   }
   function stop() {
