@@ -149,7 +149,7 @@ class Lines(Artist):
         context = renderer.new_gc()
         context.set_foreground(self.colour)
         context.set_alpha(self.opacity)
-        context.set_linewidth(float(renderer.points_to_pixels(self.width)))
+        context.set_linewidth(renderer.points_to_pixels(self.width))  # type: ignore[arg-type]
         middle = Path(np.zeros((1, 2)))
         renderer.draw_markers(context, lines, IdentityTransform(), middle, place)
         context.restore()
