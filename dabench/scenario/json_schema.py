@@ -37,7 +37,18 @@ def scenario() -> Node:
     schema = _of(Scenario)
     del schema["properties"]["name"]
     schema["properties"]["system"] = _choice("systems", schema["$defs"], leave_out=FOR_SYSTEM)
-    return _finished(schema, "scenario")
+    finished = _finished(schema, "scenario")
+    keys, defs = finished["properties"], finished["$defs"]
+    real = {
+        "description": "Values that may have errors of their own.",
+        "required": ["values"],
+    }
+    keys["observations"] = _observations(keys["observations"], defs)
+    defs["Group"]["anyOf"] = [
+        {"required": ["error_std"]},
+        {"properties": {"locations": real}, "required": ["locations"]},
+    ]
+    return finished
 
 
 def baseline() -> Node:
@@ -50,6 +61,26 @@ def baseline() -> Node:
         defs[f"profiles.{name}"] = defs[f"filters.{name}"] | {"required": []}
         schema["allOf"].append(_profiles_of(name))
     return _finished(schema, "baseline")
+
+
+def _observations(groups: Node, defs: Node) -> Node:
+    """Observations as a list of groups, or as a table of values with what all groups share.
+
+    Arguments:
+        groups: Schema of the list.
+        defs: Definitions of the whole schema.
+    """
+    groups = dict(groups)
+    note, table = groups.pop("description"), defs["Measured"]["properties"]
+    own = ("name", "levels", "locations")
+    shared = {k: v for k, v in defs["Group"]["properties"].items() if k not in own}
+    mapping = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"file": table["values"], "window": table["window"]} | shared,
+        "required": ["file"],
+    }
+    return {"description": note, "anyOf": [groups, mapping]}
 
 
 KINDS: dict[str, Callable[[], Node]] = {"scenario": scenario, "baseline": baseline}

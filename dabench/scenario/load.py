@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from dabench.core.errors import UserError
-from dabench.scenario import catalogue, settings, yamlfile
+from dabench.scenario import catalogue, settings, values, yamlfile
 from dabench.scenario.locations import read_stations
 from dabench.scenario.scenario import FOR_SYSTEM, Choice, Scenario
 from dabench.scenario.validate import InputProblem, report, validate
@@ -86,17 +86,51 @@ def load_scenario(path_or_name: str | Path) -> Scenario:
 
 
 def _with_stations(data: dict, folder: Path) -> dict:
-    """A scenario's data with the stations of CSV files written out."""
+    """A scenario's data with stations of CSV files written out, and tables of values looked up."""
     groups = data.get("observations")
+    if isinstance(groups, dict) and isinstance(groups.get("file"), str):
+        groups = _groups_of_table(groups, folder)
     if not isinstance(groups, list):
         return data
     groups = [dict(group) if isinstance(group, dict) else group for group in groups]
     for group in groups:
         places = group.get("locations") if isinstance(group, dict) else None
-        if isinstance(places, dict) and isinstance(places.get("file"), str) and len(places) == 1:
+        if not isinstance(places, dict):
+            continue
+        if isinstance(places.get("file"), str) and len(places) == 1:
             stations = read_stations(folder / places["file"])
             group["locations"] = {k: v for k, v in stations._asdict().items() if v is not None}
+        if isinstance(places.get("values"), str):
+            group["locations"] = _identified(places, folder)
     return data | {"observations": groups}
+
+
+def _groups_of_table(entry: dict, folder: Path) -> list[dict]:
+    """The groups that `observations: {file: TABLE}` stands for: one for each of its variables.
+
+    Arguments:
+        entry: The mapping; what else it has goes into every group.
+        folder: Folder of the scenario.
+    """
+    rest = dict(entry)
+    places = {"values": rest.pop("file")}
+    places |= {name: rest.pop(name) for name in ("window", "sha256") if name in rest}
+    variables = rest.pop("variables", None)
+    if variables is None:
+        variables = values.read_table(folder / places["values"]).variables
+    if not isinstance(variables, list):
+        variables = [variables]
+    return [{"name": v, "variables": [v], "locations": places, **rest} for v in variables]
+
+
+def _identified(places: dict, folder: Path) -> dict:
+    """A table of values by the name that finds it from anywhere, and by its digest."""
+    path = folder / places["values"]
+    path = path if path.is_file() else values.find(places["values"])
+    digest = values.read_table(path).digest
+    if places.get("sha256") not in (None, digest):
+        raise UserError(f"{path}: has digest {digest}, and the scenario wants {places['sha256']}")
+    return places | {"values": values.name_of(path), "sha256": digest}
 
 
 def _checked(document: Document) -> Scenario:
@@ -108,12 +142,12 @@ def _checked(document: Document) -> Scenario:
     checked, more = system_settings(document.data)
     if scenario is None or checked is None or problems or more:
         raise report(document, [*problems, *more])
-    values = checked.model_dump(mode="json", exclude_none=True)
-    of_period = {k: values.pop(k) for k in FOR_SYSTEM if k in values}
+    written = checked.model_dump(mode="json", exclude_none=True)
+    of_period = {k: written.pop(k) for k in FOR_SYSTEM if k in written}
     if scenario.period.start is not None:
         of_period["start"] = scenario.period.start  # in one form, however it was written
     period = scenario.period.model_copy(update=of_period)
-    system = Choice.model_validate({"name": scenario.system.name, **values})
+    system = Choice.model_validate({"name": scenario.system.name, **written})
     scenario = scenario.model_copy(update={"system": system, "period": period})
     scenario._document = document
     return scenario

@@ -209,6 +209,23 @@ class File(Strict):
     file: str
 
 
+class Measured(Strict):
+    """Observations from a table of real values: where and when, and what was measured.
+
+    Arguments:
+        values: CSV or Parquet beside the scenario, with columns time, latitude, longitude,
+            variable, value, and level, error, station, quality and units where there are any.
+        window: Hours before and after a cycle within which observations count for it; null: half
+            the time between cycles. Of several of one station and field the nearest in time does.
+        sha256: Digest of the content of the table, which must be this; written when the scenario
+            is read.
+    """
+
+    values: str
+    window: Annotated[float, Field(gt=0, le=240)] | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+
 class Withhold(Strict):
     """Stations whose observations no method is given; every method is verified against them.
 
@@ -233,6 +250,7 @@ KINDS = (
     "reports",
     "points",
     "file",
+    "values",
 )
 """The key that each way to give locations is told by."""
 
@@ -252,7 +270,8 @@ Locations = Annotated[
     | Annotated[Satellites, Tag("<satellites>")]
     | Annotated[Reports, Tag("<reports>")]
     | Annotated[Points, Tag("<points>")]
-    | Annotated[File, Tag("<file>")],
+    | Annotated[File, Tag("<file>")]
+    | Annotated[Measured, Tag("<values>")],
     Discriminator(_kind),
 ]
 
@@ -276,7 +295,7 @@ def read_stations(path: Path) -> StationTable:
     text = read_text(path, MAX_CSV_BYTES)
     try:
         lines = io.StringIO(text, newline="")  # a name may hold what else ends a line for Python
-        rows = csv.reader(lines, delimiter=_delimiter(text), skipinitialspace=True)
+        rows = csv.reader(lines, delimiter=delimiter(text), skipinitialspace=True)
         header = [name.strip().lower() for name in next(rows, [])]
         columns = [_column(path, header, name) for name in COLUMNS]
         filled = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
@@ -303,7 +322,7 @@ def _optional(path: Path, header: list[str], filled: list, name: str) -> list | 
     return [read(path, line, row, header.index(name)) for line, row in filled]
 
 
-def _delimiter(text: str) -> str:
+def delimiter(text: str) -> str:
     """The separator of a table: the semicolon where the header has it and no comma."""
     header = text.split("\n", 1)[0]
     return ";" if ";" in header and "," not in header else ","

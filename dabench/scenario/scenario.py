@@ -8,6 +8,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -20,6 +21,7 @@ from dabench.scenario.locations import (
     Count,
     Every,
     Locations,
+    Measured,
     Seed,
     Withhold,
 )
@@ -49,7 +51,7 @@ class Group(Extended):
         levels: Levels: `surface`, `all`, or pressures in hPa.
         locations: Locations of the observations.
         error_std: Standard deviation in the units of the variables; one number, or one for each
-            level.
+            level. Real values may have their own, which go before it.
         withhold: Stations that are kept from the methods, to verify them.
         availability: Cycles in which the stations report; all of them, if nothing is said.
         correlation: Correlation of the errors; independent, if nothing is said.
@@ -71,12 +73,32 @@ class Group(Extended):
     variables: tuple[str, ...] = ()
     levels: Annotated[tuple[Literal["surface", "all"] | Level, ...], Field(min_length=1)] = ("all",)
     locations: Locations = Every(every=1)
-    error_std: Positive | Annotated[dict[Literal["surface"] | Level, Positive], Field(min_length=1)]
+    error_std: (
+        Positive | Annotated[dict[Literal["surface"] | Level, Positive], Field(min_length=1)] | None
+    ) = Field(None, validate_default=True)
     withhold: Withhold | None = None
     availability: Availability | None = None
     correlation: Correlation | None = None
     drawn: Drawn | None = None
     reject_above: Annotated[float, Field(ge=1, le=100)] | None = None
+
+    @field_validator("error_std")
+    @classmethod
+    def _is_there(cls, error_std: Any, info: ValidationInfo) -> Any:
+        if error_std is None and not isinstance(info.data.get("locations"), Measured):
+            raise ValueError(
+                "error_std is missing; give a number >= 1e-09 and <= 1e+09, or one for each level "
+                "(Standard deviation in the units of the variables)"
+            )
+        return error_std
+
+    @model_validator(mode="after")
+    def _is_not_simulated(self) -> "Group":
+        if isinstance(self.locations, Measured):
+            for name in ("availability", "correlation", "drawn"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} is of simulated values; these are real ones")
+        return self
 
 
 class Choice(BaseModel):
@@ -192,7 +214,7 @@ class Prior(Strict):
     kind: Literal["prior"]
 
 
-class Scenario(Strict):
+class Scenario(Extended):
     """A problem for all methods: system, observations, period, initial members, seed.
 
     Arguments:
@@ -204,7 +226,11 @@ class Scenario(Strict):
         period: Length and start of the experiment.
         initial: Members at cycle 0.
         seed: Seed of truth, observation noise, initial members and methods.
+        verify: `observations` scores runs on real values by observations alone; `analysis` by the
+            frames of the system, too, which were an analysis of much the same observations.
     """
+
+    LATER: ClassVar[tuple[str, ...]] = ("verify",)
 
     name: Annotated[str, Field(json_schema_extra={"readOnly": True})] = "unnamed"
     title: Words = ""
@@ -216,6 +242,7 @@ class Scenario(Strict):
         Copies | Perturbed | Differences | Climatological | Prior, Field(discriminator="kind")
     ] = Copies(kind="truth")
     seed: Seed = 0
+    verify: Literal["observations", "analysis"] = "observations"
     _document: Document | None = PrivateAttr(None)
 
     @field_validator("observations")
@@ -226,6 +253,28 @@ class Scenario(Strict):
             raise ValueError(f"two groups are named {twice[0]!r}; each needs a name of its own")
         return groups
 
+    @model_validator(mode="after")
+    def _is_real_or_simulated(self) -> "Scenario":
+        real = [isinstance(group.locations, Measured) for group in self.observations]
+        if any(real) and not all(real):
+            raise ValueError(
+                f"group {self.observations[real.index(False)].name!r} simulates values, which "
+                "there is no truth for: other groups have real ones; make two scenarios"
+            )
+        if self.verify == "analysis" and not any(real):
+            raise ValueError("verify is for real values; simulated ones have a truth")
+        return self
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the values of the observations are real ones."""
+        return isinstance(self.observations[0].locations, Measured)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether there is a truth, or an analysis that stands for it, to score runs by."""
+        return not self.is_real or self.verify == "analysis"
+
     @property
     def digest(self) -> str:
         """The sha256 of the problem: all but name, words and seed, with defaults written out."""
@@ -234,13 +283,20 @@ class Scenario(Strict):
         return sha256(content)
 
     def problem(self) -> dict[str, Any]:
-        """All that determines truth, observations and initial members, as JSON has it."""
+        """All that determines truth, observations and initial members, as JSON has it.
+
+        A table of values is in it by its content and not by its place.
+        """
         words = {
             name
             for name, field in type(self).model_fields.items()
             if any(isinstance(mark, Described) for mark in field.metadata)
         }
-        return self.model_dump(mode="json", exclude={"name", *words})
+        content = self.model_dump(mode="json", exclude={"name", *words})
+        for group in content["observations"]:
+            if group["locations"].get("sha256"):
+                del group["locations"]["values"]
+        return content
 
     def plain(self) -> dict[str, Any]:
         """The scenario as JSON has it; `Scenario.model_validate` is the inverse."""

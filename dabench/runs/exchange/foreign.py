@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
-from dabench.runs.exchange.units import conversion
+from dabench.core.units import conversion
 from dabench.systems.gencast.fetch.era5 import open_zarr
 
 NAMES = {

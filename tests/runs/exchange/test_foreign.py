@@ -9,9 +9,9 @@ import xarray as xr
 
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
+from dabench.core.units import conversion, normal
 from dabench.runs.archive import read
 from dabench.runs.exchange import foreign, import_
-from dabench.runs.exchange.units import conversion, normal
 from dabench.scenario.load import change, load_scenario
 from dabench.scores.files import score_run
 
