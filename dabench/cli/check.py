@@ -2,13 +2,16 @@
 
 import json as json_format
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dabench.cli.notes import note, waiting
 from dabench.cli.options import Json
 from dabench.core.errors import UserError
+
+if TYPE_CHECKING:
+    from dabench.scenario.scenario import Scenario
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -61,8 +64,29 @@ def _checked(file: Path) -> str:
     from dabench.systems import make
 
     with waiting(f"making {scenario.system.name} for {file}"):
+        if scenario.is_real:
+            return _checked_values(scenario)
         size = networks(scenario, make.layout(scenario)).assimilated.size
     return f"a sound scenario, {size} observations a cycle, digest {scenario.digest[:12]}"
+
+
+def _checked_values(scenario: "Scenario") -> str:
+    """What a sound scenario of real values is, and what it takes of its tables."""
+    from dabench.observe.measured import Calendar, account
+    from dabench.observe.network import networks
+    from dabench.systems import make
+
+    layout, seconds = make.layout(scenario), make.cycle_seconds(scenario)
+    network, calendar = (
+        networks(scenario, layout, seconds).assimilated,
+        Calendar.of(scenario, seconds),
+    )
+    assert network.present is not None
+    assert calendar is not None
+    counts = [int(network.present(k).sum()) for k in range(1, calendar.cycles + 1)]
+    size = f"{min(counts)} to {max(counts)}" if len({*counts}) > 1 else str(counts[0])
+    first = f"a sound scenario, {size} real values a cycle, digest {scenario.digest[:12]}"
+    return "\n  ".join([first, *account(scenario.observations, layout, calendar)])
 
 
 def schema(

@@ -7,6 +7,7 @@ Read in this order:
 stations    stations of a group, their corners on the grid, and which of them are withheld
 operators   the variables a group observes, and h as one gather from the state
 availability  which stations report in a cycle
+measured      real values of a table, by the cycles that they count for
 errors        errors that are correlated, or not as methods assume
 network     all observations of a scenario, their noise, and y of a cycle
 withheld    the ensemble at observations that are withheld from methods

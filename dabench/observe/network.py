@@ -4,7 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,10 +17,11 @@ from dabench.core.layout import Layout
 from dabench.core.random import stream
 from dabench.observe.availability import Present, presence
 from dabench.observe.errors import Blocks, Drawing, as_assumed, correlate, correlated, drawing
+from dabench.observe.measured import Calendar, Part, parts
 from dabench.observe.operators import Rows, defined, operator, resolve
 from dabench.observe.reports import reported_fields
 from dabench.observe.stations import place, withheld
-from dabench.scenario.locations import Misfit
+from dabench.scenario.locations import Measured, Misfit
 from dabench.scenario.scenario import Group, Scenario
 from dabench.scenario.validate import InputProblem, report
 
@@ -69,6 +70,8 @@ class Network:
         combined: Whether observations are combinations of those in the table.
         drawing: How errors are drawn; None: as methods assume, from N(0, R).
         drawn_correlated: Blocks of `correlated` and those that methods are not told of.
+        measured: (cycle, obs) real values of the cycles from 1 on, NaN where one is missing; None:
+            values are simulated.
         limit: (obs,) normalised departures from a forecast above which a value is rejected; None:
             there is no check.
     """
@@ -83,6 +86,7 @@ class Network:
     drawing: Drawing | None = None
     drawn_correlated: Sequence[Blocks] = ()
     limit: np.ndarray | None = None
+    measured: np.ndarray | None = None
 
     @property
     def size(self) -> int:
@@ -126,49 +130,83 @@ class Networks(NamedTuple):
     withheld: Network | None
 
 
-def networks(scenario: Scenario, layout: Layout) -> Networks:
+def networks(scenario: Scenario, layout: Layout, cycle_seconds: float = 0.0) -> Networks:
     """Both networks of a scenario on a system's grid.
 
+    Arguments:
+        scenario: The scenario.
+        layout: Layout of the system's states.
+        cycle_seconds: Seconds from a cycle to the next, which real values are shared out by.
     Raises: UserError, with the line of the file, where the observations do not fit the grid.
     """
-    groups = scenario.observations
+    groups, calendar = scenario.observations, Calendar.of(scenario, cycle_seconds)
     try:
-        return Networks(build(groups, layout), build_withheld(groups, layout))
+        assimilated = build(groups, layout, calendar)
+        return Networks(assimilated, build_withheld(groups, layout, calendar))
     except Misfit as e:
         raise report(scenario.document, [InputProblem(e.path, e.problem)]) from None
 
 
-def build(groups: Sequence[Group], layout: Layout) -> Network:
+def build(groups: Sequence[Group], layout: Layout, calendar: Calendar | None = None) -> Network:
     """The network for methods to assimilate; Misfit where a group does not fit the grid."""
-    network = _network(groups, layout, is_withheld=False)
+    network = _network(groups, layout, calendar, is_withheld=False)
     if network is None:
         raise Misfit(("observations",), "all are withheld; leave some to assimilate")
     return network
 
 
-def build_withheld(groups: Sequence[Group], layout: Layout) -> Network | None:
+def build_withheld(
+    groups: Sequence[Group], layout: Layout, calendar: Calendar | None = None
+) -> Network | None:
     """The network that is withheld from methods; None if nothing is."""
-    return _network(groups, layout, is_withheld=True)
+    return _network(groups, layout, calendar, is_withheld=True)
 
 
-def _network(groups: Sequence[Group], layout: Layout, is_withheld: bool) -> Network | None:
+def _network(
+    groups: Sequence[Group], layout: Layout, calendar: Calendar | None, is_withheld: bool
+) -> Network | None:
     """The withheld observations, or the others; None if there are none."""
-    parts = [(g, rows) for i, g in enumerate(groups) for rows in _rows(i, g, layout, is_withheld)]
-    if not parts:
+    pairs: list[tuple[Group, Rows]] = []
+    values: list[np.ndarray] = []
+    for i, group in enumerate(groups):
+        if isinstance(group.locations, Measured):
+            real = _measured(i, group, layout, calendar, is_withheld)
+            pairs += [(group, part.rows) for part in real]
+            values += [part.y for part in real]
+        else:
+            pairs += [(group, rows) for rows in _rows(i, group, layout, is_withheld)]
+    if not pairs:
         return None
-    table = pd.concat([_table(g.name, rows) for g, rows in parts]).reset_index(drop=True)
-    h, linear = operator([rows for _, rows in parts], layout)
+    measured = np.concatenate(values, 1) if values else None
+    table = pd.concat([_table(g.name, rows) for g, rows in pairs]).reset_index(drop=True)
+    h, linear = operator([rows for _, rows in pairs], layout)
     return Network(
         h,
         table["error_std"].to_numpy(float),
         table,
         linear,
-        presence(parts),
+        presence(pairs) if measured is None else partial(_reported, measured),
         correlated(as_assumed(groups), table, layout),
         drawing=None if is_withheld else drawing(groups, table),
         drawn_correlated=correlated(groups, table, layout),
         limit=None if is_withheld else limits(groups, table),
+        measured=measured,
     )
+
+
+def _measured(
+    i: int, group: Group, layout: Layout, calendar: Calendar | None, is_withheld: bool
+) -> list[Part]:
+    """Observations of a group of real values, field by field."""
+    try:
+        return list(parts(group, layout, calendar, is_withheld))
+    except Misfit as e:
+        raise Misfit(("observations", i, *e.path), e.problem) from None
+
+
+def _reported(measured: np.ndarray, cycle: int) -> Bool[np.ndarray, "obs"]:
+    """Whether there is a value in a cycle."""
+    return ~np.isnan(measured[cycle - 1])
 
 
 def limits(groups: Sequence[Group], table: pd.DataFrame) -> np.ndarray | None:
@@ -176,6 +214,13 @@ def limits(groups: Sequence[Group], table: pd.DataFrame) -> np.ndarray | None:
     of_group = {g.name: g.reject_above or np.inf for g in groups}
     limit = np.array([of_group[name] for name in table["group"]])
     return limit if np.isfinite(limit).any() else None
+
+
+def measure(cycle: int, time: Any, network: Network, dtype: str) -> Observation:
+    """The real values of a cycle, from 1 on, with NaN for those that are missing."""
+    assert network.measured is not None
+    y = jnp.asarray(network.measured[cycle - 1], dtype)
+    return Observation(jnp.asarray(time), y, ~jnp.isnan(y))
 
 
 def observe(

@@ -118,10 +118,12 @@ def show(jobs: Sequence[Job], store_members: bool | None, console: Console) -> N
     """
     scenario = jobs[0].experiment.scenario
     cost, layout = make.cost(scenario), make.layout(scenario)
-    network = networks(scenario, layout).assimilated
+    seconds = make.cycle_seconds(scenario) if scenario.is_real else 0.0
+    network = networks(scenario, layout, seconds).assimilated
     console.print(f"{scenario.name} on {scenario.system.name}: {scenario.period.cycles} cycles")
     console.print(f"state          {layout.size} numbers {layout.shape} in {layout.dtype}")
-    console.print(f"observations   {network.size} a cycle")
+    values = " real values at most" if scenario.is_real else ""
+    console.print(f"observations   {network.size}{values} a cycle")
     console.print(
         f"at once        {cost.batch} members in the model; {size(free_bytes())} of memory are free"
     )

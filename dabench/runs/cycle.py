@@ -126,12 +126,17 @@ class _Loop:
     def _summarise(self) -> Callable[[Array, Array, int], Summary]:
         """The compiled function from members, truth and number of a cycle to its summary."""
         layout, weights = self.layout, jnp.asarray(headline(self.layout))
+        has_truth = self.twin.has_truth
         everywhere = devices.EVERYWHERE
         specs = Summary._make((*(everywhere,) * 3, devices.BY_MEMBER, *(everywhere,) * 3))
 
         def of_cycle(x: Array, truth: Array, k: int) -> Any:
             estimate = x[:, : layout.size]  # the oldest frames of a smoother's states
-            return self._archived(summarise(estimate, truth[k], layout, weights))
+            summary = summarise(estimate, truth[k], layout, weights)
+            if not has_truth:  # a value is due where the initial state has one
+                lost = jnp.any(~jnp.isfinite(estimate) & jnp.isfinite(truth[0])[None])
+                summary = summary._replace(diverged=lost)
+            return self._archived(summary)
 
         return devices.jit(
             of_cycle,
@@ -208,7 +213,7 @@ class _Loop:
         """The withheld observations of a cycle, with the moments of background and analysis."""
         if self.twin.withheld is None or background is None:
             return None
-        y = self.twin.verification(k)
+        y = self.twin.verification(max(k, 1))
         y = y if k else np.full_like(y, np.nan)
         return {"y": y, **background, **self.analysis_moments(self.carry.x)}
 

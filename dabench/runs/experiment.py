@@ -6,11 +6,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dabench.core.digest import sha256
+from dabench.core.errors import UserError
 from dabench.core.jax_setup import set_up_jax
 from dabench.runs.archive.status import RUNNING
 from dabench.scenario.scenario import Differences, Perturbed, Scenario
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+
     from dabench.filters.base import Problem
     from dabench.observe.network import Networks
     from dabench.runs.twin import Twin
@@ -69,7 +73,7 @@ class Experiment:
         """Networks of the observations: those that methods are given, and those withheld."""
         from dabench.observe.network import networks
 
-        return networks(self.scenario, self.system.layout)
+        return networks(self.scenario, self.system.layout, self.system.cycle_seconds)
 
     @cached_property
     def problem(self) -> "Problem":
@@ -91,14 +95,19 @@ class Experiment:
     def twin_of_lag(self, lag: int) -> "Twin":
         """The twin with some more cycles, for estimates that look ahead.
 
-        What a smoother estimates is not compared with withheld observations.
+        What a smoother estimates is not compared with withheld observations. Where there is no
+        truth after cycle 0, it is NaN.
+
+        Raises: UserError for a smoother of real values.
         """
         import jax.numpy as jnp
 
         from dabench.runs.twin import Twin
 
         scenario, system, initial = self.scenario, self.system, self.scenario.initial
-        truth = system.truth(scenario.seed, scenario.period.cycles + lag)
+        if lag and scenario.is_real:
+            raise UserError("--smooth: is of simulated observations; leave it out for real ones")
+        truth = self._truth(scenario.period.cycles + lag)
         return Twin(
             system=system,
             network=self.problem.network,
@@ -111,6 +120,16 @@ class Experiment:
             withheld=None if lag else self.networks.withheld,
             lag=lag,
         )
+
+    def _truth(self, cycles: int) -> "Float[np.ndarray, 'cycle state']":
+        """The truth, or the initial state alone before cycles of NaN."""
+        import numpy as np
+
+        seed = self.scenario.seed
+        if self.scenario.has_truth:
+            return np.asarray(self.system.truth(seed, cycles))
+        first = np.asarray(self.system.truth(seed, 0))
+        return np.concatenate([first, np.full((cycles, first.shape[1]), np.nan, first.dtype)])
 
 
 def seconds(start: str | None) -> float:

@@ -1,4 +1,8 @@
-"""A twin experiment: a known truth, observations made from it, and initial members around it."""
+"""A twin experiment: a known truth, observations made from it, and initial members around it.
+
+With real values there is no truth, or an analysis in its place: then nothing is made from it but
+initial members.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +18,7 @@ from dabench.core.errors import UserError
 from dabench.core.random import stream
 from dabench.core.types import Members
 from dabench.observe import withheld
-from dabench.observe.network import Network, Observation, observe, reported
+from dabench.observe.network import Network, Observation, measure, observe, reported
 from dabench.runs.differences import around, scaled_difference
 from dabench.scenario.scenario import Differences
 from dabench.systems.base import System
@@ -27,7 +31,7 @@ class Twin:
     Arguments:
         system: System that made the truth.
         network: Network of the observations that methods are given.
-        truth: True states; cycle 0 is the initial state.
+        truth: True states; cycle 0 is the initial state. NaN after it where there is no truth.
         seed: Seed of observation noise and initial members.
         start: Valid time of cycle 0 in seconds.
         initial_kind: Kind of the initial members: the `truth` copied, the truth `perturbed`,
@@ -58,19 +62,29 @@ class Twin:
         """Number of cycles after the initial state that are estimated."""
         return len(self.truth) - 1 - self.lag
 
+    @cached_property
+    def has_truth(self) -> bool:
+        """Whether there is a truth after the initial state."""
+        return len(self.truth) < 2 or bool(np.isfinite(self.truth[1]).any())
+
     @property
     def times(self) -> Float[np.ndarray, "cycle"]:
         """Valid times of all cycles of the truth in seconds."""
         return self.start + self.system.cycle_seconds * np.arange(len(self.truth))
 
     def observation(self, cycle: int) -> Observation:
-        """The observations of a cycle, from 1 on, with noise of their own."""
+        """The observations of a cycle, from 1 on, with noise of their own unless they are real."""
+        if self.network.measured is not None:
+            return measure(cycle, self.times[cycle], self.network, self.system.layout.dtype)
         obs = self._observe(np.uint32(cycle), self.times[cycle], self.truth)
         return reported(obs, self.network, cycle)
 
     def verification(self, cycle: int) -> Float[Array, "withheld"]:
         """The values of the withheld observations in a cycle; NaN where one is missing."""
         assert self.withheld is not None
+        if self.withheld.measured is not None:
+            dtype = self.system.layout.dtype
+            return measure(cycle, self.times[cycle], self.withheld, dtype).y
         obs = self._verify(np.uint32(cycle), self.times[cycle], self.truth)
         return reported(obs, self.withheld, cycle).y
 

@@ -83,8 +83,8 @@ class Column:
                 self.fault(0, f"holds numbers, not times; {_TIMES}")
             self.require(~np.isnat(self.cells), lambda i: f"is empty; {_TIMES}")
             seconds = self.cells.astype("datetime64[s]").astype(np.int64)
-            first, last = (int(_second(f"{y}-01-01") or 0) for y in (YEARS[0], YEARS[-1] + 1))
-            sound = (seconds >= first) & (seconds < last)
+            year = self.cells.astype("datetime64[Y]").astype(np.int64) + 1970
+            sound = (year >= YEARS[0]) & (year <= YEARS[-1])
             self.require(sound, lambda i: f"{self.cells[i]} is outside of {_IN_YEARS}")
             return seconds
         texts = self.texts()
@@ -162,7 +162,7 @@ def _check_header(
             raise UserError(f"{path}: {text}")
 
 
-def _csv(path: Path) -> tuple[list[str], list[Sequence[str]], list[int], str]:
+def _csv(path: Path) -> tuple[list[str], list[Any], Sequence[int], str]:
     """Header in small letters, cells by column, number of each line."""
     text = read_text(path, MAX_CSV_BYTES)
     try:

@@ -136,20 +136,29 @@ def read_table(path: Path) -> ValueTable:
 def _read_table(path: Path, *_: int) -> ValueTable:
     columns = read_columns(path, COLUMNS, REQUIRED)
     time = columns["time"].seconds()
-    latitude, longitude = (
-        _degrees(columns[c], b) for c, b in (("latitude", 90), ("longitude", 360))
-    )
+    latitude = _degrees(columns["latitude"], 90)
+    longitude = _degrees(columns["longitude"], 360) % 360 % 360
     variable = _variables(columns["variable"])
     level = _levels(columns, variable)
     value, error = _values(columns, variable, level)
     station = _stations(columns.get("station"), len(time))
     good = _good(columns.get("quality"), len(time))
-    rows = np.array(columns["time"].rows)
-    arrays = (time, latitude, longitude % 360 % 360, level, value, error, variable, station, rows)
     order = np.lexsort((station, longitude, latitude, -np.nan_to_num(level), variable, time))
     order = order[good[order]]
-    word = columns["time"].word
-    table = ValueTable(str(path), *(a[order] for a in arrays), word, int((~good).sum()))
+    table = ValueTable(
+        source=str(path),
+        time=time[order],
+        latitude=latitude[order],
+        longitude=longitude[order],
+        level=level[order],
+        value=value[order],
+        error=error[order],
+        variable=variable[order],
+        station=station[order],
+        row=np.array(columns["time"].rows)[order],
+        word=columns["time"].word,
+        doubtful=int((~good).sum()),
+    )
     if not len(order):
         raise UserError(f"{path}: has no observation of good quality, which is {_listed(GOOD)}")
     _require_different(table)

@@ -13,6 +13,9 @@ SYSTEMS = {
 LAYOUTS = {"gencast": "dabench.systems.gencast.system:layout"}
 """The layouts of systems whose files may not be there yet, for checks; the same arguments."""
 
+CYCLE_SECONDS = {"gencast": "dabench.systems.gencast.model:FRAME_SECONDS"}
+"""The seconds from a cycle to the next of the systems in `LAYOUTS`."""
+
 LAND = {
     "gencast": "dabench.systems.gencast.system:land",
     "speedy": "dabench.systems.speedy.system:land",

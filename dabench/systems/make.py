@@ -10,7 +10,7 @@ from dabench.scenario import plugins, settings
 from dabench.scenario.load import system_settings
 from dabench.scenario.scenario import Scenario
 from dabench.scenario.validate import report
-from dabench.systems import COSTS, LAND, LAYOUTS
+from dabench.systems import COSTS, CYCLE_SECONDS, LAND, LAYOUTS
 from dabench.systems.base import ModelCost, System
 
 
@@ -24,6 +24,13 @@ def layout(scenario: Scenario) -> Layout:
     if scenario.system.name not in LAYOUTS:
         return system(scenario).layout
     return plugins.find(LAYOUTS[scenario.system.name])(**_arguments(scenario))
+
+
+def cycle_seconds(scenario: Scenario) -> float:
+    """Seconds from a cycle of a scenario's system to the next, as far as files are not needed."""
+    if scenario.system.name not in CYCLE_SECONDS:
+        return system(scenario).cycle_seconds
+    return float(plugins.find(CYCLE_SECONDS[scenario.system.name]))
 
 
 def land(scenario: Scenario) -> Float[np.ndarray, "point"]:

@@ -37,7 +37,8 @@ def _of_scenario(
 ) -> era5.Request:
     settings, layout = scenario.system.settings, make.layout(scenario)
     begin = parse(start or scenario.period.start or "")
-    times = of_run(begin, cycles or scenario.period.cycles)
+    length = cycles or scenario.period.cycles
+    times = of_run(begin, length if scenario.has_truth else 0)
     sources.warn_of_training_years(settings["model"], times[1:])
     levels = sorted({int(c.level) for c in layout.channels if c.level is not None})
     own = sources.spacing_of(settings["model"], settings.get("resolution"))
