@@ -25,8 +25,7 @@ class Info(TypedDict, total=False):
                           observations that are withheld from methods
         background_obs    (obs,) ensemble mean of h(x') before y is used
         background_var    (obs,) ensemble variance of h(x') before y is used, without R
-        rejected          (obs,) why a value was not used: 0 it was, 1 background check
-        analysis_obs      (obs,) ensemble mean of h(x) of the analysis, where values are checked
+        rejected          (obs,) number of the check that kept a value out, see `core.quality`
         evaluations       denoiser evaluations (forward) a member
         products          Jacobian products a member
         guarded           share of linear solves that a guard stopped
@@ -43,7 +42,6 @@ class Info(TypedDict, total=False):
     background_obs: Array
     background_var: Array
     rejected: Array
-    analysis_obs: Array
     evaluations: Array
     products: Array
     guarded: Array

@@ -9,6 +9,7 @@ operators   the variables a group observes, and h as one gather from the state
 availability  which stations report in a cycle
 measured      real values of a table, by the cycles that they count for
 errors        errors that are correlated, or not as methods assume
+buddies       neighbours of each observation, for quality control
 network     all observations of a scenario, their noise, and y of a cycle
 withheld    the ensemble at observations that are withheld from methods
 """

@@ -142,7 +142,7 @@ def _correlation(rule: Correlation, rows: pd.DataFrame, layout: Layout) -> Float
     exponent = np.zeros((len(rows), len(rows)))
     length = rule.length_km or rule.length_sites
     if length is not None:
-        exponent += _squares(_places(rows, layout)) / length**2
+        exponent += _squares(places(rows, layout)) / length**2
     if rule.vertical is not None:
         ln_p = np.log(rows["level"].fillna(1000.0).to_numpy(float))
         exponent += _squares(ln_p[:, None]) / rule.vertical**2
@@ -154,7 +154,7 @@ def _squares(place: Float[np.ndarray, "n axis"]) -> Float[np.ndarray, "n n"]:
     return ((place[:, None] - place[None]) ** 2).sum(-1)
 
 
-def _places(rows: pd.DataFrame, layout: Layout) -> Float[np.ndarray, "n axis"]:
+def places(rows: pd.DataFrame, layout: Layout) -> Float[np.ndarray, "n axis"]:
     """Places in km, or in sites along a line or around a ring."""
     if layout.on_sphere:
         latitude, longitude = (rows[c].to_numpy(float) for c in ("latitude", "longitude"))

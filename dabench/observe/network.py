@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Num
 from dabench.core.layout import Layout
 from dabench.core.random import stream
 from dabench.observe.availability import Present, presence
+from dabench.observe.buddies import Neighbours, neighbours
 from dabench.observe.errors import Blocks, Drawing, as_assumed, correlate, correlated, drawing
 from dabench.observe.measured import Calendar, Part, parts
 from dabench.observe.operators import Rows, defined, operator, resolve
@@ -74,6 +75,8 @@ class Network:
             values are simulated.
         limit: (obs,) normalised departures from a forecast above which a value is rejected; None:
             there is no check.
+        neighbours: Neighbours that may keep such a value, or reject another; None: there is no
+            buddy check.
     """
 
     h: Callable[[Float[Array, "state"]], Float[Array, "obs"]]
@@ -87,6 +90,7 @@ class Network:
     drawn_correlated: Sequence[Blocks] = ()
     limit: np.ndarray | None = None
     measured: np.ndarray | None = None
+    neighbours: Neighbours | None = None
 
     @property
     def size(self) -> int:
@@ -191,6 +195,7 @@ def _network(
         drawn_correlated=correlated(groups, table, layout),
         limit=None if is_withheld else limits(groups, table),
         measured=measured,
+        neighbours=None if is_withheld else neighbours(groups, table, layout),
     )
 
 

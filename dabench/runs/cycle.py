@@ -119,14 +119,18 @@ class _Loop:
         )
         self.truth = devices.place(twin.truth, members)
         self.summarise = self._summarise()
+        self.has_analysis = read.has_array(folder, "diagnostics/analysis_obs")
         self.analysis_moments = devices.jit(
             lambda x: withheld.at(twin.withheld, x, "analysis"), members
         )
 
-    def _summarise(self) -> Callable[[Array, Array, int], Summary]:
-        """The compiled function from members, truth and number of a cycle to its summary."""
+    def _summarise(self) -> Callable[[Array, Array, int], tuple[Summary, Array]]:
+        """The compiled function from members, truth and number of a cycle to its summary.
+
+        Beside it stands the mean of h(x) of the analysis.
+        """
         layout, weights = self.layout, jnp.asarray(headline(self.layout))
-        has_truth = self.twin.has_truth
+        has_truth, network = self.twin.has_truth, self.twin.network
         everywhere = devices.EVERYWHERE
         specs = Summary._make((*(everywhere,) * 3, devices.BY_MEMBER, *(everywhere,) * 3))
 
@@ -136,13 +140,10 @@ class _Loop:
             if not has_truth:  # a value is due where the initial state has one
                 lost = jnp.any(~jnp.isfinite(estimate) & jnp.isfinite(truth[0])[None])
                 summary = summary._replace(diverged=lost)
-            return self._archived(summary)
+            hx = withheld.moments(jax.vmap(network.h)(estimate))
+            return self._archived(summary), hx.mean
 
-        return devices.jit(
-            of_cycle,
-            self.members,
-            self._archived(specs),
-        )
+        return devices.jit(of_cycle, self.members, (self._archived(specs), everywhere))
 
     def _archived(self, summary: Any) -> Any:
         """The summary with all members, or with the statistics that scores need in their place."""
@@ -157,7 +158,7 @@ class _Loop:
         if start is None:
             start = 0
             self._create(attrs)
-        elif start and self.summarise(self.carry.x, self.truth, start).diverged:
+        elif start and self.summarise(self.carry.x, self.truth, start)[0].diverged:
             return self._finish(start, diverged_at(start))
         for k in range(start + 1, self.twin.cycles + 1):
             cycle = self._advance(k)
@@ -187,13 +188,16 @@ class _Loop:
 
     def _record(self, k: int, cycle: _Advance) -> Summary:
         """Copy one cycle to the host, in line for the archive; its summary without members."""
-        s: Any = self.summarise(self.carry.x, self.truth, k)
+        summary, analysis = self.summarise(self.carry.x, self.truth, k)
+        s: Any = summary
         begin, self.clock = self.clock, time.perf_counter()
         info: dict[str, Any] = {
             **cycle.info,
             "seconds": np.float64(cycle.seconds),
             "wall_seconds": np.float64(self.clock - begin),
         }
+        if self.has_analysis:
+            info["analysis_obs"] = analysis if k else np.full(analysis.shape, np.nan)
         record = Record(
             cycle=np.asarray(k),
             time=self.twin.times[k],

@@ -16,6 +16,7 @@ from pydantic import (
 from dabench.core.bounds import Level, Positive
 from dabench.core.digest import sha256
 from dabench.scenario.availability import Availability
+from dabench.scenario.checks import Buddies
 from dabench.scenario.errors import Correlation, Drawn
 from dabench.scenario.locations import (
     Count,
@@ -57,6 +58,8 @@ class Group(Extended):
         correlation: Correlation of the errors; independent, if nothing is said.
         reject_above: Departure of a value from the forecast, over its expected standard deviation,
             above which it is kept from the method (background check); no check, if nothing is said.
+        buddies: Neighbours by which the background check is reconsidered (buddy check); none, if
+            nothing is said.
         drawn: Errors as they are, where they are not as methods assume; withheld observations have
             the errors that are assumed, since they verify.
     """
@@ -67,6 +70,7 @@ class Group(Extended):
         "correlation",
         "drawn",
         "reject_above",
+        "buddies",
     )
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] = "all"
@@ -81,6 +85,13 @@ class Group(Extended):
     correlation: Correlation | None = None
     drawn: Drawn | None = None
     reject_above: Annotated[float, Field(ge=1, le=100)] | None = None
+    buddies: Buddies | None = None
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> "Group":
+        if self.buddies is not None and self.reject_above is None:
+            raise ValueError("buddies reconsider a background check; give reject_above, too")
+        return self
 
     @field_validator("error_std")
     @classmethod

@@ -87,6 +87,9 @@ def test_what_a_run_says_of_them_is_what_its_members_say(half, tmp_path):
     members = run["members/state"].values[:, :, site]
     np.testing.assert_allclose(group["analysis_obs"], members.mean(1), rtol=1e-13)
     np.testing.assert_allclose(group["analysis_var"], members.var(1, ddof=1), rtol=1e-12)
+    used = run["observations/site"].values
+    analysis = run["members/state"].values[:, :, used].mean(1)
+    np.testing.assert_allclose(run["diagnostics/analysis_obs"][1:], analysis[1:], rtol=1e-13)
     whole = twin(Group(error_std=STD))
     for k in range(1, 6):
         np.testing.assert_array_equal(group["y"][k], whole.observation(k).y[site])

@@ -41,6 +41,12 @@ def lacks_ranked(folder: Path) -> bool:
     return store.exists() and not any((store / name).exists() for name in ("members", RANKED[0]))
 
 
+def has_array(folder: Path, name: str) -> bool:
+    """Whether the archive in a folder has an array, as older versions may not, or is yet to be."""
+    store = folder / "archive.zarr"
+    return not store.exists() or (store / name).exists()
+
+
 def ended(folder: Path) -> Status | None:
     """The status of a run that has ended; None if it has not, or there is no archive."""
     attrs = attributes(folder)
