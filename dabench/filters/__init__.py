@@ -10,6 +10,7 @@ FILTERS = {
     "fa_apf": "dabench.filters.fa_apf:fa_apf",
     "fa_enkf": "dabench.filters.fa_enkf:fa_enkf",
     "guided": "dabench.filters.guided:guided",
+    "guided_window": "dabench.filters.guided_window:guided_window",
     "hybrid_3dvar": "dabench.filters.hybrid_3dvar:hybrid_3dvar",
     "insertion": "dabench.filters.insertion:insertion",
     "kalman": "dabench.filters.kalman:kalman",

@@ -1,40 +1,23 @@
 """The fully adapted ensemble Kalman filter: move ancestors by y, then draw given y."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from annotated_types import Ge, Le
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from dabench.core import devices
 from dabench.core.bounds import Kilometres, LogPressure, Positive, Sites
-from dabench.core.errors import UserError
-from dabench.core.precision import wide
 from dabench.diffusion import draw
-from dabench.diffusion.guidance import (
-    DENSE_LIMIT,
-    Condition,
-    GuidanceSettings,
-    innovation_covariance,
-)
-from dabench.diffusion.model import DiffusionModel, Sampler
+from dabench.diffusion.guidance import GuidanceSettings
+from dabench.diffusion.model import Sampler
+from dabench.filters.ancestors import Covariance, mover
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
-from dabench.filters.climate import draws_around
 from dabench.filters.forecast import condition_on, diffusion_model, forecast_mean, observed
 from dabench.filters.local.inflation import analysis_inflation
-from dabench.filters.local.moments import scaled
-from dabench.filters.local.plan import make_plan
-from dabench.filters.local.routes import Departures, Route, analyse
-from dabench.filters.local.square_root import SquareRoot
-from dabench.filters.local.taper import SCALES, Localisation, localisation
+from dabench.filters.local.routes import Route
+from dabench.filters.local.taper import SCALES, localisation
 from dabench.observe.network import Observation
 
 DEFAULT = GuidanceSettings()
-STATES = 16  # states of the climate that the spread of a forecast is averaged over
 SEARCH_SPACE = {
     "s_inflation": "1..100 log",
     **SCALES,
@@ -42,14 +25,11 @@ SEARCH_SPACE = {
 }
 """Settings that `dabench tune` searches."""
 
-Whiten = Callable[[Float[Array, "row obs"]], Float[Array, "row obs"]]
-"""v -> S^-½ v, row by row, for the covariance S of y given x."""
-
 
 def fa_enkf(
     problem: Problem,
     *,
-    covariance: Literal["diagonal", "dense"] = "diagonal",
+    covariance: Covariance = "diagonal",
     s_inflation: Positive = 1.0,
     length_scale_km: Kilometres | None = 800.0,
     length_scale_sites: Sites | None = None,
@@ -91,15 +71,10 @@ def fa_enkf(
     sampler = sampler or model.sampler
     template = condition_on(problem, guidance)
     taper = localisation(layout, length_scale_km, length_scale_sites, vertical_scale)
-    plan, inflate = make_plan(layout, network.table, taper), analysis_inflation(inflation, rtps, 0)
-    if covariance == "dense":
-        whiten = dense(problem, model, sampler, template, taper, s_inflation)
-    else:
-        whiten = diagonal(problem, s_inflation)
-    whitened = replace(network, error_std=np.ones(network.size))
-
-    def finish(prior: Array, increment: Array) -> Array:
-        return inflate(prior + increment, prior)
+    inflate = analysis_inflation(inflation, rtps, 0)
+    ancestors = mover(
+        problem, model, sampler, template, covariance, s_inflation, taper, inflate, route
+    )
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         draw_keys, analysis = split_key(key, len(ens.x))
@@ -109,12 +84,8 @@ def fa_enkf(
         mu, _ = forecast_mean(problem, look_keys, ens.x, obs.time, sampler)
         hx = observed(network, mu)
 
-        # x_i ~ p(x | y), all frames of x with the same weights
-        y = whiten(obs.y[None].astype(hx.dtype))[0]
-        S, d, _ = scaled(whiten(hx), obs._replace(y=y), whitened)
-        one = jnp.ones((len(plan.position), len(plan.levels)), wide())
-        departures = Departures(S, d[None], one)
-        x, _ = analyse(plan, ens.x, departures, SquareRoot(False), finish, route=route)
+        # x_i ~ p(x | y)
+        x = ancestors.move(ens.x, ancestors.departures(hx, obs))
 
         # x'_i ~ p(x' | x_i, y)
         condition = template._replace(y=obs.y, present=obs.present)
@@ -126,66 +97,3 @@ def fa_enkf(
         return Ensemble(x_next), info
 
     return Filter(Ensemble, step, least=2)
-
-
-def diagonal(problem: Problem, factor: float) -> Whiten:
-    """S^-½ of a diagonal S, times a factor; h(x') varies alike in all of a variable and level."""
-    network = problem.network
-    hx = devices.gather(jax.vmap(jax.vmap(network.h))(draws_around(problem, STATES, 2)))
-    variance = np.asarray(hx, float).var(0, ddof=1).mean(0)
-    alike = network.table.groupby(["variable", "level"], dropna=False).ngroup().to_numpy()
-    spread = (np.bincount(alike, variance) / np.bincount(alike))[alike]
-    std = jnp.asarray(np.sqrt(factor * (network.var + spread)), wide())
-    return lambda v: v / std[None]
-
-
-def dense(
-    problem: Problem,
-    model: DiffusionModel,
-    sampler: Sampler,
-    condition: Condition,
-    taper: Localisation,
-    factor: float,
-) -> Whiten:
-    """S^-½ = Λ^-½ Uᵀ R^-½ where R^-½ S R^-½ = U Λ Uᵀ, times a factor, at one state of the climate.
-
-    Eigenvalues below one, which an exact denoiser does not have, count as one.
-    """
-    _fits_dense(problem, taper)
-    x = jnp.asarray(problem.climate)[:1]
-    sigma = jnp.asarray(sampler.sigma_max, x.dtype)
-    context = model.condition(x, jnp.zeros(()))
-    denoise = model.denoiser(sigma)
-    S = innovation_covariance(
-        model,
-        condition,
-        lambda z: denoise(z, context),
-        sigma,
-        jnp.zeros((1, model.target_size), x.dtype),
-        x,
-    )[0]
-    lam, U = jnp.linalg.eigh(S)
-    std = jnp.asarray(problem.network.error_std, wide())
-    root = U / jnp.sqrt(factor * jnp.maximum(lam, 1))[None] / std[:, None]
-    return lambda v: v @ root
-
-
-def _fits_dense(problem: Problem, taper: Localisation) -> None:
-    network = problem.network
-    if network.size > DENSE_LIMIT:
-        raise UserError(
-            f"covariance: dense takes up to {DENSE_LIMIT} observations and this scenario has "
-            f"{network.size}; use covariance: diagonal"
-        )
-    if taper.length_scale is not None or (taper.sphere and taper.vertical_scale is not None):
-        raise UserError(
-            "covariance: dense mixes all observations, which then have no place to be localised "
-            "at; set the length scales and vertical_scale to null, or use covariance: diagonal"
-        )
-    if network.gaps:
-        raise UserError(
-            "covariance: dense mixes all observations, and in this scenario some are missing in "
-            "some cycles; use covariance: diagonal"
-        )
-    if not len(problem.climate):
-        raise UserError("covariance: dense needs a state of the climate, and the system has none")

@@ -10,7 +10,8 @@ from rates import SIZE, distances_to_the_mean, problem, rate
 from dabench.core.errors import UserError
 from dabench.diffusion.guidance import GuidanceSettings
 from dabench.diffusion.model import Sampler
-from dabench.filters.fa_enkf import diagonal, fa_enkf
+from dabench.filters.ancestors import diagonal
+from dabench.filters.fa_enkf import fa_enkf
 from dabench.filters.guided import guided
 from dabench.observe.network import Network, Observation
 

@@ -116,8 +116,8 @@ def test_a_method_that_declares_nothing_is_refused(here):
     assert not Path("runs").exists()
 
 
-METHODS = ["4dvar", "bootstrap", "enkf", "ensf", "fa_apf", "fa_enkf", "guided", "hybrid_3dvar",
-           "insertion", "letkf", "lpf", "oi"]  # fmt: skip
+METHODS = ["4dvar", "bootstrap", "enkf", "ensf", "fa_apf", "fa_enkf", "guided", "guided_window",
+           "hybrid_3dvar", "insertion", "letkf", "lpf", "oi"]  # fmt: skip
 
 
 @pytest.mark.parametrize("method", METHODS)
