@@ -102,9 +102,8 @@ def guided_window(
     joint = both_cycles(problem, model, guidance, look)
 
     def init(x: Members) -> Window:
-        y = jnp.zeros(network.size, layout.dtype)
-        there = jnp.ones(network.size, bool)
-        return Window(x, x, jnp.zeros((), wide()), y, there, jnp.zeros((), bool))
+        nothing = Observation(jnp.zeros(()), jnp.zeros(network.size, layout.dtype))
+        return _seen(x, x, nothing)._replace(begun=jnp.zeros((), bool))
 
     def step(key: Key[Array, ""], carry: Window, obs: Observation) -> tuple[Window, Info]:
         draw_keys, analysis = split_key(key, len(carry.x))
@@ -132,12 +131,16 @@ def guided_window(
         x_next, last = draw.members(
             draw_keys, model, x, obs.time, sampler, problem.batch, condition
         )
-        after = Window(
-            *(x_next, x, obs.time.astype(carry.time.dtype), obs.y, present(obs)), carry.begun | True
-        )
-        return after, _costs(counts, last) | Info(background_obs=hx.mean(0))
+        info = _costs(counts, last) | Info(background_obs=hx.mean(0))
+        return _seen(x_next, x, obs), info
 
     return Filter(init, step, least=2)
+
+
+def _seen(x: Members, before: Members, obs: Observation) -> Window:
+    """Two cycles that have the observations of the second."""
+    time = obs.time.astype(wide())
+    return Window(x, before, time, obs.y, present(obs), jnp.ones((), bool))
 
 
 LookAhead = Callable[[Float[Array, "state"], Time], Float[Array, "obs"]]

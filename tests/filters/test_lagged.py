@@ -99,7 +99,7 @@ def fixed_lag(y):
 
 
 @pytest.mark.parametrize(
-    "make, repeats",
+    ("make", "repeats"),
     [
         (partial(letkf, **PLAIN), {256: 64, 4096: 32}),
         (bootstrap, {256: 64, 4096: 32}),
