@@ -91,9 +91,21 @@ def _rerun(runs: list[dict[str, Any]], home: Path) -> Iterator[tuple[int, Path]]
     """Seeds with the folders of new runs of what a result says."""
     from dabench.runs.execute import execute
 
-    outcome = execute([_job(run, home) for run in runs], fresh=True)
+    forecasts = any(run["forecasts"] for run in runs)
+    jobs = [_job(run, home) for run in runs]
+    outcome = execute(jobs, fresh=True, store_members=True if forecasts else None)
     outcome.reraise()
-    yield from zip((run["seed"] for run in runs), outcome.folders, strict=True)
+    for run, folder in zip(runs, outcome.folders, strict=True):
+        _forecast_again(run, folder)
+        yield run["seed"], folder
+
+
+def _forecast_again(run: Mapping[str, Any], folder: Path) -> None:
+    """Make the forecasts from a new run that a result has of the old one."""
+    from dabench.runs.forecasts import forecast
+
+    if old := run["forecasts"]:
+        forecast(folder, str(len(old["leads"]) - 1), old["every"])
 
 
 def _job(run: Mapping[str, Any], home: Path) -> "Job":
@@ -116,7 +128,7 @@ def _job(run: Mapping[str, Any], home: Path) -> "Job":
     baseline = replace(baseline, settings=_restricted(run["settings"], baseline.settings))
     folder = home / scenario.name / scenario.system.name / run["method"]
     folder /= f"seed{scenario.seed}.verify"  # a run of its own, which nothing else takes for one
-    job = Job(Experiment(scenario), run["method"], baseline, folder)
+    job = Job(Experiment(scenario), run["method"], baseline, folder, lag=run["lag"])
     if scenario.digest != run["scenario"]["digest"] or scenario.seed != run["seed"]:
         raise UserError(f"{what}: its scenario was changed after it was run")
     if job.attrs()["digest"] != run["digest"]:
@@ -153,6 +165,8 @@ def _verdict(run: Mapping[str, Any], folder: Path, rerun: bool) -> Verdict:
         wrong += [f"{name}: differs" for name in others if not _close(run[name], new[name])]
         if run["unobserved"] is not None and not _close(run["unobserved"], new["unobserved"]):
             wrong.append("unobserved: differs")
+        if run["forecasts"] and not _close(run["forecasts"], new["forecasts"]):
+            wrong.append("forecasts: differ")
         if run["pictures"] and not _close(run["pictures"], new["pictures"]):
             wrong.append("pictures: differ")
     return Verdict(run["seed"], str(folder), 3 * len(old_rows), wrong, allowed)
@@ -160,7 +174,7 @@ def _verdict(run: Mapping[str, Any], folder: Path, rerun: bool) -> Verdict:
 
 _FACTS = (
     *("metric_version", "scenario", "system", "method", "filter", "settings", "digest"),
-    *("members", "seed", "status", "completed", "cycles", "spinup", "seconds"),
+    *("members", "lag", "seed", "status", "completed", "cycles", "spinup", "seconds"),
 )
 """What was run, and how it ended."""
 _OTHERS = (

@@ -8,6 +8,7 @@ import numpy as np
 
 from dabench.leaderboard.cost_and_skill import cost_and_skill, geometric_mean
 from dabench.leaderboard.format import label, number, title, units
+from dabench.leaderboard.labels import is_beside
 from dabench.leaderboard.methods import METHODS, Method, colour_names, in_order
 from dabench.leaderboard.pairs import Mark, Pairs
 from dabench.leaderboard.published import Line, Published, lines, published_of
@@ -78,6 +79,9 @@ SEVERAL = ("trajectory", "commit", "created", "device", "processor", "cores", "p
 class Board:
     """All methods on one problem.
 
+    `rows` are those of the methods themselves, which are ranked and tested against each other, and
+    `beside` those of other ensemble sizes and of smoothers.
+
     Arguments:
         runs: Runs of one problem.
         slug: Name of its folder in the site.
@@ -90,7 +94,9 @@ class Board:
         by_method = {
             m: _of_latest_settings(self.runs, m) for m in in_order({run.method for run in runs})
         }
-        self.rows = self._make_rows(by_method)
+        every_row = self._make_rows(by_method)
+        self.rows = [row for row in every_row if not is_beside(row.method, by_method)]
+        self.beside = [row for row in every_row if row not in self.rows]
         rows = {row.method: row for row in self.rows}
         self.reference = rows.get(REFERENCE)
         self.pairs = Pairs(self.rows)
@@ -244,7 +250,7 @@ class Board:
             "seeds": self._seeds(),
             "initial ensemble": words(scenario.get("initial")),
             "observed": f"{self._observed()} values a cycle" if self._observed() else None,
-            "members": ", ".join(map(str, sorted({run.members for run in self.runs}))),
+            "members": ", ".join(map(str, sorted({row.first.members for row in self.rows}))),
             "digest": str(scenario["digest"])[:16],
         }
         return {term: str(text) for term, text in terms.items() if text}

@@ -1,5 +1,6 @@
-"""A table of forecasts from analyses: skill of every method by lead time."""
+"""Forecasts from analyses: skill of every method by lead time, and a table of it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,11 +10,11 @@ from rich.table import Table
 from dabench.leaderboard.format import label, number, units
 from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.forecasts import Forecast
-from dabench.scores.headlines import headlines
+from dabench.scores.headlines import REFERENCE, headlines
 from dabench.scores.metrics.registry import BY_NAME
-from dabench.scores.record import Cell, Series
+from dabench.scores.record import Cell, Scores, Series
 
-METRICS = "rmse", "crps"
+METRICS = "rmse", "crps", "spread"
 """Metrics of tables and figures."""
 MOST_COLUMNS = 6
 """Leads that a table shows, evenly spaced."""
@@ -25,9 +26,55 @@ def by_method(forecasts: Sequence[Forecast]) -> dict[str, list[Forecast]]:
     return {m: [f for f in forecasts if f.method == m] for m in methods}
 
 
-def lead_unit(forecast: Forecast) -> str:
-    """What leads are counted in."""
-    return "days" if forecast.on_sphere else "cycles"
+def of_runs(runs: Sequence[Scores]) -> dict[str, list[Forecast]]:
+    """The forecasts that results have, by method; of several kinds those that most have.
+
+    Arguments:
+        runs: Runs of one problem.
+    """
+    forecasts = [forecast for run in runs if (forecast := Forecast.of(run)) is not None]
+    kinds = Counter(map(_kind, forecasts))
+    if not kinds:
+        return {}
+    usual = max(kinds, key=lambda kind: kinds[kind])
+    return by_method([forecast for forecast in forecasts if _kind(forecast) == usual])
+
+
+def _kind(forecast: Forecast) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """What forecasts share that may be compared: starts and leads."""
+    return tuple(forecast.starts), tuple(forecast.leads.tolist())
+
+
+def mean_by_lead(
+    forecasts: Mapping[str, Sequence[Forecast]], cells: Sequence[Cell], metric: str
+) -> dict[str, Series]:
+    """Geometric mean over fields of a score at every lead, by method.
+
+    Scores with units are divided by those of the forecasts from the free ensemble, over the seeds
+    in common; there are none without it. NaN where a field has no score.
+    """
+    with_units, reference = BY_NAME[metric].has_units, forecasts.get(REFERENCE, [])
+    means = {}
+    for method, own in forecasts.items():
+        shared = {f.seed for f in own} & {f.seed for f in reference} if with_units else None
+        ratios = [
+            _of_seeds(own, shared, cell, metric)
+            / (_of_seeds(reference, shared, cell, metric) if with_units else 1.0)
+            for cell in cells
+        ]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = np.exp(np.mean(np.log(ratios), axis=0))
+        if np.isfinite(mean).any():
+            means[method] = np.where(np.isfinite(mean), mean, np.nan)
+    return means
+
+
+def _of_seeds(
+    forecasts: Sequence[Forecast], seeds: set[int] | None, cell: Cell, metric: str
+) -> Series | float:
+    """Median over some seeds, or all; NaN without any."""
+    taken = [f for f in forecasts if seeds is None or f.seed in seeds]
+    return median(taken, cell, metric) if taken else np.nan
 
 
 def median(forecasts: Sequence[Forecast], cell: Cell, metric: str) -> Series:
@@ -37,15 +84,20 @@ def median(forecasts: Sequence[Forecast], cell: Cell, metric: str) -> Series:
     return np.where(np.isfinite(middle), middle, np.nan)
 
 
+def shown_leads(forecast: Forecast) -> np.ndarray:
+    """Places of the leads that tables show."""
+    steps = len(forecast.leads) - 1
+    return np.unique(np.linspace(0, steps, min(MOST_COLUMNS, steps + 1)).round().astype(int))
+
+
 def table(forecasts: Mapping[str, Sequence[Forecast]]) -> Table:
-    """RMSE and CRPS of headline cells at some leads, the median over seeds."""
+    """RMSE, CRPS and spread of headline cells at some leads, the median over seeds."""
     first = next(iter(forecasts.values()))[0]
-    steps = len(first.leads) - 1
-    columns = np.unique(np.linspace(0, steps, min(MOST_COLUMNS, steps + 1)).round().astype(int))
-    starts = len(first.attributes["starts"])
+    columns = shown_leads(first)
+    starts = len(first.starts)
     result = Table(
-        title=f"{first.attributes['scenario']['name']} · forecasts from analyses",
-        caption=f"{starts} starts a seed, medians over seeds; lead in {lead_unit(first)}",
+        title=f"{first.scenario['name']} · forecasts from analyses",
+        caption=f"{starts} starts a seed, medians over seeds; lead in {first.unit}",
         title_justify="left",
         caption_justify="left",
         title_style="bold",

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dabench.leaderboard.labels import parsed
 from dabench.scores.record import Scores
 
 
@@ -231,12 +232,16 @@ def method_of(identifier: str) -> Method | None:
 
 
 def display_name(identifier: str) -> str:
-    """`FA-APF` for `fa_apf`, `FA-APF (paper)` for `fa_apf-paper`; a plug-in's own name."""
-    method = method_of(identifier)
-    if method is None:
-        return identifier
-    profile = identifier.partition("-")[2]
-    return f"{method.name} ({profile})" if profile else method.name
+    """`FA-APF` for `fa_apf`, `FA-APF (paper)` for `fa_apf-paper`; a plug-in's own name.
+
+    `LETKF, 40 members` and `LETKF, smoothed over 4 cycles` for rows beside a method's own.
+    """
+    label = parsed(identifier)
+    method, profile = method_of(label.own), label.own.partition("-")[2]
+    own = method.name if method else label.own
+    if method and profile:
+        own = f"{own} ({profile})"
+    return ", ".join([own, *label.words])
 
 
 def is_reference(identifier: str) -> bool:

@@ -3,16 +3,17 @@
 Files are not trusted: texts and series have a greatest length, names are plain, numbers finite.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dabench.leaderboard import packed_series
 from dabench.leaderboard.thumbnails import unpacked
 
-SCHEMA = 4
+SCHEMA = 5
 OLDEST = 2
-"""Oldest schema that is read. Schema 3 added pictures, schema 4 packed long series."""
+"""Oldest schema that is read. Schema 3 added pictures, schema 4 packed long series, schema 5 added
+lags and forecasts."""
 
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")]
@@ -223,6 +224,31 @@ class PicturesRecord(Loose):
         return [*cycles, self.point.cycle] if self.point else cycles
 
 
+class LeadRecord(Loose):
+    """A score by lead time."""
+
+    variable: Label
+    level: Number
+    metric: Label
+    values: Annotated[list[Number], Field(min_length=2, max_length=1000)]
+
+
+class ForecastsRecord(Loose):
+    """Scores of forecasts from the analyses of a run, by lead time, over all starts."""
+
+    every: Annotated[int, Field(ge=1)]
+    starts: Annotated[list[int], Field(min_length=1, max_length=100_000)]
+    unit: Literal["days", "cycles"]
+    leads: Annotated[list[float], Field(min_length=2, max_length=1000)]
+    scores: list[LeadRecord]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "ForecastsRecord":
+        if any(len(line.values) != len(self.leads) for line in self.scores):
+            raise ValueError(f"forecasts: a score has not the {len(self.leads)} leads")
+        return self
+
+
 class RunRecord(Loose):
     """The scores of one seed, as `scores.json` has them."""
 
@@ -253,6 +279,8 @@ class RunRecord(Loose):
     withheld: WithheldRecord | None = None
     unobserved: list[ScoreRecord] | None = None
     pictures: PicturesRecord | None = None
+    lag: Annotated[int, Field(ge=0)] = 0
+    forecasts: ForecastsRecord | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "RunRecord":

@@ -21,7 +21,7 @@ from dabench.leaderboard import packed_series, thumbnails
 from dabench.leaderboard.published import published_of
 from dabench.leaderboard.result_schema import SCHEMA, ResultFile, RunRecord
 from dabench.runs.archive.read import attributes, find_runs, has_scores
-from dabench.scores import metrics
+from dabench.scores import forecasts, metrics
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
 from dabench.scores.identity import ProblemIdentity, problem_of, settings_digest
@@ -58,7 +58,8 @@ def of_scores(scores: Scores, folder: str | Path) -> dict[str, Any]:
     """One seed's part of a result, without what no page shows.
 
     Arguments:
-        folder: Folder of the run, from whose archive the pictures are made.
+        folder: Folder of the run, from whose archive the pictures are made, and where forecasts
+            from its analyses are.
     """
     headline_cells = set(headlines(scores.variables))
     globe = {k: v for k, v in scores.every_cycle.items() if k.region in (GLOBAL, UNWEIGHTED)}
@@ -69,6 +70,7 @@ def of_scores(scores: Scores, folder: str | Path) -> dict[str, Any]:
         histograms={cell: v for cell, v in scores.histograms.items() if cell in headline_cells},
         spectra={cell: v for cell, v in scores.spectra.items() if cell in headline_cells},
         pictures=thumbnails.of_run(folder, scores.variables),
+        forecasts=forecasts.plain_of(folder),
     ).plain()
     made_with = {name: slim[name] for name in MADE_WITH}
     return RunRecord.model_validate(rounded(slim) | made_with).model_dump(mode="json")

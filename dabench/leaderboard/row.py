@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dabench.leaderboard.format import duration, number, size, title
+from dabench.leaderboard.labels import parsed
 from dabench.leaderboard.methods import display_name, is_reference, method_of
 from dabench.leaderboard.vocabulary import (
     COSTS,
@@ -79,6 +80,11 @@ class Row:
     def name(self) -> str:
         """Name of the method as pages show it."""
         return display_name(self.method)
+
+    @property
+    def own_slug(self) -> str:
+        """The same of the method's own row, which this one may stand beside."""
+        return parsed(self.method).own.replace("/", "-")
 
     @property
     def reference(self) -> bool:

@@ -24,6 +24,8 @@ from dabench.leaderboard.figures import draw_scores
 from dabench.leaderboard.figures.card import card
 from dabench.leaderboard.figures.style import PAGE_COLOURS, save
 from dabench.leaderboard.format import number, title
+from dabench.leaderboard.lead_tables import lead_tables
+from dabench.leaderboard.leads import METRICS as LEAD_METRICS
 from dabench.leaderboard.matrix import PUBLISHED, grouped, matrix
 from dabench.leaderboard.meanings import settings
 from dabench.leaderboard.methods import COLOURS, display_name, method_of
@@ -34,6 +36,8 @@ from dabench.leaderboard.row import CLASSES, STEPS
 from dabench.leaderboard.selectors import script
 from dabench.leaderboard.showcase import Showcase, showcase
 from dabench.leaderboard.showcase import script as showcase_script
+from dabench.leaderboard.sizes import equal_cost
+from dabench.leaderboard.smoothed import smoothed
 from dabench.leaderboard.stale import origin
 from dabench.leaderboard.standing import Marks, marks, sentences
 from dabench.leaderboard.vocabulary import BRIEFLY, COSTS, INNOVATIONS, METRICS, WITHHELD
@@ -67,6 +71,7 @@ MAP = re.compile(r"map-(?P<variable>.+?)(?P<level>\d+)?-cycle(?P<cycle>\d+)")
 
 DRAWN = [metric for metric in registry.METRICS if metric.curve]
 CURVES = (*(m.name for m in DRAWN), "rmse-levels", "spread-levels", "ranks", "spectra")
+LEADS = tuple(f"lead-{metric}" for metric in LEAD_METRICS)
 FITS = ("weights", "ranks", "spectra", "density")
 ALTERNATIVES = {
     **{m.name: f"{m.curve} against time, a line for each method" for m in DRAWN},
@@ -79,6 +84,9 @@ ALTERNATIVES = {
     "spectra": "Power of truth, members and error against zonal wavenumber",
     "network": "Where each group of observations lies",
     "density": "Density of the members of each method at one point, and the truth there",
+    "sizes": "Mean error over the free ensemble's against the number of members",
+    "leads": "Mean error over the free ensemble's, and spread over skill, by lead time",
+    **{f"lead-{m}": f"{registry.BY_NAME[m].title} by lead time of forecasts" for m in LEAD_METRICS},
 }
 
 
@@ -211,10 +219,11 @@ def _board(board: Board, folder: Path, earlier: Path, groups: list[str]) -> Summ
     pages = _environment()
     about = {"board": board, "groups": groups, "best_of": marks(board)}
     about |= {"sentences": sentences(board), "notes": notes(board)}
+    about |= {"equal": equal_cost(board), "smoothers": smoothed(board), "leads": lead_tables(board)}
     (folder / "numbers.js").write_text(script(board), encoding="utf-8")
     for template, name in (("scenario.html", "index"), ("diagnostics.html", "diagnostics")):
         _page(pages, template, folder / f"{name}.html", figures=figures, root="../", **about)
-    for row in board.rows:
+    for row in (*board.rows, *board.beside):
         path = folder / "rows" / f"{row.slug}.html"
         _page(pages, "row.html", path, row=row, root="../../", **about)
     section = pages.get_template("board.html").render(root="", **about)
@@ -292,7 +301,7 @@ def _page(pages: Environment, template: str, path: Path, **content: Any) -> None
 
 def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, Any]:
     """Draw the figures of a board; returns their names by section, and their sizes."""
-    runs = [run for row in board.rows for run in row.runs]
+    runs = [run for row in (*board.rows, *board.beside) for run in row.runs]
     drawn = draw_scores(runs, folder, earlier, key)
     names = [file.stem for file in drawn if file.suffix == ".svg"]
     maps: dict[str, list[str]] = {}
@@ -301,6 +310,7 @@ def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, A
             what = title(match["variable"], float(match["level"]) if match["level"] else None)
             maps.setdefault(what, []).append(name)
     sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
+    sections |= {"sizes": ("sizes",), "leads": ("leads",), "lead_fields": LEADS}
     chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
     sizes = {name: _size(folder / f"{name}.svg") for name in names}
     return {**chosen, "maps": maps, "sizes": sizes}
@@ -323,7 +333,7 @@ def _downloads(board: Board, folder: Path) -> str:
     writer = csv.DictWriter(table, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     (folder / "results").mkdir(parents=True)
-    for row in board.rows:
+    for row in (*board.rows, *board.beside):
         file = content([run.plain() for run in row.runs])
         (folder / "results" / f"{row.slug}.json").write_bytes(file)
         digest.update(file)

@@ -13,6 +13,7 @@ from rich.table import Table
 from dabench.core import devices
 from dabench.core.layout import Layout
 from dabench.core.memory import free_bytes
+from dabench.core.work import PASSES
 from dabench.diffusion.draw import KEEP_BELOW
 from dabench.diffusion.model import NoiseFactor, Sampler
 from dabench.filters.base import Problem
@@ -23,8 +24,6 @@ from dabench.runs.sizes import archive, size
 from dabench.systems import make
 from dabench.systems.base import ModelCost
 
-PASSES = 2
-"""Evaluations that a Jacobian product is worth: the product, and what it needs computed anew."""
 FRAMES = 6  # of a member, in three states of two frames each
 SMALL = {"latitude": np.array([-45.0, 45.0]), "longitude": np.array([0.0, 180.0])}
 

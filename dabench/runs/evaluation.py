@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dabench.core import devices
-from dabench.runs.count import PASSES, Counts, counted
+from dabench.core.work import PASSES
+from dabench.runs.count import Counts, counted
 from dabench.runs.memory import member_bytes
 
 if TYPE_CHECKING:

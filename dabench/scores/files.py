@@ -95,7 +95,11 @@ def _read(path: str | Path) -> dict[str, Any]:
 def _document(scores: Scores) -> Mapping[str, Any]:
     """The content of `scores.json`."""
     document = {"schema": SCHEMA, **scores.plain()}
-    absent = [name for name in ("withheld", "unobserved", "pictures") if document[name] is None]
+    absent = [
+        name
+        for name in ("withheld", "unobserved", "pictures", "forecasts")
+        if document[name] is None
+    ]
     return {name: value for name, value in document.items() if name not in absent}
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from dabench.core.work import PASSES
 from dabench.runs.archive.status import Status
 from dabench.scores import identity
 
@@ -159,6 +160,9 @@ class Scores:
             its value from; none for cells that are observed at every point, None where the points
             were not told apart.
         pictures: Maps and members that a result keeps of the run's fields; None without any.
+        lag: Cycles that the estimates lie behind the newest observations: 0 for a filter.
+        forecasts: Scores of forecasts from the analyses by lead time, see `forecasts.plain_of`;
+            None where a result has none.
     """
 
     metric_version: str
@@ -188,6 +192,8 @@ class Scores:
     withheld: Departures | None = None
     unobserved: Mapping[Key, Score] | None = None
     pictures: Mapping[str, Any] | None = None
+    lag: int = 0
+    forecasts: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         name = f"{self.scenario['name']}, {self.method}, seed {self.seed}: {self.status}"
@@ -255,6 +261,12 @@ class Scores:
         """Jacobian products a member and cycle; None where they were not counted."""
         return self._a_cycle("products")
 
+    @property
+    def work_a_cycle(self) -> float | None:
+        """Denoiser evaluations of all members in a cycle, a Jacobian product being `PASSES`."""
+        calls = self.evaluations_a_cycle
+        return calls and self.members * (calls + PASSES * (self.products_a_cycle or 0))
+
     def _a_cycle(self, work: str) -> float | None:
         total = self.cost.get(work)
         return total / max(1, self.completed) if total else None
@@ -286,6 +298,8 @@ class Scores:
             ),
             unobserved=None if data.get("unobserved") is None else _scores(data["unobserved"]),
             pictures=data.get("pictures"),
+            lag=data.get("lag", 0),
+            forecasts=data.get("forecasts"),
         )  # fmt: skip
 
     def plain(self) -> dict[str, Any]:
@@ -313,6 +327,8 @@ class Scores:
             "withheld": self.withheld and self.withheld.plain(),
             "unobserved": None if self.unobserved is None else _rows(self.unobserved),
             "pictures": self.pictures,
+            "lag": self.lag,
+            "forecasts": self.forecasts,
         }
 
 

@@ -60,6 +60,7 @@ def _score(tree: xr.DataTree, unweighted: bool) -> Scores:
     return Scores(
         **{name: tree.attrs[name] for name in DESCRIBED},
         metric_version=metrics.VERSION,
+        lag=int(tree.attrs.get("lag", 0)),
         status=status,
         regions={str(w.region.item()): int((w > 0).sum()) for w in weights},
         variables={name: _variable(truth, name, v) for name, v in scored.items()},

@@ -98,7 +98,7 @@ def test_fields_of_another_size_are_refused(kept, tmp_path, data):
 
 def test_results_without_pictures_are_still_read(kept, tmp_path):
     run = {k: v for k, v in kept[2].items() if k != "pictures"}
-    text = results.content([run]).replace(b'"schema":4', b'"schema":2')
+    text = results.content([run]).replace(b'"schema":5', b'"schema":2')
     (tmp_path / "x.json").write_bytes(text)
     assert results.load(tmp_path / "x.json")[0]["pictures"] is None
 

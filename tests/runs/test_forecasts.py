@@ -55,7 +55,7 @@ def test_forecasts_are_the_models_own_from_the_archived_members(made, folder):
 
 def test_scores_at_lead_0_are_those_of_the_analyses(made, folder):
     forecast, analyses = score_forecast(folder), current_scores(made)
-    starts = forecast.attributes["starts"]
+    starts = forecast.starts
     for metric, root in ("rmse", True), ("crps", False):
         key = Key("all", None, "global", metric)
         series = analyses.every_cycle[key][starts]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from dabench.core.work import PASSES
 from dabench.leaderboard.cost_and_skill import geometric_mean
-from dabench.runs.count import PASSES
 from dabench.scores.observed import kinds_of_fields
 from dabench.scores.record import Scores
 

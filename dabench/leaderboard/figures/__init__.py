@@ -5,7 +5,8 @@ curves       numbers against time             consistency  histograms and spectr
 pareto       skill against cost               network      places of observations
 maps         truth, means and errors          density      members at a point
 globe        the projection of maps           coastlines   coasts and land of the Earth
-weather      maps of whole states
+weather      maps of whole states            leads        forecasts by lead time
+sizes        skill against members
 """
 
 import hashlib
@@ -21,14 +22,20 @@ from dabench.leaderboard import thumbnails
 from dabench.leaderboard.figures import curves
 from dabench.leaderboard.figures.consistency import ranks, spectra
 from dabench.leaderboard.figures.density import density
+from dabench.leaderboard.figures.leads import by_lead, means_by_lead
 from dabench.leaderboard.figures.maps import has_reached, maps, shown_maps
 from dabench.leaderboard.figures.network import network
 from dabench.leaderboard.figures.pareto import pareto
+from dabench.leaderboard.figures.sizes import sizes
 from dabench.leaderboard.figures.style import DARK, KEYS, LIGHT, Palette, look, save, svg, themed
+from dabench.leaderboard.labels import own
+from dabench.leaderboard.leads import METRICS as LEAD_METRICS
+from dabench.leaderboard.leads import of_runs
 from dabench.leaderboard.methods import first_of_each
 from dabench.scores.files import current_scores
 from dabench.scores.headlines import headlines
 from dabench.scores.metrics.registry import METRICS
+from dabench.scores.observed import kinds_of_fields
 from dabench.scores.record import Scores, sharing_fields
 
 VERSION = 13
@@ -139,19 +146,31 @@ def _remember(files: Sequence[Path], out: Path, key: str) -> None:
 
 def figures(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Figure]]:
     """Name and figure of all that scores, and the pictures in them, can show."""
-    runs = sharing_fields(runs)
-    cells = headlines(runs[0].variables)
+    every_run = sharing_fields(runs)
+    runs, cells = own(every_run), headlines(every_run[0].variables)
     yield from _metrics(runs, palette)
     others = {
         "weights": curves.weights(runs, palette),
         "ranks": ranks(runs, cells, palette),
         "spectra": spectra(runs, cells, palette),
         "pareto": pareto(runs, cells[0], palette),
+        "sizes": sizes(every_run, palette),
     }
     for name, figure in others.items():
         if figure is not None:
             yield name, figure
+    yield from _leads(runs, palette)
     yield from _pictures(runs, palette)
+
+
+def _leads(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Figure]]:
+    """Forecasts from analyses against lead time, where results have any."""
+    forecasts = of_runs(runs)
+    if forecasts:
+        for metric in LEAD_METRICS:
+            yield f"lead-{metric}", by_lead(forecasts, metric, palette)
+        if (figure := means_by_lead(forecasts, kinds_of_fields(runs[0]), palette)) is not None:
+            yield "leads", figure
 
 
 def _metrics(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Figure]]:
