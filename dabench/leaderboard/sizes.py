@@ -82,13 +82,13 @@ class Comparison(NamedTuple):
         name: What it is, in words.
         cost: The cost of a row; None where it is not known.
         exact: Whether nothing but the same number will do.
-        shown: The anchor's cost as heads of columns show it.
+        words: The anchor's cost as heads of columns have it.
     """
 
     name: str
     cost: Callable[[Row], float | None]
     exact: bool
-    shown: Callable[[float], str]
+    words: Callable[[float], str]
 
 
 def _seconds(row: Row) -> float | None:
@@ -153,7 +153,7 @@ def equal_cost(board: Board) -> EqualCost | None:
         for row in board.rows
         if row.method in several | {ANCHOR}
     ]
-    return EqualCost([(c.name, c.shown(c.cost(anchor) or 0.0)) for c in usable], lines)
+    return EqualCost([(c.name, c.words(c.cost(anchor) or 0.0)) for c in usable], lines)
 
 
 def _families(board: Board) -> dict[str, list[Row]]:

@@ -28,10 +28,10 @@ def smoothed(board: Board) -> list[Smoothed]:
     """The smoothers of a board that stand beside their filters, in the order of the filters."""
     places = {row.method: place for place, row in enumerate(board.rows)}
     pairs = [(parsed(row.method), row) for row in board.beside]
-    found = [(places[label.own], label.lag, row) for label, row in pairs if label.lag]
+    smoothers = [(places[label.own], label.lag, row) for label, row in pairs if label.lag]
     return [
         _smoothed(board, row, board.rows[place], lag)
-        for place, lag, row in sorted(found, key=lambda entry: entry[:2])
+        for place, lag, row in sorted(smoothers, key=lambda entry: entry[:2])
     ]
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import mock_run
+import numpy as np
 import pytest
 from toy import toys  # noqa: F401
 
@@ -18,7 +19,10 @@ from dabench.runs import experiment as experiments
 from dabench.runs.archive.read import attributes, find_runs
 from dabench.runs.execute import run
 from dabench.runs.experiment import Experiment
+from dabench.runs.forecasts import forecast
 from dabench.scenario.scenario import Scenario
+from dabench.scores.forecasts import Forecast, scored
+from dabench.scores.record import Scores
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +105,33 @@ def test_each_forged_fact_is_found(result, archives):
             assert any(text.startswith(name) for text in verdict.wrong), name
 
 
+def test_forecasts_from_a_run_are_part_of_its_result(tmp_path):
+    home = tmp_path / "seed0"
+    mock_run.write(home, mock_run.SPHERE, digest="d0")
+    for steps, every in ((2, 3), (1, 5)):
+        about = {"leads": steps, "starts": [2, 5, 8], "cycle_seconds": 43200.0}
+        about["identity"] = {"run": "d0", "leads": steps, "every": every}
+        rec = mock_run.record(mock_run.SPHERE, cycles=3 * (steps + 1) - 1)
+        mock_run.write(home / f"lead{steps}_every{every}.forecast", mock_run.SPHERE, rec, **about)
+    (file,) = results.add([home], tmp_path / "results")
+    (made,) = results.load(file)
+    longest = scored(home / "lead2_every3.forecast")
+    of_result = Forecast.of(Scores.from_plain(made))
+    assert made["forecasts"]["every"] == 3
+    assert of_result.leads.tolist() == [0.0, 0.5, 1.0]  # days
+    assert {key.metric for key in of_result.scores} == {"rmse", "crps", "spread", "spread_skill"}
+    for key, values in of_result.scores.items():
+        np.testing.assert_allclose(values, longest.scores[key], rtol=1e-6)
+    (verdict,) = verify(file, tmp_path)
+    assert not verdict.wrong
+
+    def improve(runs):
+        runs[0]["forecasts"]["scores"][3]["values"][1] *= 0.9
+
+    forge(file, improve)
+    assert verify(file, tmp_path)[0].wrong == ["forecasts: differ"]
+
+
 def test_a_digest_that_no_archive_has_is_refused(result, archives):
     forge(result, lambda runs: [one.update(digest="d2") for one in runs])
     with pytest.raises(UserError, match="no archive"):
@@ -123,7 +154,9 @@ def test_without_its_archive_a_result_is_not_verified(result, tmp_path):
 
 @pytest.mark.usefixtures("toys")
 def test_a_result_is_verified_by_running_its_scenario_again(tmp_path):
-    folders = run("toy", methods=["forecast"], changes=["gain=0.3123456789012345"], cycles=40)
+    changes = ["gain=0.3123456789012345"]
+    folders = run("toy", methods=["forecast"], changes=changes, cycles=40, smooth=2)
+    forecast(folders[0], "2", 30)
     (file,) = results.add(folders, tmp_path / "results")
     (verdict,) = verify(file, "runs", rerun=True)  # not the run that is there
     assert verdict.against.endswith("seed3.verify")
