@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -57,24 +58,22 @@ def mean_by_lead(
     means = {}
     for method, own in forecasts.items():
         shared = {f.seed for f in own} & {f.seed for f in reference} if with_units else None
-        ratios = [
-            _of_seeds(own, shared, cell, metric)
-            / (_of_seeds(reference, shared, cell, metric) if with_units else 1.0)
-            for cell in cells
-        ]
+        scores = _of_seeds(own, shared, cells, metric)
+        if with_units:
+            scores = scores / _of_seeds(reference, shared, cells, metric)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = np.exp(np.mean(np.log(ratios), axis=0))
+            mean = np.exp(np.mean(np.log(scores), axis=0))
         if np.isfinite(mean).any():
             means[method] = np.where(np.isfinite(mean), mean, np.nan)
     return means
 
 
 def _of_seeds(
-    forecasts: Sequence[Forecast], seeds: set[int] | None, cell: Cell, metric: str
-) -> Series | float:
-    """Median over some seeds, or all; NaN without any."""
+    forecasts: Sequence[Forecast], seeds: set[int] | None, cells: Sequence[Cell], metric: str
+) -> Float[np.ndarray, "cell lead"] | float:
+    """Medians over some seeds, or over all; NaN without any."""
     taken = [f for f in forecasts if seeds is None or f.seed in seeds]
-    return median(taken, cell, metric) if taken else np.nan
+    return np.array([median(taken, cell, metric) for cell in cells]) if taken else np.nan
 
 
 def median(forecasts: Sequence[Forecast], cell: Cell, metric: str) -> Series:
