@@ -53,6 +53,7 @@ class Layout:
         periodic: Whether the sites form a ring.
         dtype: Type of the numbers of a state.
         land: Mask (point,) of the points on land, where that is known.
+        height: Height of the ground (point,) in m, where that is known.
         undefined: Mask (channel, point) of values without meaning, such as the sea-surface
             temperature on land; nothing is observed there.
     """
@@ -63,6 +64,7 @@ class Layout:
     periodic: bool = False
     dtype: str = "float32"
     land: np.ndarray | None = None
+    height: np.ndarray | None = None
     undefined: np.ndarray | None = None
 
     @property

@@ -77,14 +77,14 @@ def quality_control(
         these. Its interpolation from buddies without suspects, repeated, is the median here.
     """
     there, limit = present(network, obs), jnp.asarray(network.limit)
-    mean, var = moments(hx)
-    d, expected = obs.y - mean, jnp.sqrt(var + jnp.asarray(network.var, wide()))
+    mean, var = moments(hx, network)
+    d, expected = network.departure(obs.y, mean), jnp.sqrt(var + jnp.asarray(network.var, wide()))
     near = jnp.abs(d) <= limit * expected
     passes = near
     if network.neighbours is not None:
         buddies = of_buddies(network.neighbours, d, there)
         tolerance = limit * jnp.maximum(expected, buddies.deviation)
-        agrees = jnp.abs(d - buddies.median) <= tolerance
+        agrees = jnp.abs(network.departure(d, buddies.median)) <= tolerance
         passes = jnp.where(buddies.enough, agrees, near)
     reason = jnp.where(near, BUDDY, BACKGROUND)
     rejected = jnp.where(there & ~passes, reason, USED).astype(jnp.uint8)

@@ -19,9 +19,10 @@ from dabench.observe.availability import Present, presence
 from dabench.observe.buddies import Neighbours, neighbours
 from dabench.observe.errors import Blocks, Drawing, as_assumed, correlate, correlated, drawing
 from dabench.observe.measured import Calendar, Part, parts
-from dabench.observe.operators import Rows, defined, operator, resolve
+from dabench.observe.operators import Rows, calm, defined, operator, resolve
 from dabench.observe.reports import reported_fields
 from dabench.observe.stations import place, withheld
+from dabench.scenario.derived import DIRECTIONS
 from dabench.scenario.locations import Measured, Misfit
 from dabench.scenario.scenario import Group, Scenario
 from dabench.scenario.validate import InputProblem, report
@@ -77,6 +78,8 @@ class Network:
             there is no check.
         neighbours: Neighbours that may keep such a value, or reject another; None: there is no
             buddy check.
+        calm: (state,) -> whether each observation is one of a direction, and the wind too weak to
+            have one, so that it is missing; None: nothing observes a direction.
     """
 
     h: Callable[[Float[Array, "state"]], Float[Array, "obs"]]
@@ -91,6 +94,7 @@ class Network:
     limit: np.ndarray | None = None
     measured: np.ndarray | None = None
     neighbours: Neighbours | None = None
+    calm: Callable[[Float[Array, "state"]], Bool[Array, "obs"]] | None = None
 
     @property
     def size(self) -> int:
@@ -100,7 +104,17 @@ class Network:
     @property
     def gaps(self) -> bool:
         """Whether some observations may be missing in some cycles."""
-        return self.present is not None or self.limit is not None
+        return any(part is not None for part in (self.present, self.limit, self.calm))
+
+    @cached_property
+    def circular(self) -> Bool[np.ndarray, "obs"]:
+        """Whether each observation is an angle in degrees, of which 360 and 0 are the same."""
+        return self.table["variable"].isin(DIRECTIONS).to_numpy(bool)
+
+    def departure(self, y: Array, hx: Array) -> Array:
+        """y - h(x), of angles the shorter way round, from -180 to 180 degrees."""
+        d = y - hx
+        return jnp.where(self.circular, (d + 180) % 360 - 180, d) if self.circular.any() else d
 
     @property
     def var(self) -> np.ndarray:
@@ -196,6 +210,7 @@ def _network(
         limit=None if is_withheld else limits(groups, table),
         measured=measured,
         neighbours=None if is_withheld else neighbours(groups, table, layout),
+        calm=calm([rows for _, rows in parts], layout),
     )
 
 
@@ -233,7 +248,8 @@ def observe(
 ) -> Observation:
     """y = h(x) + e, e ~ N(0, R), where e depends on (seed, cycle, observation) alone.
 
-    Correlated errors depend on those of the other observations in their block, too.
+    Correlated errors depend on those of the other observations in their block, too. The direction
+    of a wind below 1 m/s is missing.
 
     Arguments:
         x: The true state at `time`.
@@ -247,7 +263,12 @@ def observe(
     noise = correlate(network.drawn_correlated, noise)
     if network.drawing is not None:
         noise = network.drawing.shifted(noise)
-    return Observation(jnp.asarray(time), y + jnp.asarray(network.error_std, y.dtype) * noise)
+    y = y + jnp.asarray(network.error_std, y.dtype) * noise
+    if network.calm is None:
+        return Observation(jnp.asarray(time), y)
+    present = ~network.calm(x)
+    y = jnp.where(jnp.asarray(network.circular), y % 360, y)
+    return Observation(jnp.asarray(time), jnp.where(present, y, jnp.nan), present)
 
 
 def reported(obs: Observation, network: Network, cycle: int) -> Observation:
@@ -255,6 +276,7 @@ def reported(obs: Observation, network: Network, cycle: int) -> Observation:
     if network.present is None:
         return obs
     present = jnp.asarray(network.present(cycle))
+    present = present if obs.present is None else present & obs.present
     return obs._replace(y=jnp.where(present, obs.y, jnp.nan), present=present)
 
 

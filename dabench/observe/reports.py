@@ -17,6 +17,7 @@ UPPER_AIR = {
     "u_component_of_wind": "W",
     "v_component_of_wind": "W",
     "wind_speed": "W",
+    "wind_direction": "W",
     "geopotential": "Z",
 }
 SURFACE = {
@@ -24,8 +25,11 @@ SURFACE = {
     "10m_u_component_of_wind": "W",
     "10m_v_component_of_wind": "W",
     "10m_wind_speed": "W",
+    "10m_wind_direction": "W",
     "mean_sea_level_pressure": "M",
     "surface_pressure": "P",
+    "station_pressure": "P",
+    "station_temperature": "T",
 }
 """Variable -> the letter that stands for it in the tables."""
 
@@ -36,11 +40,13 @@ class Table(NamedTuple):
     Arguments:
         latitude, longitude: In degrees, south and west negative or from 180 on.
         letters: Level in hPa, or None for the surface -> the letters of every station.
+        height: In m above the sea, NaN where it was not told.
     """
 
     latitude: Float[np.ndarray, "station"]
     longitude: Float[np.ndarray, "station"]
     letters: dict[float | None, list[str]]
+    height: Float[np.ndarray, "station"]
 
 
 @cache
@@ -53,7 +59,8 @@ def table(name: str) -> Table:
     )
     columns = [c for c in rows[0] if c not in ("latitude", "longitude", "height")]
     letters = {_level(c): [row[c] for row in rows] for c in columns}
-    return Table(latitude, longitude, letters)
+    height = np.array([float(row["height"] or "nan") for row in rows])
+    return Table(latitude, longitude, letters, height)
 
 
 def _level(column: str) -> float | None:

@@ -1,6 +1,6 @@
 """Stations of a group: places, and the grid points and weights that interpolate to them."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -37,6 +37,7 @@ class Stations(NamedTuple):
         there: (cycle, station) whether a station is at its place in the first cycles, after which
             they begin anew; None: always.
         factor: (station,) factor on the standard deviation of the errors; None: one.
+        height: (station,) height above the sea in m, NaN where it is not known; None: nowhere.
     """
 
     coords: dict[str, np.ndarray]
@@ -45,14 +46,15 @@ class Stations(NamedTuple):
     across: np.ndarray
     there: Bool[np.ndarray, "cycle station"] | None = None
     factor: np.ndarray | None = None
+    height: np.ndarray | None = None
 
     def where(self, mask: Bool[np.ndarray, "station"]) -> "Stations":
         """The stations that a mask selects."""
         coords = {name: values[mask] for name, values in self.coords.items()}
         there = None if self.there is None else self.there[:, mask]
-        factor = None if self.factor is None else self.factor[mask]
-        corners = (array[mask] for array in (self.index, self.weight, self.across))
-        return _tidy(Stations(coords, *corners, there=there, factor=factor))
+        index, weight, across = (array[mask] for array in (self.index, self.weight, self.across))
+        factor, height = (a if a is None else a[mask] for a in (self.factor, self.height))
+        return _tidy(Stations(coords, index, weight, across, there, factor, height))
 
 
 def place(group: Group, layout: Layout) -> Stations:
@@ -68,7 +70,9 @@ def place(group: Group, layout: Layout) -> Stations:
             {"site": site}, index, np.ones(index.shape), np.zeros(index.shape, bool)
         )
     there = presence(group.locations, layout)
-    return stations._replace(there=there, factor=factors(group.locations))
+    return stations._replace(
+        there=there, factor=of_places(group.locations, "factors"), height=heights(group.locations)
+    )
 
 
 def presence(where: object, layout: Layout) -> Bool[np.ndarray, "cycle station"] | None:
@@ -84,18 +88,27 @@ def presence(where: object, layout: Layout) -> Bool[np.ndarray, "cycle station"]
     return None
 
 
-def factors(where: object) -> np.ndarray | None:
-    """The factors on the errors of stations; Misfit where one place has two."""
-    if not isinstance(where, Points) or where.factors is None:
+def heights(where: object) -> np.ndarray | None:
+    """The heights of stations; None where nothing is known of them."""
+    if isinstance(where, Reports):
+        return table(where.reports).height
+    return of_places(where, "heights")
+
+
+def of_places(where: object, name: Literal["factors", "heights"]) -> np.ndarray | None:
+    """The numbers that a list of stations has under a name; Misfit where one place has two."""
+    numbers = getattr(where, name) if isinstance(where, Points) else None
+    if not isinstance(where, Points) or numbers is None:
         return None
     if where.cycles is None:
-        return np.array(where.factors)
+        return np.array(numbers, float)  # what is None becomes NaN
     of_place: dict[Any, float] = {}
-    for point, factor in zip(where.points, where.factors, strict=True):
-        if of_place.setdefault(point, factor) != factor:
-            text = f"{point} has the factors {of_place[point]:g} and {factor:g}; give it one"
-            raise Misfit(("locations", "factors"), text)
-    return np.array(list(of_place.values()))
+    for point, number in zip(where.points, numbers, strict=True):
+        if of_place.setdefault(point, number) != number:
+            both = (f"{n:g}" if n is not None else "null" for n in (of_place[point], number))
+            text = f"{point} has the {name} {' and '.join(both)}; give it one"
+            raise Misfit(("locations", name), text)
+    return np.array(list(of_place.values()), float)
 
 
 def distinct(where: Points) -> tuple[Any, ...]:
@@ -311,4 +324,5 @@ def _tidy(stations: Stations) -> Stations:
     if used.sum(-1).max() > 1:
         return stations._replace(index=index)
     alone = [np.take_along_axis(a, heaviest, -1) for a in (index, stations.weight, stations.across)]
-    return Stations(stations.coords, *alone, there=stations.there, factor=stations.factor)
+    index, weight, across = alone
+    return stations._replace(index=index, weight=weight, across=across)

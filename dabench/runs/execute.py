@@ -84,6 +84,7 @@ class Job:
         Raises: UserError if it cannot work here; Unfit instead if the user did not name it.
         """
         from dabench.filters.checked import checked
+        from dabench.filters.directions import as_vectors
         from dabench.filters.lagged import smoother
         from dabench.filters.nonnegative import nonnegative
         from dabench.filters.whitened import whitened
@@ -92,7 +93,8 @@ class Job:
 
         def make(problem: "Problem") -> "Filter":
             bare = partial(factory, **self.baseline.arguments)
-            return nonnegative(checked(partial(whitened, bare), problem), problem)
+            white = partial(whitened, bare)
+            return nonnegative(checked(partial(as_vectors, white), problem), problem)
 
         try:
             problem = problem or self.experiment.problem

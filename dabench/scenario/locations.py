@@ -18,6 +18,8 @@ Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-360, le=360)]
 Site = Annotated[int, Field(ge=0, lt=10_000_000)]
 Factor = Annotated[float, Field(ge=0.01, le=100)]
+Height = Annotated[float, Field(ge=-500, le=9000)]
+"""Metres above the sea: from below the Dead Sea to above Mount Everest."""
 
 MAX_CSV_BYTES = 50_000_000
 MOST_PLACES = 2_000_000
@@ -27,8 +29,9 @@ MAX_CYCLE = 10_000
 """Last cycle of a table of moving stations, which has a mask of all of them for every cycle."""
 COLUMNS = {"latitude": (("latitude", "lat"), 90), "longitude": (("longitude", "lon"), 360)}
 """Columns of a CSV file: the names that each may have, and its largest absolute value."""
-CYCLE, FACTOR = "cycle", "error_factor"
-"""Columns of a CSV file: the cycle in which a station is there; and a factor on its error_std."""
+CYCLE, FACTOR, HEIGHT = "cycle", "error_factor", "height"
+"""Columns of a CSV file: the cycle in which a station is there; a factor on its error_std; and its
+height in m, which may be blank."""
 
 
 class Misfit(UserError):
@@ -163,9 +166,10 @@ class Points(Extended):
         cycles: The cycle in which each of them is there, from 1 on; after the last of these cycles
             they begin anew. None: all are there in all cycles.
         factors: Factor on the group's standard deviation of the error for each of them.
+        heights: Height above the sea in m of each of them; null where it is not known.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("cycles", "factors")
+    LATER: ClassVar[tuple[str, ...]] = ("cycles", "factors", "heights")
 
     points: Annotated[
         tuple[tuple[Latitude, Longitude] | Site, ...], Field(min_length=1, max_length=MOST_PLACES)
@@ -173,10 +177,11 @@ class Points(Extended):
     cycles: tuple[Annotated[int, Field(ge=1, le=MAX_CYCLE)], ...] | None = None
 
     factors: tuple[Factor, ...] | None = None
+    heights: tuple[Height | None, ...] | None = None
 
     @model_validator(mode="after")
     def _has_one_for_each(self) -> "Points":
-        for name in ("cycles", "factors"):
+        for name in self.LATER:
             numbers = getattr(self, name)
             if numbers is not None and len(numbers) != len(self.points):
                 text = f"{len(numbers)} {name} are given for {len(self.points)} points"
@@ -203,7 +208,7 @@ class File(Strict):
 
     Arguments:
         file: CSV with columns latitude (or lat) and longitude (or lon), beside the scenario; and
-            cycle, if it has one, in which each row is there; and error_factor, of each row.
+            cycle, if it has one, in which each row is there; error_factor, and height, of each row.
     """
 
     file: str
@@ -283,11 +288,14 @@ class StationTable(NamedTuple):
         points: [latitude, longitude] of every row.
         cycles: The cycle of every row; None where there is no such column.
         factors: The factor on the error of every row; None where there is no such column.
+        heights: The height of every row, None where it is blank; None where there is no such
+            column.
     """
 
     points: list[list[float]]
     cycles: list[int] | None
     factors: list[float] | None
+    heights: list[float | None] | None
 
 
 def read_stations(path: Path) -> StationTable:
@@ -310,13 +318,13 @@ def read_stations(path: Path) -> StationTable:
         for line, row in filled
     ]
     return StationTable(
-        points, *(_optional(path, header, filled, name) for name in (CYCLE, FACTOR))
+        points, *(_optional(path, header, filled, name) for name in (CYCLE, FACTOR, HEIGHT))
     )
 
 
 def _optional(path: Path, header: list[str], filled: list, name: str) -> list | None:
     """The cells of a column that a file may have."""
-    read = {CYCLE: _cycle, FACTOR: _factor}[name]
+    read = {CYCLE: _cycle, FACTOR: _factor, HEIGHT: _height}[name]
     if name not in header:
         return None
     return [read(path, line, row, header.index(name)) for line, row in filled]
@@ -362,12 +370,29 @@ def _cycle(path: Path, line: int, row: list[str], column: int) -> int:
 
 
 def _factor(path: Path, line: int, row: list[str], column: int) -> float:
+    value = _number(path, line, row, column, FACTOR, (0.01, 100))
+    if value is None:
+        raise UserError(f"{path}, line {line}: has no {FACTOR}, a number from 0.01 to 100")
+    return value
+
+
+def _height(path: Path, line: int, row: list[str], column: int) -> float | None:
+    return _number(path, line, row, column, HEIGHT, (-500, 9000))
+
+
+def _number(
+    path: Path, line: int, row: list[str], column: int, name: str, limits: tuple[float, float]
+) -> float | None:
+    """The number in a cell, None where it is blank."""
     cell = row[column].strip() if column < len(row) else ""
+    if not cell:
+        return None
     try:
         value = math.nan if "_" in cell else float(cell)
     except ValueError:
         value = math.nan
-    if not 0.01 <= value <= 100:
-        text = f"{FACTOR} {quoted(cell)} is not a number from 0.01 to 100"
+    low, high = limits
+    if not low <= value <= high:
+        text = f"{name} {quoted(cell)} is not a number from {low:g} to {high:g}"
         raise UserError(f"{path}, line {line}: {text}")
     return value

@@ -48,8 +48,11 @@ class Group(Extended):
 
     Arguments:
         name: Name, different for every group; the noise depends on it.
-        variables: Names of variables of the state, or wind_speed; none means all of them.
+        variables: Names of variables of the state, or of what is computed from them, such as
+            wind_speed; none means all of the state's.
         levels: Levels: `surface`, `all`, or pressures in hPa.
+        average: Weights of levels, in hPa, whose average is observed in place of the levels one by
+            one, as a satellite's channel does; they are divided by their sum.
         locations: Locations of the observations.
         error_std: Standard deviation in the units of the variables; one number, or one for each
             level. Real values may have their own, which go before it.
@@ -71,11 +74,13 @@ class Group(Extended):
         "drawn",
         "reject_above",
         "buddies",
+        "average",
     )
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)] = "all"
     variables: tuple[str, ...] = ()
     levels: Annotated[tuple[Literal["surface", "all"] | Level, ...], Field(min_length=1)] = ("all",)
+    average: Annotated[dict[Level, Positive], Field(min_length=1)] | None = None
     locations: Locations = Every(every=1)
     error_std: (
         Positive | Annotated[dict[Literal["surface"] | Level, Positive], Field(min_length=1)] | None
@@ -109,6 +114,18 @@ class Group(Extended):
             for name in ("availability", "correlation", "drawn"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} is of simulated values; these are real ones")
+        return self
+
+    @model_validator(mode="after")
+    def _averages_are_of_the_levels_they_name(self) -> "Group":
+        if self.average is None:
+            return self
+        if not self.variables:
+            raise ValueError("average needs the names of the variables that it is of")
+        if self.levels != type(self).model_fields["levels"].default:
+            raise ValueError("average names the levels itself; leave levels out")
+        if isinstance(self.error_std, dict):
+            raise ValueError("an average has no levels, and one number as error_std")
         return self
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from dabench.core.plain import plain
 from dabench.core.quality import CHECKS
+from dabench.scenario.derived import DIRECTIONS
 from dabench.scores.interpolated import at_places
 from dabench.scores.metrics.regions import inside
 from dabench.scores.record import Departures, Innovations, Series, finite
@@ -136,7 +137,8 @@ def _fit(tree: xr.DataTree, observed: xr.Dataset, diagnostics: xr.Dataset) -> Fi
         else at_places(tree["mean"].to_dataset(), observed, tree.attrs.get("scenario", {}))
     )
     rejected = diagnostics["rejected"].values if "rejected" in diagnostics else None
-    return Fit(d, y - analysis, spread, variance, _present(observed), rejected)
+    a = _shorter_way(observed, y - analysis)
+    return Fit(d, a, spread, variance, _present(observed), rejected)
 
 
 def _statistics(fit: Fit, group: Group, columns: Int[np.ndarray, "column"]) -> dict[str, Any]:
@@ -254,11 +256,19 @@ def _departures(
         predicted: Mean and variance of h(x), named after the stage.
     """
     d = (observed["y"].astype(np.float64) - predicted[f"{stage}_obs"]).values
+    d = _shorter_way(observed, d)
     missing = np.full(d.shape, np.nan)
     spread = predicted[f"{stage}_var"].values if f"{stage}_var" in predicted else missing
     if members == 1:
         spread = np.where(spread > 0, spread, np.nan)
     return d, spread, spread + observed["error_std"].values ** 2
+
+
+def _shorter_way(observed: xr.Dataset, departures: ByCycle) -> ByCycle:
+    """Departures, those of directions the shorter way round, from -180 to 180 degrees."""
+    circular = np.array([str(name) in DIRECTIONS for name in observed["variable"].values])
+    wrapped = (departures + 180) % 360 - 180
+    return np.where(circular, wrapped, departures) if circular.any() else departures
 
 
 def _groups(observed: xr.Dataset) -> Iterator[Group]:

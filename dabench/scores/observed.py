@@ -8,14 +8,11 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Bool, Float
 
+from dabench.scenario.derived import DERIVED, LAYER_MEAN, SURFACE
 from dabench.scores.record import Cell, Scores, Variable
 
 OBSERVED, OTHERS = "observed", "not observed"
 """Kinds of fields; no mean is taken over both."""
-SURFACE = ("temperature", "u_component_of_wind", "v_component_of_wind", "wind_speed")
-"""Variables of which `levels: [surface]` means those of 2 m and 10 m."""
-SPEED, COMPONENTS = "wind_speed", ("u_component_of_wind", "v_component_of_wind")
-"""An observed variable that is made of two others, and these."""
 WITHIN = 1 - 1e-6
 """Grid spacings from a station to the points that are interpolated to it, at most."""
 
@@ -45,27 +42,29 @@ def observed_cells(scenario: Mapping[str, Any], variables: Mapping[str, Variable
 
 
 def _cells_of(group: Mapping[str, Any], variables: Mapping[str, Variable]) -> set[Cell]:
-    cells = set()
+    if group.get("average"):
+        levels = map(float, group["average"])
+        return {(name, level) for level in levels for name in group["variables"]}
+    cells: set[Cell] = set()
     for name in group.get("variables") or variables:
         for level in group.get("levels") or ("all",):
             at_surface = level == "surface"
-            for part in _components(_at_surface(name) if at_surface else name):
+            variable = SURFACE.get(name, name) if at_surface else name
+            whole = level == "all" or _is_column(variable)
+            for part in _parts(variable):
                 levels = variables[part].levels if part in variables else ()
                 number = None if at_surface else level
-                cells |= {(part, p) for p in levels if level == "all" or p == number}
+                cells |= {(part, p) for p in levels if whole or p == number}
     return cells
 
 
-def _at_surface(name: str) -> str:
-    height = "2m" if name == "temperature" else "10m"
-    return f"{height}_{name}" if name in SURFACE else name
-
-
-def _components(name: str) -> tuple[str, ...]:
+def _parts(variable: str) -> tuple[str, ...]:
     """The variables of the state that an observed one is made of."""
-    if not name.endswith(SPEED):
-        return (name,)
-    return tuple(name.removesuffix(SPEED) + component for component in COMPONENTS)
+    return DERIVED[variable].parts if variable in DERIVED else (variable,)
+
+
+def _is_column(variable: str) -> bool:
+    return variable in DERIVED and DERIVED[variable].column
 
 
 def untouched(tree: xr.DataTree, truth: xr.DataArray) -> xr.DataArray:
@@ -76,9 +75,9 @@ def untouched(tree: xr.DataTree, truth: xr.DataArray) -> xr.DataArray:
         truth: The variable in one cycle, at the levels that it has.
     """
     space = [axis for axis in ("latitude", "longitude", "site") if axis in truth.dims]
-    levels = truth["level"].values if "level" in truth.dims else [np.nan]
+    levels = truth["level"].values if "level" in truth.dims else np.array([np.nan])
     grids = [np.asarray(truth[axis].values, float) for axis in space]
-    table = _observations(tree, str(truth.name))
+    table = _observations(tree, str(truth.name), levels)
     height = table["level"].to_numpy(float)
     touched = [
         _touched(table.loc[np.isclose(height, level, equal_nan=True)], space, grids)
@@ -89,17 +88,29 @@ def untouched(tree: xr.DataTree, truth: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(free, {d: truth[d] for d in dims}, dims)
 
 
-def _observations(tree: xr.DataTree, name: str) -> pd.DataFrame:
-    """Level, place and reach in grid spacings of the observations that are made of a variable."""
+def _observations(tree: xr.DataTree, name: str, levels: Float[np.ndarray, "level"]) -> pd.DataFrame:
+    """Level, place and reach in grid spacings of the observations that are made of a variable.
+
+    One that is made of several levels of it has a row a level.
+    """
     if "observations" not in tree or not tree["observations"].sizes.get("observation"):
         return pd.DataFrame({"level": []})
     rows = tree["observations"].to_dataset()
     columns = [c for c in rows.variables if rows[c].dims == ("observation",)]
     table = rows[columns].drop_vars(["cycle", "time"], errors="ignore").to_dataframe()
-    table = table[[name in _components(str(v)) for v in table["variable"]]]
     groups = tree.attrs.get("scenario", {}).get("observations") or ()
     reach = {group["name"]: _reach(group["locations"]) for group in groups}
-    return table.assign(reach=[reach.get(str(name), WITHIN) for name in table["group"]])
+    average = {g["name"]: list(map(float, g["average"])) for g in groups if g.get("average")}
+    variable = [str(v) for v in table["variable"]]
+    group = [str(g) for g in table["group"]]
+    table = table.assign(reach=[reach.get(g, WITHIN) for g in group])
+    table["variable"] = [v.removeprefix(LAYER_MEAN) for v in variable]
+    table["level"] = [
+        average.get(g) or (list(levels) if _is_column(v) else p)
+        for g, v, p in zip(group, variable, table["level"], strict=True)
+    ]
+    made_of_it = [name in _parts(v) for v in table["variable"]]
+    return table.loc[made_of_it].explode("level")
 
 
 def _reach(locations: Mapping[str, Any]) -> float:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from grids import WINDS, filled, sphere, state
 
+from dabench.observe.functions import speed
 from dabench.observe.network import build
-from dabench.observe.operators import resolve, speed
+from dabench.observe.operators import resolve
 from dabench.scenario.locations import Misfit
 from dabench.scenario.scenario import Group
 
@@ -71,7 +72,7 @@ def test_at_rest_wind_speed_has_value_and_gradient_zero():
 
 def test_the_gradient_of_wind_speed_is_right_for_the_smallest_and_largest_winds():
     for size in (1e-150, 1.0, 1e150):
-        gradient = jax.grad(lambda u, size=size: speed(u, 0.0 * u + size))(size)
+        gradient = jax.grad(lambda u, size=size: speed((u, 0.0 * u + size)))(size)
         np.testing.assert_allclose(gradient, 0.5**0.5, rtol=1e-6)
 
 

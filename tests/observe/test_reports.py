@@ -49,7 +49,7 @@ def test_as_many_stations_report_as_in_the_source(name, stations, level, letter,
 
 @pytest.mark.parametrize("name", DIGESTS)
 def test_places_are_on_the_sphere_and_each_is_there_once(name):
-    latitude, longitude, _ = table(name)
+    latitude, longitude, *_ = table(name)
     assert (np.abs(latitude) <= 90).all()
     assert ((longitude >= 0) & (longitude <= 360)).all()
     assert len(set(zip(latitude, longitude % 360, strict=True))) == len(latitude)
@@ -87,5 +87,5 @@ def test_a_group_that_no_station_reports_is_refused_with_what_is_there():
         Misfit, match=r"report nothing of this group, but 2m_temperature, .* at the"
     ):
         build([group("synop", "u_component_of_wind")], sphere())
-    with pytest.raises(Misfit, match="wind_speed, geopotential at 1000 hPa, 925 hPa"):
+    with pytest.raises(Misfit, match="wind_direction, geopotential at 1000 hPa, 925 hPa"):
         build([group("radiosondes", "mean_sea_level_pressure")], sphere())

@@ -48,11 +48,13 @@ def model(
     """
     sphere = sphere_noise(resolution) if means is None else ConservingNoise(resolution, means)
     latitude, longitude = grid(resolution)
+    fields = {name: _field(sphere, field) for name, field in ground.items()}
     layout = Layout(
         atmosphere.channels,
         {"latitude": latitude, "longitude": longitude},
         frames=2,
-        land=_field(sphere, ground["land_sea_mask"]) > 0.5 if "land_sea_mask" in ground else None,
+        land=fields["land_sea_mask"] > 0.5 if "land_sea_mask" in fields else None,
+        height=fields["geopotential_at_surface"] / channels.GRAVITY,
     )
     inputs = channels.inputs(checkpoint.config.task_config)
     network = (

@@ -13,6 +13,7 @@ from dabench.core.layout import Channel, Layout
 from dabench.systems.gencast.checkpoint import TaskConfig
 
 FRAME_HOURS = 12
+GRAVITY = 9.80665  # m s-2, by which a geopotential is a height in ERA5
 SST = "sea_surface_temperature"
 
 ATMOSPHERIC = frozenset(
@@ -97,6 +98,7 @@ def layout(
     longitude: Float[np.ndarray, "lon"],
     land: Bool[np.ndarray, "point"] | None = None,
     no_sea: Bool[np.ndarray, "point"] | None = None,
+    height: Float[np.ndarray, "point"] | None = None,
 ) -> Layout:
     """The layout of a task's states on a grid of ERA5.
 
@@ -104,6 +106,7 @@ def layout(
         latitude, longitude: Degrees, ascending.
         land: Which points are on land, where that is known.
         no_sea: Where sea-surface temperature has no meaning; None: nowhere.
+        height: Height of the ground in m, where that is known.
     """
     stacked = targets(task)
     is_sst = np.array([field.name == SST for field in stacked])
@@ -112,5 +115,6 @@ def layout(
         {"latitude": np.asarray(latitude), "longitude": np.asarray(longitude)},
         frames=frames(task),
         land=land,
+        height=height,
         undefined=None if no_sea is None else is_sst[:, None] & no_sea[None],
     )

@@ -183,7 +183,9 @@ def on_grid(
     """
     task = checkpoint.config.task_config
     land = static["land_sea_mask"] > 0.5 if "land_sea_mask" in static else None
-    layout = channels.layout(task, latitude, longitude, land, no_sea)
+    surface = static.get("geopotential_at_surface")
+    height = None if surface is None else surface / channels.GRAVITY
+    layout = channels.layout(task, latitude, longitude, land, no_sea, height)
     return GenCast(checkpoint, Normaliser.of(task, statistics), layout, static, **settings)
 
 

@@ -100,8 +100,8 @@ def layout(
 ) -> Layout:
     """The system's layout by its settings, without weights or frames.
 
-    Where land is stands in the frames. Here every other point counts as land, so that a scenario
-    with places on land or at sea can be checked before anything is fetched.
+    Where land is, and how high, stands in the frames. Here every other point counts as land, and
+    all lie at the sea's level, so that a scenario can be checked before anything is fetched.
     """
     era5.parse(start)  # which no frame has at other hours
     task = official.TASK
@@ -111,7 +111,8 @@ def layout(
     latitude = np.linspace(-90, 90, round(180 / spacing) + 1)
     longitude = np.arange(round(360 / spacing)) * spacing
     every_other = np.arange(len(latitude) * len(longitude)) % 2 == 0
-    return channels.layout(task, latitude, longitude, land=every_other)
+    flat = np.zeros(every_other.shape)
+    return channels.layout(task, latitude, longitude, land=every_other, height=flat)
 
 
 def land(
