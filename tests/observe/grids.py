@@ -33,3 +33,24 @@ def filled(layout: Layout, **fields: np.ndarray) -> np.ndarray:
         if channel.name in fields:
             x[-1, i] = fields[channel.name].ravel()
     return x.ravel()
+
+
+def earth(step: float = 30.0) -> Layout:
+    """Pressure, temperature, wind and humidity over mountains."""
+    channels = [Channel("2m_temperature", "K"), *(Channel(f"10m_{w}", "m/s") for w in WINDS)]
+    channels += [Channel("mean_sea_level_pressure", "Pa")]
+    for name, units in (("specific_humidity", "kg/kg"), *((w, "m/s") for w in WINDS)):
+        channels += [Channel(name, units, level) for level in (200.0, 500.0, 850.0)]
+    coords = {"latitude": np.arange(-90, 90.1, step), "longitude": np.arange(0, 360, step)}
+    points = len(coords["latitude"]) * len(coords["longitude"])
+    height = np.random.default_rng(3).uniform(0, 3000, points)
+    return Layout(tuple(channels), coords, dtype="float64", height=height)
+
+
+def weather(layout: Layout, seed: int = 0) -> np.ndarray:
+    """A state of plausible size."""
+    size = {"2m_temperature": (280, 10), "mean_sea_level_pressure": (1e5, 1e3)}
+    size |= {"specific_humidity": (3e-3, 1e-3)}
+    mean, std = np.array([size.get(c.name, (4.0, 5.0)) for c in layout.channels]).T[..., None]
+    noise = np.random.default_rng(seed).standard_normal((len(mean), layout.points))
+    return (mean + std * noise).ravel()
