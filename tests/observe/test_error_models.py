@@ -155,8 +155,9 @@ def test_so_are_blocks_that_are_too_large(monkeypatch):
 
 def test_stations_have_errors_of_their_own(tmp_path):
     path = tmp_path / "s.csv"
-    path.write_text("lat,lon,error_factor\n10,0,1\n20,5,2.5\n")
+    path.write_text("lat,lon,error_factor,height\n10,0,1,\n20,5,2.5,-12\n")
     stations = read_stations(path)
+    assert stations.heights == [None, -12]
     points = {"points": tuple(map(tuple, stations.points)), "factors": tuple(stations.factors)}
     levels = {250.0: 1.0, 500.0: 2.0, 850.0: 3.0}
     net = network(sphere(), variables=("temperature",), locations=points, error_std=levels)

@@ -150,3 +150,20 @@ def test_a_field_is_interpolated_to_places_between_its_points():
     groups.append({"name": "areas", "locations": {"blocks": 3}})
     values = at_places(fields, observed, {"observations": groups})
     np.testing.assert_allclose(values, [[66 + 5, -120 + 5, np.nan, np.nan]])
+
+
+def test_departures_of_directions_go_the_shorter_way_round():
+    y = np.array([[np.nan, np.nan], [350.0, 350.0], [10.0, 10.0], [100.0, 100.0]])
+    wind = np.array([[0.0, 0.0], [10.0, 10.0], [350.0, 350.0], [90.0, 90.0]])
+    info = {"background_obs": wind, "background_var": np.ones((4, 2)), "analysis_obs": wind}
+    cycle, zeros = np.arange(4), np.zeros((4, 1, SIZE))
+    table = pd.DataFrame({"group": "all", "level": np.nan, "site": [0, 1], "error_std": STD})
+    table = table.assign(variable=["wind_direction", "state"], units="degree")
+    record = Record(cycle, cycle.astype(float), zeros, zeros, zeros, None, y, info)
+    groups = label(LINE, table, record)
+    tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs={"members": 2}), **groups})
+    fit: Any = departures.observation_space(tree, slice(1, None))
+    angle, number = fit.groups
+    assert angle["bias"] == pytest.approx((-20 + 20 + 10) / 3)
+    assert angle["rms"] == angle["analysis_rms"] == pytest.approx(np.sqrt(300))
+    assert number["bias"] == pytest.approx((340 - 340 + 10) / 3)

@@ -19,10 +19,14 @@ SPHERE = Layout(
         Channel("10m_u_component_of_wind", "m s**-1"),
         Channel("10m_v_component_of_wind", "m s**-1"),
         Channel("2m_temperature", "K"),
+        Channel("mean_sea_level_pressure", "Pa"),
+        Channel("specific_humidity", "kg kg**-1", 250.0),
+        Channel("specific_humidity", "kg kg**-1", 500.0),
         Channel("temperature", "K", 250.0),
         Channel("temperature", "K", 500.0),
     ),
     {"latitude": np.linspace(-90, 90, 10), "longitude": np.arange(0, 360, 20.0)},
+    height=np.zeros(180),
 )
 TEMPERATURE = {"variables": ["temperature"], "levels": ["surface", 500], "error_std": 1}
 NETWORKS = {
@@ -40,6 +44,18 @@ NETWORKS = {
         {"variables": ["wind_speed"], "levels": ["surface"], "error_std": 1,
          "locations": {"random": 5}},
         {"name": "more", **TEMPERATURE, "locations": {"points": [[10, 10]]}},
+    ],
+    "direction, and pressure": [
+        {"variables": ["wind_direction"], "levels": ["surface"], "error_std": 9,
+         "locations": {"random": 5}},
+        {"name": "p", "variables": ["station_pressure"], "error_std": 100,
+         "locations": {"points": [[10, 10]], "heights": [700.0]}},
+    ],
+    "an average, and a column": [
+        {"variables": ["temperature"], "average": {250: 1, 500: 2}, "error_std": 1,
+         "locations": {"random": 5}},
+        {"name": "q", "variables": ["total_column_water_vapour"], "levels": ["surface"],
+         "error_std": 1, "locations": {"points": [[10, 10]]}},
     ],
 }  # fmt: skip
 
@@ -72,7 +88,8 @@ def test_untouched_points_are_those_that_h_does_not_depend_on(name):
         np.testing.assert_array_equal(mask.values, free[i], err_msg=str(channel))
     cells = {(c.name, c.level) for i, c in enumerate(SPHERE.channels) if not free[i].all()}
     variables = {c.name: Variable(c.units, (c.level,)) for c in SPHERE.channels}
-    variables["temperature"] = Variable("K", (250.0, 500.0))
+    for name in ("temperature", "specific_humidity"):
+        variables[name] = Variable("K", (250.0, 500.0))
     assert observed_cells(tree.attrs["scenario"], variables) == cells
 
 
