@@ -210,7 +210,7 @@ def _network(
         limit=None if is_withheld else limits(groups, table),
         measured=measured,
         neighbours=None if is_withheld else neighbours(groups, table, layout),
-        calm=calm([rows for _, rows in parts], layout),
+        calm=calm([rows for _, rows in pairs], layout),
     )
 
 

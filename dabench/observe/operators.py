@@ -140,6 +140,7 @@ def _average(
     levels, weights = (np.array(list(v)) for v in zip(*weight_of_level.items(), strict=True))
     weights = weights / weights.sum()
     channels = tuple(own[variable, level] for level in weight_of_level)
+    assert group.error_std is not None
     assert not isinstance(group.error_std, dict)
     return Target(
         LAYER_MEAN + variable,
@@ -205,6 +206,7 @@ def _no_level(variable: str, level: str | float, observable: Iterable[Cell]) -> 
 def _error_std(group: Group, cells: Iterable[Cell]) -> dict[Cell, float]:
     """The standard deviation of every variable and level; all entries by level must be used."""
     by_level = group.error_std
+    assert by_level is not None
     if not isinstance(by_level, dict):
         return dict.fromkeys(cells, by_level)
     keys: dict[Cell, Any] = {cell: "surface" if cell[1] is None else cell[1] for cell in cells}
