@@ -70,10 +70,12 @@ def mean_by_lead(
 
 def _of_seeds(
     forecasts: Sequence[Forecast], seeds: set[int] | None, cells: Sequence[Cell], metric: str
-) -> Float[np.ndarray, "cell lead"] | float:
+) -> Float[np.ndarray, "cell lead"]:
     """Medians over some seeds, or over all; NaN without any."""
     taken = [f for f in forecasts if seeds is None or f.seed in seeds]
-    return np.array([median(taken, cell, metric) for cell in cells]) if taken else np.nan
+    if not taken:
+        return np.full((len(cells), 1), np.nan)
+    return np.array([median(taken, cell, metric) for cell in cells])
 
 
 def median(forecasts: Sequence[Forecast], cell: Cell, metric: str) -> Series:
