@@ -310,7 +310,7 @@ def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, A
             what = title(match["variable"], float(match["level"]) if match["level"] else None)
             maps.setdefault(what, []).append(name)
     sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
-    sections |= {"sizes": ("sizes",), "leads": ("leads",), "lead_fields": LEADS}
+    sections |= {"by_members": ("sizes",), "leads": ("leads",), "lead_fields": LEADS}
     chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
     sizes = {name: _size(folder / f"{name}.svg") for name in names}
     return {**chosen, "maps": maps, "sizes": sizes}
