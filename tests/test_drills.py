@@ -45,9 +45,13 @@ def do(step: re.Match, home: Path) -> str:
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the repository, as far as commands need it."""
+    """A copy of the repository, as far as commands need it, with its byte code.
+
+    Byte code is taken where the time of its source is what it was; files that are being written
+    have names of their own.
+    """
     for name in FOLDERS:
-        skip = shutil.ignore_patterns("__pycache__")
+        skip = shutil.ignore_patterns("*.pyc.*")
         shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=skip)
     shutil.copy(ROOT / "pyproject.toml", tmp_path / "copy")
     return tmp_path / "copy"

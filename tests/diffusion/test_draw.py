@@ -162,10 +162,14 @@ def test_a_draw_is_the_replay_of_the_noise_of_its_key(name, key):
     draws = jax.jit(lambda keys, x: draw.members(keys, m, x, jnp.zeros(()), sampler, 2))
     drawn, stats = draws(keys, x)
     count = int(stats["evaluations"])
-    of_number = jax.vmap(lambda i: jax.vmap(lambda k: m.noise(jax.random.fold_in(k, i)))(keys))
-    noise = of_number(jnp.arange(count + 1))
-    z = replay(m, (), sampler, noise[0], noise[1:])[-1]
-    np.testing.assert_allclose(m.next_state(z, x), drawn, rtol=1e-12)
+
+    @jax.jit
+    def replayed(keys, x):
+        of_number = jax.vmap(lambda i: jax.vmap(lambda k: m.noise(jax.random.fold_in(k, i)))(keys))
+        noise = of_number(jnp.arange(count + 1))
+        return m.next_state(replay(m, (), sampler, noise[0], noise[1:])[-1], x)
+
+    np.testing.assert_allclose(replayed(keys, x), drawn, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +234,8 @@ def test_float32_stays_float32(key):
     x = jnp.zeros((3, SIZE), jnp.float32)
     condition = Condition(NETWORK.h, NETWORK.error_std, jnp.array([0.5, -1.0], jnp.float32))
     keys = jax.random.split(key, 3)
-    x_next, _ = draw.members(keys, m, x, jnp.zeros(()), Sampler(), 2, condition)
+    x_next, _ = jax.jit(
+        lambda keys, x: draw.members(keys, m, x, jnp.zeros(()), Sampler(), 2, condition)
+    )(keys, x)
     assert x_next.dtype == jnp.float32
     assert jnp.isfinite(x_next).all()

@@ -46,9 +46,15 @@ def condition_on(mean, cov, y):
 
 
 def at_level(m, sigma, z, guide):
-    condition, level = condition_of(observations(), guide), jnp.asarray(sigma)
-    denoise = m.denoiser(level)
-    return posterior_mean(m, condition, lambda z: denoise(z, ()), level, z, jnp.zeros_like(z))
+    """The posterior mean of z, at some noise level, given the observations."""
+
+    @jax.jit
+    def posterior(level, z, y):
+        denoise = m.denoiser(level)
+        condition = condition_of(y, guide)
+        return posterior_mean(m, condition, lambda z: denoise(z, ()), level, z, jnp.zeros_like(z))
+
+    return posterior(jnp.asarray(sigma), z, observations())
 
 
 @pytest.mark.parametrize("noise", ["identity", "correlated"])
@@ -81,8 +87,13 @@ def test_posterior_sampling_by_gradient_takes_the_gradient_of_the_distance_to_y(
     """D + sigma² C grad(-|y - h(D(z))|), in units of the observations' errors."""
     m, z, y = model("correlated"), jax.random.normal(key, (2, SIZE)), observations()
     D = m.denoiser(jnp.asarray(0.7))
-    gradient = jax.grad(lambda z: -jnp.linalg.norm((y - D(z[None], ())[0, OBSERVED]) / STD))
-    expected = D(z, ()) + 0.7**2 * m.noise_cov(jax.vmap(gradient)(z))
+
+    @jax.jit
+    def stepped(z):
+        gradient = jax.grad(lambda z: -jnp.linalg.norm((y - D(z[None], ())[0, OBSERVED]) / STD))
+        return D(z, ()) + 0.7**2 * m.noise_cov(jax.vmap(gradient)(z))
+
+    expected = stepped(z)
     D_y, guarded = at_level(m, 0.7, z, GuidanceSettings("dps", units="errors"))
     np.testing.assert_allclose(D_y, expected, rtol=1e-9)
     assert not guarded.any()
@@ -94,15 +105,15 @@ def test_a_nonlinear_observation_is_linearised_at_the_denoised_mean(key):
     network = replace(NETWORK, h=lambda x: jnp.hypot(x[OBSERVED], x[OBSERVED + 1]), linear=False)
     y, z = jnp.full(16, 0.7), jax.random.normal(key, (1, SIZE))
     denoise = m.denoiser(jnp.asarray(sigma))
-    D_y, _ = posterior_mean(
-        m,
-        Condition(network.h, network.error_std, y, EXACT),
-        lambda z: denoise(z, ()),
-        jnp.asarray(sigma),
-        z,
-        jnp.zeros_like(z),
-    )
-    D = np.asarray(denoise(z, ()))[0]
+    condition, zero = Condition(network.h, network.error_std, y, EXACT), jnp.zeros_like(z)
+
+    @jax.jit
+    def both(z):
+        mean, _ = posterior_mean(m, condition, lambda z: denoise(z, ()), sigma, z, zero)
+        return mean, denoise(z, ())
+
+    D_y, unguided = both(z)
+    D = np.asarray(unguided)[0]
     P = m.model_cov
     V = P - P @ np.linalg.solve(P + sigma**2 * np.eye(SIZE), P)
     slope = np.zeros((16, SIZE))
@@ -119,7 +130,9 @@ def test_log_evidence_is_the_density_of_y(noise, key):
     m, sigma = model(noise), jnp.asarray(80.0)
     z, x = sigma * jax.vmap(m.noise)(jax.random.split(key, 4)), jnp.zeros((4, SIZE))
     denoise, y = m.denoiser(sigma), observations()
-    log_p, D = log_evidence(m, condition_of(y), lambda z: denoise(z, ()), sigma, z, x)
+    log_p, D = jax.jit(
+        lambda z: log_evidence(m, condition_of(y), lambda z: denoise(z, ()), sigma, z, x)
+    )(z)
     P = m.model_cov
     C = np.eye(SIZE) if noise == "identity" else m.noise_cov_matrix
     V = P - P @ np.linalg.solve(P + 80.0**2 * C, P)

@@ -23,7 +23,7 @@ EXACT = GuidanceSettings("cg", 3)
 
 def log_evidence(system, network, x, y):
     """log N(y; H A x, H Q Hᵀ + R) up to a constant."""
-    H = np.asarray(jax.jacobian(network.h)(jnp.zeros(SIZE)))
+    H = np.asarray(jax.jit(jax.jacobian(network.h))(jnp.zeros(SIZE)))
     S = H @ matrices(system).Q @ H.T + np.diag(network.var)
     r = np.asarray(y)[None] - np.asarray(x) @ (H @ matrices(system).A).T
     return -0.5 * np.sum(r * np.linalg.solve(S, r.T).T, -1)
@@ -31,9 +31,14 @@ def log_evidence(system, network, x, y):
 
 def look(rule, p, x, y, key):
     model, sampler = p.model, Sampler(sigma_max=1e6)  # where D is the prior mean to six digits
-    start = draw.Start(jax.random.split(key, len(x)), x, context=())
-    condition = Condition(p.network.h, p.network.error_std, y, EXACT)
-    return rule(p, model, sampler)(start, jnp.zeros(()), condition)[0]
+
+    @jax.jit
+    def weights(keys, x, y):
+        start = draw.Start(keys, x, context=())
+        condition = Condition(p.network.h, p.network.error_std, y, EXACT)
+        return rule(p, model, sampler)(start, jnp.zeros(()), condition)[0]
+
+    return weights(jax.random.split(key, len(x)), x, y)
 
 
 @pytest.mark.parametrize("noise", ["identity", "correlated"])

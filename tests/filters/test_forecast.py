@@ -102,7 +102,7 @@ def test_a_method_reports_the_calls_of_the_denoiser(make, settings, key):
     problem, x, obs = observed(model)
     problem = problem._replace(batch=MEMBERS)  # no member is repeated to fill a batch
     method = make(problem, **settings)
-    _, info = method.step(key, method.init(x), obs)
+    _, info = jax.jit(method.step)(key, method.init(x), obs)
     jax.effects_barrier()
     calls = {kind: model.calls[kind] / MEMBERS for kind in ("evaluations", "products")}
     assert {kind: int(info[kind]) for kind in calls} == calls
@@ -115,7 +115,7 @@ def test_a_method_without_forecasts_reports_no_cost(make, settings, key):
     model = Counting()
     problem, x, obs = observed(model)
     method = make(problem, **settings)
-    _, info = method.step(key, method.init(x), obs)
+    _, info = jax.jit(method.step)(key, method.init(x), obs)
     jax.effects_barrier()
     assert not {"evaluations", "products"} & info.keys()
     assert not model.calls
@@ -127,9 +127,9 @@ def test_without_a_forecast_of_its_own_a_model_is_drawn_with_its_own_sampler(key
     assert not isinstance(model, ForecastModel)
     problem, x, obs = observed(model)
     keys, _ = split_key(key, MEMBERS)
-    drawn, info = forecast(problem, keys, x, obs.time)
-    expected, _ = draw.members(keys, model, x, obs.time, OWN, 4)
-    np.testing.assert_array_equal(drawn, expected)
+    drawn, info = jax.jit(lambda keys, x: forecast(problem, keys, x, obs.time))(keys, x)
+    draws = jax.jit(lambda keys, x: draw.members(keys, model, x, obs.time, OWN, 4))
+    np.testing.assert_allclose(drawn, draws(keys, x)[0], rtol=1e-12)
     assert info["evaluations"] == len(steps(OWN).sigma)
     assert "guarded" not in info
 

@@ -35,6 +35,17 @@ def window(members, weak=True):
     return Member(jnp.asarray(start), jnp.asarray(y), jnp.zeros((members, parts * N)))
 
 
+def solution(model, member, cycles=CYCLES, outer=1, inner=30):
+    """The controls that minimise the cost, and the states of the window that they give."""
+
+    @jax.jit
+    def solved(member):
+        v = minimise(model, NETWORK, member, cycles, outer=outer, inner=inner)
+        return v, run(model, member.start, cycles, v)
+
+    return solved(member)
+
+
 def smoothed(start, y):
     """Means of the Kalman filter and of the Rauch-Tung-Striebel smoother."""
     m, V, forecasts = [start], [B], []
@@ -53,8 +64,7 @@ def smoothed(start, y):
 
 def test_the_weak_constraint_is_kalman_at_the_end_and_the_smoother_inside():
     member = window(2)
-    v = minimise(dynamics(True), NETWORK, member, CYCLES, outer=1, inner=30)
-    x = run(dynamics(True), member.start, CYCLES, v)
+    _, x = solution(dynamics(True), member)
     for i in range(2):
         m, s = smoothed(np.asarray(member.start[i]), np.asarray(member.y[i]))
         np.testing.assert_allclose(x[i], s, atol=1e-6)
@@ -63,8 +73,7 @@ def test_the_weak_constraint_is_kalman_at_the_end_and_the_smoother_inside():
 
 def test_the_strong_constraint_is_generalised_least_squares_for_the_start():
     member = window(1, weak=False)
-    v = minimise(dynamics(False), NETWORK, member, CYCLES, outer=1, inner=30)
-    x = run(dynamics(False), member.start, CYCLES, v)
+    _, x = solution(dynamics(False), member)
     G, offset, rows, shifts = np.eye(N), np.zeros(N), [], []
     for _ in range(L):
         G, offset = A @ G, A @ offset + 1.0
@@ -82,8 +91,9 @@ def test_where_the_model_is_not_linear_the_end_is_a_minimum_of_the_cost():
     """By central differences of J in every direction, which a wrong gradient would not pass."""
     model = dynamics(True, lambda x, time: x @ A.T + 0.3 * jnp.sin(2 * x))
     member = window(1)._replace(prior=jnp.asarray(0.3 * RNG.normal(size=(1, (1 + L) * N))))
-    v = minimise(model, NETWORK, member, CYCLES, outer=20, inner=20)
+    v, _ = solution(model, member, outer=20, inner=20)
 
+    @jax.jit
     def J(v):
         return cost(NETWORK, member, CYCLES, v, run(model, member.start, CYCLES, v))[0]
 
@@ -103,8 +113,8 @@ def test_twice_the_smallest_cost_is_the_number_of_observations_on_average():
         ys.append(truth @ H.T + rng.normal(size=(n, P)) * STD)
     y = jnp.asarray(np.stack(ys, 1))
     member = Member(jnp.zeros((n, N)), y, jnp.zeros((n, (1 + L) * N)))
-    v = minimise(dynamics(True), NETWORK, member, CYCLES, outer=1, inner=30)
-    J = cost(NETWORK, member, CYCLES, v, run(dynamics(True), member.start, CYCLES, v))
+    v, x = solution(dynamics(True), member)
+    J = cost(NETWORK, member, CYCLES, v, x)
     # 2 J is chi-squared with L P degrees of freedom, of variance 2 L P.
     assert abs(2 * J.mean() - L * P) < 4.5 * np.sqrt(2 * L * P / n)
 
@@ -113,11 +123,11 @@ def test_twice_the_smallest_cost_is_the_number_of_observations_on_average():
 def test_cycles_before_the_first_change_nothing(weak):
     member = window(2, weak)
     used = Cycles(CYCLES.time, jnp.array([False, True, True]))
-    v = minimise(dynamics(weak), NETWORK, member, used, outer=1, inner=30)
+    v, _ = solution(dynamics(weak), member, used)
     w = jnp.split(v, v.shape[1] // N, axis=1)
     shorter = Member(member.start, member.y[:, 1:], jnp.zeros((2, (3 if weak else 1) * N)))
     later = Cycles(CYCLES.time[1:], jnp.ones(2, bool))
-    expected = minimise(dynamics(weak), NETWORK, shorter, later, outer=1, inner=30)
+    expected, _ = solution(dynamics(weak), shorter, later)
     remaining = jnp.concatenate([w[0], *w[2:]], 1)
     np.testing.assert_allclose(remaining, expected, atol=1e-6)
     if weak:

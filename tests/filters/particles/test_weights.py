@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dabench.filters.particles.weights import ess, log_likelihood, normalise, temper
+from dabench.filters.particles import weights
+from dabench.filters.particles.weights import log_likelihood
 from dabench.observe.network import Network, Observation
+
+ess, normalise, temper = (jax.jit(f) for f in (weights.ess, weights.normalise, weights.temper))
 
 
 def test_log_likelihood_is_the_log_of_a_product_of_normal_densities(key):
