@@ -33,7 +33,7 @@ def kalman(problem: Problem) -> Filter:
     if not (isinstance(model, AdditiveGaussian) and model.linear and network.linear):
         raise UserError(
             "the kalman filter needs a linear system and linear observations, such as "
-            "linear_gaussian without wind_speed; enkf and letkf take any system"
+            "linear_gaussian without speeds and directions; enkf and letkf take any system"
         )
     zero = jnp.zeros(model.layout.size, jax.dtypes.canonicalize_dtype(model.layout.dtype))
     A, H = (

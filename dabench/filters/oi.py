@@ -12,6 +12,7 @@ from jax.scipy.linalg import cho_solve
 from jaxtyping import Array, Float, Key
 
 from dabench.core.bounds import Kilometres, LogPressure, Positive, Sites, Times
+from dabench.core.errors import UserError
 from dabench.core.precision import wide
 from dabench.core.types import Members
 from dabench.diffusion.model import Sampler
@@ -161,8 +162,14 @@ def by_errors(problem: Problem, scale: float, iterations: int) -> AddIncrements:
 def by_climate(
     problem: Problem, taper: Localisation, draws: int, scale: float, route: Route
 ) -> AddIncrements:
-    """The gain of a multiple of the climate's covariance, tapered."""
+    """The gain of a multiple of the climate's covariance, tapered; it needs a linear h."""
     network = problem.network
+    if not network.linear:
+        raise UserError(
+            "covariance: climate has one gain for all states and needs observations that are "
+            "linear in the state, not speeds, directions or pressures at a height; "
+            "covariance: errors takes their tangent"
+        )
     plan = make_plan(problem.model.layout, network.table, taper)
     basis, S = climate_departures(states(problem), draws, scale, network)
     unit = jnp.asarray(1 / (network.error_std * np.sqrt(len(S) - 1)), wide())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import circmean, vonmises
 
+from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
 from dabench.diffusion.model import Sampler
 from dabench.filters.base import Problem
@@ -16,6 +17,8 @@ from dabench.filters.bootstrap import bootstrap
 from dabench.filters.directions import as_vectors
 from dabench.filters.fa_apf import fa_apf
 from dabench.filters.fa_enkf import fa_enkf
+from dabench.filters.kalman import kalman
+from dabench.filters.oi import oi
 from dabench.observe.network import Observation, build
 from dabench.runs.conformance import FilterTrial
 from dabench.runs.twin import Twin
@@ -58,6 +61,15 @@ def test_the_likelihood_is_that_of_von_mises_and_diagnostics_are_in_degrees():
     np.testing.assert_allclose(info["log_weights"], expected, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(info["background_obs"], circmean(hx, 360, 0, axis=0), rtol=1e-9)
     assert info["background_var"].shape == y.shape
+
+
+def test_a_fixed_gain_is_refused_before_the_run():
+    trial = twin(SPEED)
+    problem = Problem(trial.system.model, trial.network, jnp.asarray(trial.system.climate))
+    with pytest.raises(UserError, match="one gain for all states"):
+        oi(problem, covariance="climate")
+    with pytest.raises(UserError, match="without speeds and directions"):
+        kalman(problem)
 
 
 @pytest.mark.parametrize("make", [fa_apf, fa_enkf], ids=lambda make: make.__name__)
