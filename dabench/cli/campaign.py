@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dabench.cli.notes import waiting
 from dabench.cli.options import Out
 from dabench.core.errors import UserError
 
@@ -70,7 +71,8 @@ def campaign(
     options: dict[str, Any] = {"members": members, "cycles": cycles, "smooth": smooth}
     options["out"] = str(out.absolute())
     _give_way(nice)
-    tasks = queue(scenarios, method or (), seed_list(seeds), options, size_list(sizes))
+    with waiting("reading scenarios and methods"):
+        tasks = queue(scenarios, method or (), seed_list(seeds), options, size_list(sizes))
     if dry_run:
         for task in tasks:
             typer.echo(" ".join([*map(str, task.about.values()), outlook(job_of(*task.arguments))]))

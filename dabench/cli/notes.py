@@ -6,7 +6,7 @@ a line once a wait is long.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from inspect import Parameter, signature
@@ -92,6 +92,36 @@ def waiting(what: str) -> Iterator[None]:
     else:
         with waits.announced(lambda text: typer.echo(text, err=True), f"{what} ..."):
             yield
+
+
+class _Said(logging.Handler):
+    """Prints what is logged, each line with its time."""
+
+    def __init__(self, console: "Console"):
+        super().__init__()
+        self.console = console
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        self.console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def narrated(what: str) -> Iterator[None]:
+    """Print what the steps of long work log of themselves, unless the command is to be quiet.
+
+    Arguments:
+        what: Words for the whole, which a terminal shows below the lines.
+    """
+    console, log = error_console(), logging.getLogger("dabench")
+    handler = _Said(console)
+    log.addHandler(handler)
+    try:
+        with console.status(what) if console.is_terminal else nullcontext():
+            yield
+    finally:
+        log.removeHandler(handler)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def failed(task: Task, error: BaseException) -> Row:
 def followed(
     rows: Iterable[Row], total: int, name: str, console: "Console", columns: Sequence[str]
 ) -> list[Row]:
-    """All rows; a bar shows how many there are, or a line each says so.
+    """All rows, a line each; below them a bar, or without a terminal their number and the time.
 
     Arguments:
         name: Name of the whole.
@@ -76,6 +76,8 @@ def followed(
         TimeRemainingColumn,
     )
 
+    from dabench.runs.progress import stamped
+
     parts = TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     every = []
     with Progress(*parts, console=console, disable=not console.is_terminal) as bar:
@@ -84,5 +86,7 @@ def followed(
             every.append(row)
             bar.advance(task)
             text = " ".join(str(row[column]) for column in columns)
+            if not console.is_terminal:
+                text = stamped(f"{len(every)} of {total} {text}")
             console.print(text, markup=False, soft_wrap=True)
     return every

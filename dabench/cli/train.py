@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dabench.cli.notes import narrated, waiting
 from dabench.core.errors import UserError
 from dabench.systems import RECIPES
 
@@ -46,9 +47,11 @@ def train(
     size = SMALL if small else Size(steps=recipe.steps)
     if steps is not None:
         size = dataclasses.replace(size, steps=steps)
-    folder = train_system(recipe, out, size)
+    with narrated(f"training {system}"):
+        folder = train_system(recipe, out, size)
     days = 1 if small else FREE_DAYS
-    save(folder / "report.png", maps(recipe.open(folder), days))
+    with waiting("drawing report.png"):
+        save(folder / "report.png", maps(recipe.open(folder), days))
     typer.echo(f"files     {folder}")
 
 

@@ -27,6 +27,11 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def stamped(text: str) -> str:
+    """A line for a log, which begins with its time."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}"
+
+
 @contextmanager
 def watch(title: str, cycles: int, console: Console) -> "Iterator[Report]":
     """A `Report` that draws a bar with cycle, time left, N_eff and the RMSE so far.
@@ -45,8 +50,7 @@ def watch(title: str, cycles: int, console: Console) -> "Iterator[Report]":
 
     def line(text: str) -> None:
         LOG.info(text)
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        console.print(f"{stamp} {text}", markup=False, highlight=False, soft_wrap=True)
+        console.print(stamped(text), markup=False, highlight=False, soft_wrap=True)
 
     with waits.announced(line, f"{title:12} compiling") as begun:
         yield _Blocks(title, cycles, line, lambda *_: begun()).report

@@ -1,5 +1,6 @@
 """Campaigns: what is queued, that all of it is run once, and what is told of failures and kills."""
 
+import re
 import signal
 
 import pytest
@@ -31,7 +32,9 @@ def call(*arguments):
 
 
 def lines(result) -> list[str]:
-    return [line for line in result.output.splitlines() if line.startswith("toy ")]
+    """What is said of each run, behind its time and count where it was made."""
+    line = re.compile(r"(?:[\d-]{10} [\d:]{8} \d+ of \d+ )?(toy .*)")
+    return [match[1] for text in result.output.splitlines() if (match := line.match(text))]
 
 
 def test_every_run_is_made_whatever_becomes_of_the_others(ground):

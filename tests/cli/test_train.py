@@ -1,9 +1,12 @@
 """dabench train: what is said of systems that are not trained, and the maps of its report."""
 
+import logging
+import re
+
 import numpy as np
 import pytest
 
-from dabench.cli import train
+from dabench.cli import notes, train
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
 from dabench.leaderboard.figures.style import save
@@ -27,6 +30,36 @@ class Planet:
 def test_a_system_without_a_recipe_is_refused(tmp_path):
     with pytest.raises(UserError, match="lorenz63 is not trained; held_suarez"):
         train.train("lorenz63", tmp_path)
+
+
+def test_what_training_logs_is_printed_with_its_time(capsys):
+    log = logging.getLogger("dabench.systems.atmosphere.training.nature")
+    logging.getLogger("dabench").setLevel(logging.INFO)
+    with notes.narrated("training a planet"):
+        log.info("spin-up: day %d", 3)
+    log.info("afterwards")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"[\d-]{10} [\d:]{8} spin-up: day 3\n", err)
+
+
+def test_a_training_tells_the_time_left(caplog, monkeypatch):
+    pytest.importorskip("optax")
+    from dabench.systems.atmosphere.training import learning
+
+    clock = iter([0.0, 10.0, 40.0, 50.0, 80.0])
+    monkeypatch.setattr(learning.time, "perf_counter", lambda: next(clock))
+    with caplog.at_level(logging.INFO, "dabench"):
+        beat = learning._Beat(100, 1100)
+        for done in (110, 300, 301, 600):
+            beat(done)
+    first, *others = [record.getMessage() for record in caplog.records]
+    assert first == "training: step 100 of 1100, compiling"
+    # 200 steps in 40 s: 800 take 160 s more; 500 in 80 s: 500 take 80 s more.
+    assert others == [
+        "training: step 300 of 1100, 3 min left",
+        "training: step 600 of 1100, 1 min left",
+    ]
 
 
 def test_a_map_for_every_field_that_there_is(tmp_path, monkeypatch):

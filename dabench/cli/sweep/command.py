@@ -1,10 +1,12 @@
 """`dabench sweep`: expand a file of settings to vary, run all of them, report."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dabench.cli.notes import waiting
 from dabench.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,17 +36,22 @@ def sweep(
     from dabench.cli.sweep import execute, report, spec
 
     console, settings, home = Console(stderr=True), spec.load(file), out / file.stem
-    points = spec.points(settings)
-    for point in points:
-        point.job(home)
-    check_target(settings.score, points[0].job(home).experiment)
+    with waiting("checking all runs"):
+        points = spec.points(settings)
+        for point in points:
+            point.job(home)
+        check_target(settings.score, points[0].job(home).experiment)
     if dry_run:
         console.print(f"{len(points)} runs, all sound, in {home / 'runs'}", soft_wrap=True)
         return []
-    with execute.client(scheduler, cluster, workers, options) as client:
+    connected = execute.client(scheduler, cluster, workers, options)
+    with ExitStack() as stack:
+        with waiting("starting workers"):
+            client = stack.enter_context(connected)
         results = execute.execute(client, points, home, settings.score, retries)
         rows = followed(results, len(points), file.stem, console, SHOWN)
-    files = report.write(rows, home, settings.score.label)
+    with waiting("drawing scores against settings"):
+        files = report.write(rows, home, settings.score.label)
     if bad := [r for r in rows if r["status"] in ("failed", "refused")]:
         lines = [f"  {r['digest']} {r['method']} {r['status']}: {r['reason']}" for r in bad[:8]]
         raise UserError(f"{len(bad)} of {len(rows)} runs have no score:\n" + "\n".join(lines))

@@ -39,6 +39,9 @@ from dabench.systems.gencast.network.denoiser import DenoiserNetwork
 
 log = logging.getLogger(__name__)
 
+BEAT_SECONDS = 30.0
+"""Time between two lines of the log on how far a training is."""
+
 VALIDATION_SIGMAS = (0.1, 0.5, 1.5, 5.0, 15.0, 50.0)
 
 
@@ -209,11 +212,13 @@ def fit(
     if path.exists():
         state = load_state(path, state)
     root, losses, began = jax.random.key(settings.seed), [], time.perf_counter()
+    beat = _Beat(int(state.step), settings.steps)
     for step in range(int(state.step), settings.steps):
         batch = training.draw(settings.seed, step, settings.batch, settings.input_error)
         state, value = trainer.update(state, batch, jax.random.fold_in(root, step))
         losses.append(value)
         done = step + 1
+        beat(done)
         if done % settings.validate_every == 0 or done == settings.steps:
             row = {
                 "step": done,
@@ -227,6 +232,30 @@ def fit(
         if done % settings.save_every == 0 or done == settings.steps:
             save_state(path, state)
     return state
+
+
+class _Beat:
+    """Logs how far a training is, with the time left, once in `BEAT_SECONDS`.
+
+    Arguments:
+        done: Steps that were there at the start.
+        steps: Steps of the whole training.
+    """
+
+    def __init__(self, done: int, steps: int):
+        self.done, self.steps = done, steps
+        self.began = self.last = time.perf_counter()
+        if done < steps:
+            log.info("training: step %d of %d, compiling", done, steps)
+
+    def __call__(self, done: int) -> None:
+        """Take up the number of steps that are done."""
+        now = time.perf_counter()
+        if now - self.last < BEAT_SECONDS:
+            return
+        self.last = now
+        left = (now - self.began) / (done - self.done) * (self.steps - done) / 60
+        log.info("training: step %d of %d, %.0f min left", done, self.steps, left)
 
 
 def append_row(path: Path, row: dict[str, float]) -> None:

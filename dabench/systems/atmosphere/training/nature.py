@@ -149,6 +149,8 @@ def _spin_up(dynamics: Dynamics, out: Path, settings: NatureSettings, state: Any
     day = max(_days_done(out), default=0)
     if day:
         state = load_state(out / f"spinup_{day:03d}.npz", state)
+    if day < settings.spinup_days:
+        log.info("spin-up: from day %d to day %d", day, settings.spinup_days)
     while day < settings.spinup_days:
         days = min(DAYS_A_CHECKPOINT, settings.spinup_days - day)
         state = _advance(dynamics, state, days)
@@ -176,6 +178,7 @@ def _run_member(
     segments = -(-member.frames // settings.segment_frames)
     done = max((int(path.stem[-3:]) for path in folder.glob("state_???.npz")), default=None)
     if done is None:
+        log.info("%s: branches off for %d days", member.name, settings.branch_days)
         key = jax.random.fold_in(jax.random.key(settings.seed), zlib.crc32(member.name.encode()))
         state = _advance(dynamics, dynamics.branch(origin, key), settings.branch_days)
         save_state(folder / "state_000.npz", state)
@@ -183,13 +186,23 @@ def _run_member(
     elif done < segments:
         state = load_state(folder / f"state_{done:03d}.npz", origin)
     for segment in range(done + 1, segments + 1):
-        state = _segment(dynamics, out, settings, member.name, segment, state)
+        state = _segment(dynamics, out, settings, member.name, segment, segments, state)
 
 
 def _segment(
-    dynamics: Dynamics, out: Path, settings: NatureSettings, member: str, segment: int, state: Any
+    dynamics: Dynamics,
+    out: Path,
+    settings: NatureSettings,
+    member: str,
+    segment: int,
+    of: int,
+    state: Any,
 ) -> Any:
-    """Store one segment and then the state after it; returns that state."""
+    """Store one segment and then the state after it; returns that state.
+
+    Arguments:
+        of: Number of segments of the member.
+    """
     began, rows = time.process_time(), []
     for _ in range(settings.segment_frames):
         state = dynamics.frame(state)
@@ -202,7 +215,7 @@ def _segment(
     save_state(out / member / f"state_{segment:03d}.npz", state)
     (out / member / f"state_{segment - 1:03d}.npz").unlink(missing_ok=True)
     cost = (time.process_time() - began) / (settings.segment_frames / 2)
-    log.info("%s: segment %d, %.2f CPU seconds a day", member, segment, cost)
+    log.info("%s: segment %d of %d, %.2f CPU seconds a day", member, segment, of, cost)
     return state
 
 

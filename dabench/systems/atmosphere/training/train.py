@@ -142,8 +142,13 @@ def learn(recipe: Recipe, out: Path, size: Size) -> None:
         TrainingFrames(members, statistics, means),
         TrainingFrames([frames.load(run, "validation", regrid)], statistics, means),
         out / "training",
-        progress=lambda row: log.info("training: %s", row),
+        progress=_log_validation,
     )
+
+
+def _log_validation(row: Mapping[str, float]) -> None:
+    numbers = ", ".join(f"{name} {v:.4g}" for name, v in row.items() if name != "step")
+    log.info("training: validation at step %d: %s", row["step"], numbers)
 
 
 def publish(recipe: Recipe, out: Path, size: Size) -> Path:
@@ -191,6 +196,7 @@ def _calibrate(
     from dabench.systems.atmosphere.training import calibration, learning, state
     from dabench.systems.atmosphere.training.pairs import TrainingFrames
 
+    log.info("calibration: fitted to the last training members")
     run, regrid, maps = out / "nature", *_regrid(recipe, out)
     statistics, means = _normalisation(recipe, out, [])
     trainer = learning.Trainer(state.TrainSettings(), config, recipe.ground(maps), means)
@@ -203,6 +209,7 @@ def _report(recipe: Recipe, out: Path, size: Size, regrid: frames.Regrid) -> Non
     """Write the report of the published files beside them."""
     from dabench.systems.atmosphere.training import report
 
+    log.info("report: forecasts and a guided ensemble of the files to ship")
     run, folder = out / "nature", out / "files"
     # The frames that judged training judge the network here too; nothing else is scored on them.
     int16.save(out / "validation.npz", int16.pack(frames.load(run, "validation", regrid)))
