@@ -12,7 +12,7 @@ from dabench.leaderboard.labels import is_beside
 from dabench.leaderboard.methods import METHODS, Method, colour_names, in_order
 from dabench.leaderboard.pairs import Mark, Pairs
 from dabench.leaderboard.published import Line, Published, lines, published_of
-from dabench.leaderboard.row import LONGEST, Row, Value, shade, words
+from dabench.leaderboard.row import LONGEST, Row, Value, author_of, shade, words
 from dabench.leaderboard.sparklines import Sparklines, sparklines
 from dabench.leaderboard.stale import stale_since
 from dabench.leaderboard.vocabulary import METRICS
@@ -312,6 +312,7 @@ class Board:
             "truth": of_seeds["trajectory"],
             "commit": of_seeds["commit"],
             "made": of_seeds["created"],
+            "made by": ", ".join(dict.fromkeys(map(author_of, row.runs))),
             "device": of_seeds["device"],
             "processor": of_seeds["processor"],
             "cores": of_seeds["cores"],

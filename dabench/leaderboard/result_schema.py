@@ -13,7 +13,7 @@ from dabench.leaderboard.thumbnails import unpacked
 SCHEMA = 5
 OLDEST = 2
 """Oldest schema that is read. Schema 3 added pictures, schema 4 packed long series, schema 5 added
-lags and forecasts."""
+lags, forecasts and several stations."""
 
 Text = Annotated[str, Field(max_length=2000)]
 Name = Annotated[str, Field(max_length=120, pattern=r"^[^\x00-\x1f]*$")]
@@ -207,6 +207,7 @@ class PointRecord(Loose):
     latitude: float
     longitude: float
     truth: float
+    observed: Number = None
     members: Annotated[list[Number], Field(max_length=1000)]
 
 
@@ -215,13 +216,22 @@ class PicturesRecord(Loose):
 
     network: Annotated[list[GroupPlaces], Field(max_length=50)]
     fields: MapsRecord | None
-    point: PointRecord | None
+    points: Annotated[list[PointRecord], Field(max_length=12)] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_point(cls, record: Any) -> Any:
+        """Results of schemas 3 and 4 have one point or none."""
+        if isinstance(record, dict) and "point" in record:
+            point, others = record["point"], {k: v for k, v in record.items() if k != "point"}
+            return {"points": [point] if point else []} | others
+        return record
 
     @property
     def cycles(self) -> list[int]:
         """Cycles that a map or the density at a point shows."""
         cycles = [record.cycle for record in self.fields.maps] if self.fields else []
-        return [*cycles, self.point.cycle] if self.point else cycles
+        return [*cycles, *(point.cycle for point in self.points)]
 
 
 class LeadRecord(Loose):

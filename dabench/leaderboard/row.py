@@ -26,6 +26,9 @@ STEPS = (0.1, 0.25, 0.5, 0.75, 0.95, 1.05, 1.25, 1.5, 2.0, 4.0)
 CLASSES = ("b5", "b4", "b3", "b2", "b1", "n", "w1", "w2", "w3", "w4", "w5")
 """Classes of these colours in the style sheet: better, the same, worse."""
 
+AUTHORS = "the dabench authors"
+"""Who made the runs of results that name nobody."""
+
 LONGEST = 2000
 """Letters of a text from a result that a page shows."""
 
@@ -242,12 +245,12 @@ class Row:
     def made(self) -> str:
         """When and by whom the runs were made, and with which commits."""
         days = sorted({_provenance(run, "created")[:10] for run in self.runs} - {"–"})
-        authors = dict.fromkeys(_provenance(run, "author") for run in self.runs)
+        authors = dict.fromkeys(author_of(run) for run in self.runs)
         commits = dict.fromkeys(_provenance(run, "commit") for run in self.runs)
         span = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "on an unknown day"
-        names = ", ".join(name for name in authors if name != "–")
+        names = ", ".join(authors)
         codes = ", ".join(commit for commit in commits if commit != "–")
-        parts = [f"Made {span}", names and f" by {names}", codes and f" with {codes}"]
+        parts = [f"Made {span} by {names}", codes and f" with {codes}"]
         return f"{''.join(parts)}."[:LONGEST]
 
     @property
@@ -260,6 +263,12 @@ class Row:
         """RMSE of the first seed at some times for a small picture; NaN where there is none."""
         series = self.first.series(cell, "rmse")
         return np.where(series > 0, series, np.nan)[:: max(1, len(series) // 24)]
+
+
+def author_of(run: Scores) -> str:
+    """Who made a run: as `dabench leaderboard add --author` says, else the authors of dabench."""
+    author = _provenance(run, "author")
+    return AUTHORS if author == "–" else author
 
 
 def _range(low: str, high: str) -> str:

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from dabench.leaderboard.board import Board
+from dabench.leaderboard.cost_and_skill import cost_and_skill
 from dabench.leaderboard.format import title, units
 from dabench.leaderboard.row import Row
 from dabench.scores.metrics.registry import TESTED
@@ -30,6 +31,7 @@ def script(board: Board) -> str:
             metric: {region: _texts(board, metric, region) for region in regions}
             for metric in board.metrics(board.cells[0])
         },
+        "costs": _costs(board),
         "pairs": {
             metric: {region: _pairs(board, metric, region) for region in regions}
             for metric in TESTED
@@ -61,6 +63,24 @@ def _texts(board: Board, metric: str, region: str) -> list[list[list[str]]]:
     return [[[value.text, value.note] for value in row] for row in values]
 
 
+def _costs(board: Board) -> list[dict[str, Any]]:
+    """Cost and skill of all methods that have both, by the places of their rows."""
+    places = {row.method: place for place, row in enumerate(board.rows)}
+    return [
+        {
+            "skill": kind.skill,
+            "cost": cost,
+            "points": [[places[m], *map(_rounded, point)] for m, point in points.items()],
+        }
+        for kind in cost_and_skill(board.runs, board.cells[0])
+        for cost, points in kind.points.items()
+    ]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
 def _pairs(board: Board, metric: str, region: str) -> dict[str, list[list[Any]]]:
     """Ratio and arrow in every field, by the places of two methods."""
     places = enumerate(board.rows)
@@ -72,4 +92,4 @@ def _pairs(board: Board, metric: str, region: str) -> dict[str, list[list[Any]]]
 
 def _marks(board: Board, one: Row, other: Row, metric: str, region: str) -> list[list[Any]]:
     marks = [board.pairs.mark(one, other, cell, metric, region) for cell in board.all_cells]
-    return [[m.ratio and float(f"{m.ratio:.{DIGITS}g}"), m.arrow] for m in marks]
+    return [[m.ratio and _rounded(m.ratio), m.arrow] for m in marks]

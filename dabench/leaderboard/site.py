@@ -20,7 +20,7 @@ from dabench.core.errors import UserError
 from dabench.core.version import __version__
 from dabench.core.workers import Each, processes
 from dabench.leaderboard.board import Board, boards, rows_by_method
-from dabench.leaderboard.figures import draw_scores
+from dabench.leaderboard.figures import NARROW_NAME, draw_scores
 from dabench.leaderboard.figures.card import card
 from dabench.leaderboard.figures.style import PAGE_COLOURS, save
 from dabench.leaderboard.format import number, title
@@ -52,7 +52,7 @@ MANIFEST = "leaderboard.json"
 MANY = 4
 """Number of boards that are worth the start of other processes."""
 
-STATIC = ("style.css", "page.js", "board.js", "front.js", "favicon.svg")
+STATIC = ("style.css", "page.js", "board.js", "cost.js", "front.js", "favicon.svg")
 
 REPOSITORY = "https://github.com/dabench/dabench"
 HOME = "https://dabench.github.io/dabench"
@@ -313,7 +313,7 @@ def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, A
     sections |= {"by_members": ("sizes",), "leads": ("leads",), "lead_fields": LEADS}
     chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
     sizes = {name: _size(folder / f"{name}.svg") for name in names}
-    return {**chosen, "maps": maps, "sizes": sizes}
+    return {**chosen, "maps": maps, "sizes": sizes, "narrow": NARROW_NAME}
 
 
 def _size(file: Path) -> list[int]:

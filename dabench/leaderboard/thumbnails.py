@@ -1,7 +1,7 @@
 """What a result keeps of a run's fields, so that a site shows them without its archive.
 
 The observation network, coarse maps of the truth and of the error of the mean after chosen days,
-and the members at one point: some tens of kilobytes.
+and the members at some stations: some tens of kilobytes.
 """
 
 import base64
@@ -25,8 +25,13 @@ MAPPED: tuple[Cell, ...] = (
     ("geopotential", 500.0),
 )
 DAYS = (3.0, 7.0, 15.0)
-PLACE = (50.0, 5.0)
-"""Cells, days and point of figures 1 to 7 of Savary, Rozet & Louppe (2025), arXiv:2509.18811."""
+"""Cells and days of figures 1 to 7 of Savary, Rozet & Louppe (2025), arXiv:2509.18811."""
+PLACES_SHOWN = ((50.0, 5.0), (40.0, -100.0), (0.0, 115.0), (-35.0, 150.0), (80.0, 0.0),
+                (-60.0, -30.0))  # fmt: skip
+"""Latitudes and longitudes near which there are stations: the paper's first, then land, tropics,
+both hemispheres, ice and sea."""
+NEAR = 15.0
+"""Degrees; the nearest observation within this distance of a place makes it a station."""
 
 ROWS = 60
 """Largest number of latitudes of a map; finer grids are thinned."""
@@ -44,12 +49,12 @@ def of_run(folder: str | Path, variables: Mapping[str, Variable]) -> dict[str, A
         variables: Variables of the state with their levels.
     """
     tree = open_run(folder)
-    pictures: dict[str, Any] = {"network": network(tree), "fields": None, "point": None}
+    pictures: dict[str, Any] = {"network": network(tree), "fields": None, "points": []}
     cells = [c for c in MAPPED if c[0] in variables and c[1] in variables[c[0]].levels]
     cells, cycles = cells or headlines(variables)[:1], mapped_cycles(tree)
     if "latitude" in tree["truth"].dims and cycles:
         pictures["fields"] = _fields(tree, cells, cycles)
-        pictures["point"] = _point(tree, cells[0], cycles[-1])
+        pictures["points"] = _points(tree, cells[0], cycles[-1])
     return pictures
 
 
@@ -109,15 +114,52 @@ def _at(tree: xr.DataTree, group: str, cell: Cell, cycle: int) -> xr.DataArray:
     return x.astype(np.float64).transpose(..., "latitude", "longitude")
 
 
-def _point(tree: xr.DataTree, cell: Cell, cycle: int) -> dict[str, Any] | None:
+def _points(tree: xr.DataTree, cell: Cell, cycle: int) -> list[dict[str, Any]]:
+    """Truth, members and the nearest observation at the point of the grid nearest to a station."""
     if "members" not in tree:
-        return None
-    where = {"latitude": PLACE[0], "longitude": PLACE[1] % 360}
-    x = _at(tree, "members", cell, cycle).sel(where, method="nearest")
-    true = _at(tree, "truth", cell, cycle).sel(where, method="nearest")
-    about = {"variable": cell[0], "level": cell[1], "cycle": cycle, "truth": plain(true.values)}
-    place = {"latitude": float(x["latitude"]), "longitude": float(x["longitude"])}
-    return about | place | {"members": [plain(v) for v in x.values]}
+        return []
+    members, truth = (_at(tree, group, cell, cycle) for group in ("members", "truth"))
+    about = {"variable": cell[0], "level": cell[1], "cycle": cycle}
+    points = []
+    for place in PLACES_SHOWN:
+        latitude, longitude, observed = _station(tree, cell, cycle, place)
+        where = {"latitude": latitude, "longitude": longitude % 360}
+        x, true = (field.sel(where, method="nearest") for field in (members, truth))
+        here = {axis: float(x[axis]) for axis in ("latitude", "longitude")}
+        values = {"truth": plain(true.values), "members": [plain(v) for v in x.values]}
+        points.append(about | here | values | {"observed": observed})
+    return points
+
+
+def _station(
+    tree: xr.DataTree, cell: Cell, cycle: int, place: tuple[float, float]
+) -> tuple[float, float, float | None]:
+    """Latitude, longitude and value of the observation of a field that is nearest to a place.
+
+    The place itself, and no value, where nothing within `NEAR` observes the field itself.
+    """
+    rows = tree["observations"].to_dataset().isel(cycle=cycle)
+    if "latitude" not in rows or not rows.sizes.get("observation"):
+        return *place, None
+    usable = np.isfinite(rows["y"].values) & (rows["variable"].values == cell[0])
+    if cell[1] is not None:
+        usable &= rows["level"].values == cell[1]
+    usable &= rows["units"].values == tree["truth"][cell[0]].attrs.get("units")
+    usable &= (away := _degrees(rows, place)) <= NEAR
+    if not usable.any():
+        return *place, None
+    best = int(np.where(usable, away, np.inf).argmin())
+    row = rows.isel(observation=best)
+    return float(row["latitude"]), float(row["longitude"]), float(row["y"])
+
+
+def _degrees(rows: xr.Dataset, place: tuple[float, float]) -> np.ndarray:
+    """Distance of observations from a place along the sphere, degrees."""
+    lat, lon, north, east = (
+        np.deg2rad(x) for x in (rows["latitude"].values, rows["longitude"].values, *place)
+    )
+    cosine = np.sin(lat) * np.sin(north) + np.cos(lat) * np.cos(north) * np.cos(lon - east)
+    return np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
 
 
 def packed(values: np.ndarray) -> dict[str, Any]:

@@ -195,6 +195,46 @@ def test_a_scorecard_is_of_any_two_methods_and_whole_on_a_telephone(site, browse
         assert not opened.said
 
 
+def test_skill_against_cost_has_its_numbers_and_a_switch_of_scales(site, browser):
+    with Opened(browser, (site / "mock-noise/index.html").as_uri(), 360) as opened:
+        costs = opened.page.locator(".costs")
+        names = costs.locator("svg g text").all_text_contents()
+        assert {"FA-APF", "Free ensemble"} <= set(names)
+        point = costs.get_by_role("img", name="Free ensemble")
+        point.focus()
+        assert (
+            "Free ensemble: CRPS over the free ensemble's"
+            in costs.get_by_role("status").inner_text()
+        )
+        places = "(all) => all.map((c) => [c.getAttribute('cx'), c.getAttribute('cy')])"
+        before = costs.locator("circle").evaluate_all(places)
+        costs.get_by_label("log skill").uncheck()
+        after = costs.locator("circle").evaluate_all(places)
+        assert [x for x, _ in after] == [x for x, _ in before]
+        assert after != before
+        wide, high = costs.locator("svg").evaluate("(s) => [s.clientWidth, s.clientHeight]")
+        assert all(0 < float(x) < wide and 0 < float(y) < high for x, y in [*before, *after])
+        costs.get_by_label("cost", exact=True).select_option(index=1)
+        assert costs.locator("circle").count() > 0
+        assert not opened.said
+
+
+def test_figures_are_drawn_for_narrow_pages_and_printed_unfolded(site, browser):
+    with Opened(browser, (site / "mock-noise/index.html").as_uri(), 360) as opened:
+        page = opened.page
+        chosen = page.locator("figure img").evaluate_all("(all) => all.map((i) => i.currentSrc)")
+        assert chosen
+        assert all(name.endswith("-narrow.svg") for name in chosen)
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = false; })")
+        page.set_viewport_size({"width": 800, "height": 1000})
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        shown = "(all) => all.every((i) => i.getBoundingClientRect().height > 20)"
+        assert page.locator("figure img").evaluate_all(shown)
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.locator("details[open]").count() == 0
+
+
 def test_maps_of_the_front_page_follow_the_day(site, browser):
     with Opened(browser, (site / "index.html").as_uri(), 360) as opened:
         page = opened.page

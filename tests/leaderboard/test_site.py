@@ -301,7 +301,7 @@ def test_a_result_that_is_not_one_is_refused_with_its_place(runs, tmp_path, chan
 
 def test_pictures_are_of_cycles_that_were_run(runs, tmp_path):
     run, file = results.of_run(runs / "guess" / "seed0"), tmp_path / "guess.json"
-    run["pictures"]["point"]["cycle"] = 99
+    run["pictures"]["points"][0]["cycle"] = 99
     file.write_bytes(results.content([run]))
     with pytest.raises(UserError, match="pictures: of a cycle after the last one, 9"):
         results.load(file)

@@ -11,7 +11,7 @@ import xarray as xr
 from dabench.core.errors import UserError
 from dabench.leaderboard import results, site, thumbnails
 from dabench.runs.archive import layout, read
-from dabench.scores import diagnostics
+from dabench.scores import departures
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +62,38 @@ def test_a_large_regular_network_is_kept_as_two_axes():
     assert (len(told["latitude"]), len(told["longitude"])) == lat.shape
 
 
-def test_members_at_the_point_are_the_archives(kept):
+def test_members_at_stations_are_the_archives(kept):
     rec, _, run = kept
-    point = run["pictures"]["point"]
-    assert (point["latitude"], point["longitude"]) == (60.0, 0.0)  # nearest to 50 N, 5 E
+    first, *others = run["pictures"]["points"]
+    assert (first["latitude"], first["longitude"]) == (60.0, 0.0)  # nearest to 50 N, 5 E
     at = 5 * 8  # sixth of seven latitudes, first of eight longitudes
-    np.testing.assert_allclose(point["members"], rec.members[9, :, 0, at], rtol=1e-6)
+    np.testing.assert_allclose(first["members"], rec.members[9, :, 0, at], rtol=1e-6)
+    places = {(point["latitude"], point["longitude"]) for point in others}
+    assert len(places) == len(thumbnails.PLACES_SHOWN) - 1
+    assert first["observed"] is None  # another variable is observed
+
+
+def test_a_station_is_where_the_field_itself_is_observed_and_has_its_value(kept):
+    rec, folder, _ = kept
+    tree, observed = read.open_run(folder), ("u_component_of_wind", 500.0)
+    rows = tree["observations"]
+    places = zip(rows["latitude"].values, rows["longitude"].values, strict=True)
+    for i, place in enumerate(places):
+        if abs(place[0]) == 90:
+            continue  # all longitudes are one place there
+        assert thumbnails._station(tree, observed, 9, place) == pytest.approx(
+            (*place, float(rec.y[9, i]))
+        )
+    assert thumbnails._station(tree, ("temperature", 500.0), 9, (0.0, 0.0))[2] is None
+
+
+def test_a_result_with_one_point_is_still_read(kept, tmp_path):
+    run = results.RunRecord.model_validate(kept[2]).model_dump(mode="json")
+    point = {k: v for k, v in run["pictures"].pop("points")[0].items() if k != "observed"}
+    run["pictures"]["point"] = point
+    (tmp_path / "x.json").write_bytes(results.content([run]).replace(b'"schema":5', b'"schema":4'))
+    (read_again,) = results.load(tmp_path / "x.json")[0]["pictures"]["points"]
+    assert read_again == point | {"observed": None}
 
 
 def test_only_the_first_seed_of_a_result_has_them(kept, tmp_path):
@@ -113,7 +139,7 @@ def test_withheld_stations_are_on_the_map_and_their_fit_on_the_diagnostics_page(
     network = thumbnails.network(tree)
     assert [group["withheld"] for group in network] == [False, True]
     tree.attrs["members"] = 4
-    run = kept[2] | {"withheld": diagnostics.withheld(tree, slice(1, None)).plain()}
+    run = kept[2] | {"withheld": departures.withheld(tree, slice(1, None)).plain()}
     run["pictures"] = run["pictures"] | {"network": network}
     (tmp_path / "x.json").write_bytes(results.content([run]))
     board = site.build([tmp_path / "x.json"], tmp_path / "site").parent / "mock-noise"

@@ -23,8 +23,9 @@ from dabench.leaderboard.figures import curves
 from dabench.leaderboard.figures.consistency import ranks, spectra
 from dabench.leaderboard.figures.density import density
 from dabench.leaderboard.figures.leads import by_lead, means_by_lead
-from dabench.leaderboard.figures.maps import has_reached, maps, shown_maps
+from dabench.leaderboard.figures.maps import maps, shown_maps
 from dabench.leaderboard.figures.network import network
+from dabench.leaderboard.figures.panels import NARROW, WIDE, of_width
 from dabench.leaderboard.figures.pareto import pareto
 from dabench.leaderboard.figures.sizes import sizes
 from dabench.leaderboard.figures.style import DARK, KEYS, LIGHT, Palette, look, save, svg, themed
@@ -38,8 +39,11 @@ from dabench.scores.metrics.registry import METRICS
 from dabench.scores.observed import kinds_of_fields
 from dabench.scores.record import Scores, sharing_fields
 
-VERSION = 13
+VERSION = 14
 """Version of the drawing: when it changes, all figures are drawn again."""
+
+NARROW_NAME = "-narrow"
+"""Ending of the names of figures for narrow pages."""
 
 AT_LEVELS = ("rmse", "spread")
 """Metrics that are also drawn at three levels."""
@@ -103,7 +107,7 @@ def _with_pictures(folders: Sequence[Path], scores: Sequence[Scores]) -> list[Sc
 
 
 def draw_scores(runs: Sequence[Scores], out: Path, earlier: Path, digest: str) -> list[Path]:
-    """Draw results as SVGs that serve light and dark pages.
+    """Draw results as SVGs that serve light and dark pages; those with `NARROW_NAME` telephones.
 
     Arguments:
         earlier: Folder whose figures are copied if they are of the same runs.
@@ -115,10 +119,11 @@ def draw_scores(runs: Sequence[Scores], out: Path, earlier: Path, digest: str) -
     if ready is not None:
         return [Path(shutil.copyfile(f, out / f.name)) for f in (*ready, earlier / MANIFEST)]
     files = []
-    with look(KEYS):
-        for name, figure in figures(runs, KEYS):
-            files.append(out / f"{name}.svg")
-            files[-1].write_bytes(themed(svg(figure)))
+    for width, ending in ((WIDE, ""), (NARROW, NARROW_NAME)):
+        with look(KEYS), of_width(width):
+            for name, figure in figures(runs, KEYS):
+                files.append(out / f"{name}{ending}.svg")
+                files[-1].write_bytes(themed(svg(figure)))
     _remember(files, out, key)
     return files
 
@@ -196,10 +201,6 @@ def _pictures(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, F
     for cell, cycle in shown_maps(mapped):
         level = "" if cell[1] is None else f"{cell[1]:g}"
         yield f"map-{cell[0]}{level}-cycle{cycle}", maps(mapped, cell, cycle, palette)
-    points = {
-        method: run
-        for method, run in mapped.items()
-        if run.pictures and has_reached(run, run.pictures["point"])
-    }
-    if points:
-        yield "density", density(points, palette)
+    figure = density(mapped, palette) if mapped else None
+    if figure is not None:
+        yield "density", figure

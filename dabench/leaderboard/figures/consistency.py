@@ -1,6 +1,7 @@
 """Figures of consistency with the truth: PIT histograms, and power at each scale; first seeds."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 from jaxtyping import Float
@@ -8,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dabench.leaderboard.figures.panels import (
-    LARGE,
     SMALL,
-    WIDTH,
     Range,
     add_legend,
+    cell_title,
+    columns_of,
+    is_narrow,
     label,
     legend_height,
     new_figure,
@@ -20,18 +22,24 @@ from dabench.leaderboard.figures.panels import (
     place,
     set_range,
     text_width,
+    width,
     write,
+    write_heading,
 )
 from dabench.leaderboard.figures.style import DOTTED, LineStyle, Palette
 from dabench.leaderboard.format import label as short_name
-from dabench.leaderboard.format import squared, title
+from dabench.leaderboard.format import squared
 from dabench.leaderboard.methods import display_name, first_of_each
 from dabench.scores.record import Cell, Scores
 
 ROW, HEAD, FOOT = 0.62, 0.62, 0.08
 """Heights of a row of histograms, of the room above and of the room below all rows, inches."""
+BETWEEN, LEAST, LINE = 0.3, 0.6, 0.14
+"""Room between blocks of columns, least width of a column, height of a line of text, inches."""
+MEANING = "PIT in 16 bins, line at 1. Flat: reliable; U: too narrow; dome: too wide"
 HIGHEST = 3.0
 """Bars are cut at this multiple of the height of a flat histogram."""
+POWER = "Zonal power: members (lines), error of the mean (dots)"
 DECADES = 1e-7
 """Power below this share of the largest is not shown."""
 
@@ -45,17 +53,20 @@ def ranks(runs: Sequence[Scores], cells: Sequence[Cell], palette: Palette) -> Fi
     if not first:
         return None
     styles = palette.styles(run.method for run in runs)
-    figure = new_figure(HEAD + ROW * len(first) + FOOT)
-    heading = "Where the truth falls in the ensemble"
-    meaning = "PIT in 16 bins, line at 1. Flat: reliable; U: too narrow; dome: too wide"
-    write(figure, 0.1, 0.2, heading, fontsize=LARGE, fontweight="bold")
-    write(figure, 0.1, 0.37, meaning, fontsize=SMALL, color=palette.soft)
-    left = 0.25 + max(text_width(display_name(method)) for method in first)
-    wide = (WIDTH - left) / len(cells)
-    for column, cell in enumerate(cells):
-        axes = place(figure, left + wide * column, FOOT, wide - 0.14, ROW * len(first))
-        names = [display_name(method) for method in first] if column == 0 else []
-        _set_rows(axes, names, len(first))
+    names, tall = [display_name(method) for method in first], ROW * len(first)
+    left = 0.25 + max(map(text_width, names))
+    columns = min(len(cells), max(1, int((width() - left) / LEAST)))
+    blocks, wide = -(-len(cells) // columns), (width() - left) / columns
+    meaning = fill(MEANING, int(15 * width()))
+    head = HEAD + LINE * meaning.count("\n")
+    figure = new_figure(head + blocks * tall + (blocks - 1) * BETWEEN + FOOT)
+    write_heading(figure, 0.1, "Where the truth falls in the ensemble")
+    write(figure, 0.1, 0.27, meaning, fontsize=SMALL, color=palette.soft, va="top")
+    for place_of_cell, cell in enumerate(cells):
+        block, column = divmod(place_of_cell, columns)
+        bottom = FOOT + (blocks - 1 - block) * (tall + BETWEEN)
+        axes = place(figure, left + wide * column, bottom, wide - 0.14, tall)
+        _set_rows(axes, names if column == 0 else [], len(first))
         axes.set_title(short_name(*cell), fontsize=SMALL, loc="left")
         for row, (method, run) in enumerate(first.items()):
             bins = run.histograms.get(cell, np.zeros(0))
@@ -95,12 +106,12 @@ def spectra(runs: Sequence[Scores], cells: Sequence[Cell], palette: Palette) -> 
     styles = {method: LineStyle(all_styles[method].colour, ()) for method in first}
     names = {display_name(method): style for method, style in styles.items()}
     names["Truth"] = LineStyle(palette.ink, ())
-    columns = min(3, len(cells))
+    columns = columns_of(min(3, len(cells)))
     figure, all_axes = panels(len(cells), columns, above=legend_height(names))
-    add_legend(figure, "Zonal power: members (lines), error of the mean (dots)", names)
+    add_legend(figure, POWER.partition(":")[0] if is_narrow() else POWER, names)
     for i, (axes, cell) in enumerate(zip(all_axes, cells, strict=True)):
         x = "zonal wavenumber" if i + columns >= len(cells) else ""
-        label(axes, palette, title(*cell), unit=squared(runs[0].units(cell[0])), x=x)
+        label(axes, palette, cell_title(*cell), unit=squared(runs[0].units(cell[0])), x=x)
         _powers(axes, first, cell, styles, names["Truth"])
     return figure
 

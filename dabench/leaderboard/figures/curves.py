@@ -11,13 +11,16 @@ from matplotlib.figure import Figure
 from dabench.leaderboard.figures.panels import (
     Range,
     add_legend,
+    cell_title,
+    columns_of,
+    is_narrow,
     label,
     legend_height,
     panels,
     set_range,
 )
 from dabench.leaderboard.figures.style import LineStyle, Palette
-from dabench.leaderboard.format import title, units
+from dabench.leaderboard.format import units
 from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.metrics.registry import BY_NAME
 from dabench.scores.record import Cell, Scores, Variable
@@ -59,9 +62,9 @@ def metric(runs: Sequence[Scores], name: str, cells: Sequence[Cell], palette: Pa
     for cell in cells:
         series = [(run, run.series(cell, name)) for run in runs]
         curves = _curves(series, root=BY_NAME[name].root)
-        content.append(Panel(title(*cell), units(runs[0].units(cell[0])), curves))
+        content.append(Panel(cell_title(*cell), units(runs[0].units(cell[0])), curves))
     log = any(_is_wide(panel.curves.values()) for panel in content)
-    columns = min(3, len(cells))
+    columns = columns_of(min(3, len(cells)))
     return _figure(runs, content, BY_NAME[name].curve, columns, palette, alike=log)
 
 
@@ -102,7 +105,8 @@ def weights(runs: Sequence[Scores], palette: Palette) -> Figure | None:
             content.append(Panel(heading, "", curves))
     if not content:
         return None
-    return _figure(runs, content, "Weights and innovations", min(2, len(content)), palette)
+    columns = 1 if is_narrow() else min(2, len(content))
+    return _figure(runs, content, "Weights and innovations", columns, palette)
 
 
 def _figure(

@@ -8,13 +8,16 @@ from matplotlib.figure import Figure
 from dabench.leaderboard.figures.panels import (
     Range,
     add_legend,
+    cell_title,
+    columns_of,
+    is_narrow,
     label,
     legend_height,
     panels,
     set_range,
 )
 from dabench.leaderboard.figures.style import Palette
-from dabench.leaderboard.format import title, units
+from dabench.leaderboard.format import units
 from dabench.leaderboard.leads import mean_by_lead, median
 from dabench.leaderboard.methods import display_name
 from dabench.scores.forecasts import Forecast
@@ -34,7 +37,7 @@ def by_lead(forecasts: Mapping[str, Sequence[Forecast]], metric: str, palette: P
     """
     first = next(iter(forecasts.values()))[0]
     fields = headlines(first.variables)
-    columns = min(3, len(fields))
+    columns = columns_of(min(3, len(fields)))
     styles = palette.styles(forecasts)
     names = {display_name(method): style for method, style in styles.items()}
     figure, all_axes = panels(len(fields), columns, above=legend_height(names))
@@ -43,7 +46,7 @@ def by_lead(forecasts: Mapping[str, Sequence[Forecast]], metric: str, palette: P
         lines = {method: median(own, cell, metric) for method, own in forecasts.items()}
         unit = units(first.variables[cell[0]].units) if cell[0] in first.variables else ""
         below = first.unit if i + columns >= len(fields) else ""
-        label(axes, palette, title(*cell), unit=unit, x=f"lead, {below}" if below else "")
+        label(axes, palette, cell_title(*cell), unit=unit, x=f"lead, {below}" if below else "")
         set_range(axes, "x", Range(0.0, float(first.leads[-1])), 6)
         set_range(axes, "y", Range.of(np.concatenate([[0.0], *lines.values()])), 5)
         for method, values in lines.items():
@@ -74,11 +77,13 @@ def means_by_lead(
         return None
     first, styles = next(iter(forecasts.values()))[0], palette.styles(forecasts)
     names = {display_name(method): style for method, style in styles.items()}
-    figure, all_axes = panels(len(content), len(kinds), above=legend_height(names))
+    columns = 1 if is_narrow() else len(kinds)
+    figure, all_axes = panels(len(content), columns, above=legend_height(names))
     add_legend(figure, "Forecasts from the analyses, means over fields", names)
     for i, (axes, (metric, kind, lines)) in enumerate(zip(all_axes, content, strict=True)):
-        below = f"lead, {first.unit}" if i + len(kinds) >= len(content) else ""
-        unit = "" if metric == "spread_skill" else "over the free ensemble's"
+        below = f"lead, {first.unit}" if i + columns >= len(content) else ""
+        scale = "ratio" if is_narrow() else "over the free ensemble's"
+        unit = "" if metric == "spread_skill" else scale
         label(axes, palette, f"{BY_NAME[metric].title}, {kind} fields", unit=unit, x=below)
         set_range(axes, "x", Range(0.0, float(first.leads[-1])), 6)
         set_range(axes, "y", Range.of(np.concatenate([[0.0, 1.0], *lines.values()])), 5)

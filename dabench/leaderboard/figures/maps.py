@@ -14,7 +14,15 @@ from matplotlib.ticker import MaxNLocator
 from dabench.leaderboard.figures import globe
 from dabench.leaderboard.figures.coastlines import ON_EARTH
 from dabench.leaderboard.figures.globe import Field, Grid
-from dabench.leaderboard.figures.panels import LARGE, SMALL, WIDTH, new_figure, place, write
+from dabench.leaderboard.figures.panels import (
+    LARGE,
+    SMALL,
+    is_narrow,
+    new_figure,
+    place,
+    width,
+    write,
+)
 from dabench.leaderboard.figures.style import Palette
 from dabench.leaderboard.format import day, number, title, units
 from dabench.leaderboard.methods import display_name
@@ -24,8 +32,8 @@ from dabench.scores.record import Cell, Scores
 ABOUT_ZERO = ("wind", "vorticity", "divergence", "velocity")
 """Parts of names of variables whose colours are symmetric about zero."""
 
-COLUMNS = 4
-"""Maps in a row."""
+COLUMNS, FEW_COLUMNS = 4, 2
+"""Maps in a row of wide and of narrow figures."""
 FAINT = 1 / 3
 """Errors below this share of the scale of all errors would be blank: they have their own."""
 HEAD, ABOVE, GAP = 0.35, 0.35, 0.12
@@ -66,16 +74,15 @@ def maps(first: Mapping[str, Scores], cell: Cell, cycle: int, palette: Palette) 
     run, (truth, _) = first[next(iter(fields))], next(iter(fields.values()))
     values = map_shades(cell[0], truth)
     errors = _error_shades([error for _, error in fields.values()])
-    rows = 1 + -(-2 * len(fields) // COLUMNS)
-    tile = Tiles(rows, _grid(run), run.system["name"] in ON_EARTH)
+    tile = Tiles(2 + 2 * len(fields), _grid(run), run.system["name"] in ON_EARTH)
     write(tile.figure, 0.08, 0.2, f"{title(*cell)}, day {day(run, cycle)}", fontsize=LARGE,
           fontweight="bold")  # fmt: skip
     unit = units(run.units(cell[0]))
     tile.map(0, truth, values, "Truth", palette)
-    tile.bar(1, values, _with_unit("truth and means", unit))
-    tile.bar(2, errors, _with_unit("errors of the means", unit))
+    tile.bar(1, 0.25, values, _with_unit("truth and means", unit))
+    tile.bar(1, 0.8, errors, _with_unit("errors of the means", unit))
     for i, (method, (true, error)) in enumerate(fields.items()):
-        at, own = COLUMNS + 2 * i, _error_shades([error])
+        at, own = 2 + 2 * i, _error_shades([error])
         tile.map(at, true + error, values, display_name(method), palette,
                  aside=_size_of_error(first[method], cell, cycle))  # fmt: skip
         faint = own.high < FAINT * errors.high
@@ -100,23 +107,24 @@ def _size_of_error(run: Scores, cell: Cell, cycle: int) -> str:
 
 
 class Tiles:
-    """A figure of maps of one grid, `COLUMNS` in a row.
+    """A figure of maps of one grid in rows.
 
     Arguments:
-        rows: Number of rows.
+        count: Number of maps.
         grid: Places of the points of all fields.
         coasts: Whether the coasts of the Earth are drawn.
     """
 
-    def __init__(self, rows: int, grid: Grid, coasts: bool):
+    def __init__(self, count: int, grid: Grid, coasts: bool):
         self.grid, self.coasts = grid, coasts
-        self.wide = WIDTH / COLUMNS - GAP
+        self.columns = FEW_COLUMNS if is_narrow() else COLUMNS
+        self.wide, rows = width() / self.columns - GAP, -(-count // self.columns)
         self.high = self.wide * globe.RATIO
         self.figure = new_figure(HEAD + rows * (ABOVE + self.high) + 0.05)
 
     def _axes(self, at: int, low: float = 0.0, height: float = 1.0) -> Axes:
         """Axes in tile number `at`, over a part of its height."""
-        row, column = divmod(at, COLUMNS)
+        row, column = divmod(at, self.columns)
         top = float(self.figure.get_size_inches()[1]) - HEAD - row * (ABOVE + self.high) - ABOVE
         left = column * (self.wide + GAP) + GAP / 2
         bottom = top - self.high * (1 - low)
@@ -156,9 +164,13 @@ class Tiles:
                 fontsize=SMALL - 1.5, color=palette.soft, va="bottom",
             )  # fmt: skip
 
-    def bar(self, at: int, shades: Shades, name: str) -> None:
-        """What the colours mean."""
-        axes = self._axes(at, 0.42, 0.12)
+    def bar(self, at: int, down: float, shades: Shades, name: str) -> None:
+        """What the colours mean.
+
+        Arguments:
+            down: Place in the tile as a share of its height.
+        """
+        axes = self._axes(at, 1 - down, 0.1)
         mappable = ScalarMappable(shades.scale, shades.colours)
         middle = (shades.low + shades.high) / 2
         ticks = [shades.low, middle, shades.high]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from dabench.leaderboard.figures import globe
 from dabench.leaderboard.figures.coastlines import ON_EARTH, ON_SPEEDY, land
 from dabench.leaderboard.figures.globe import Grid
-from dabench.leaderboard.figures.panels import place
+from dabench.leaderboard.figures.panels import place, width
 from dabench.leaderboard.figures.style import Palette
 from dabench.leaderboard.format import label
 
@@ -28,10 +28,10 @@ MANY = 300
 """More marks than this are drawn as pixels."""
 MOST = 361
 """Longitudes or latitudes of a grid that are drawn."""
-LETTERS = 88
-"""Letters in a line of the legend."""
-WIDTH, LINE, GAP = 6.4, 0.15, 0.07
-"""Width of the figure; height of a line of the legend and of the gap between groups; inches."""
+LETTERS = 13.5
+"""Letters in an inch of the legend."""
+WIDEST, LINE, GAP = 6.4, 0.15, 0.07
+"""Largest width; heights of a line of the legend and of the gap between groups; inches."""
 
 
 def network(groups: Sequence[Group], system: str, palette: Palette) -> Figure:
@@ -41,12 +41,12 @@ def network(groups: Sequence[Group], system: str, palette: Palette) -> Figure:
         groups: Groups of observations, on the sphere or on sites in a row.
         system: Name of the system, which tells whether there are coasts.
     """
-    on_sphere = any(group.get("latitude") for group in groups)
-    texts = [fill(_description(group), LETTERS) for group in groups]
+    on_sphere, wide = any(group.get("latitude") for group in groups), min(WIDEST, width())
+    texts = [fill(_description(group), int(LETTERS * wide + 1)) for group in groups]
     head = 0.1 + sum(GAP + LINE * (1 + text.count("\n")) for text in texts)
-    below, height = (0.05, 0.9 * WIDTH * globe.RATIO) if on_sphere else (0.45, 0.55)
-    figure = Figure(figsize=(WIDTH, head + below + height + 0.05))
-    axes = place(figure, (0.05 if on_sphere else 0.08) * WIDTH, below, 0.9 * WIDTH, height)
+    below, height = (0.05, 0.9 * wide * globe.RATIO) if on_sphere else (0.45, 0.55)
+    figure = Figure(figsize=(wide, head + below + height + 0.05))
+    axes = place(figure, (0.05 if on_sphere else 0.08) * wide, below, 0.9 * wide, height)
     if on_sphere:
         _map(axes, system, palette)
     else:
@@ -73,10 +73,11 @@ def _map(axes: Axes, system: str, palette: Palette) -> None:
 
 def _draw(axes: Axes, group: Group, text: str, colour: str, marker: str) -> None:
     x, y = _places(group)
+    share = min(WIDEST, width()) / WIDEST
     axes.scatter(
         x,
         y,
-        float(np.clip(4000 / max(1, len(x)), 3, 30)),
+        share**2 * float(np.clip(4000 / max(1, len(x)), 3, 30)),
         label=text,
         zorder=3,
         rasterized=len(x) > MANY,

@@ -1,10 +1,13 @@
 """Small axes of one size in rows, with a heading and a legend above them; and round ticks.
 
 Sizes are in inches. Places are computed and not searched for by a layout engine, so that all
-figures of a page have letters of one size, and quickly.
+figures of a page have letters of one size, and quickly. Figures are as wide as pages or, inside of
+`of_width`, as pages of telephones.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,23 +18,63 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
 
 from dabench.leaderboard.figures.style import LineStyle, Palette
-from dabench.leaderboard.format import raised
+from dabench.leaderboard.format import label as short_name
+from dabench.leaderboard.format import raised, title
 
-WIDTH = 9.0
-"""Width of all figures."""
+WIDE, NARROW = 9.0, 3.6
+"""Widths of figures: for pages, and for pages of telephones."""
+NARROWEST = 1.75
+"""Width of a panel, its room included, at least."""
 LEFT, RIGHT, ABOVE, BELOW, LABEL = 0.56, 0.14, 0.3, 0.3, 0.2
 """Room around a panel, and for the name of the x axis."""
 HEIGHT = 1.35
 """Height of a panel."""
 HEADING, LEGEND_ROW, HANDLE = 0.32, 0.2, 0.6
 """Heights of the heading and of a row of the legend; width of a line in it and of the gaps."""
+MARGIN = 0.12
+"""Left of headings of narrow figures, where those of wide ones stand above the panels."""
+BOLD = 1.16
+"""Width of bold letters over that of others."""
 LARGE, SMALL = 10.0, 8.0
 """Sizes of a heading and of small print, points."""
 
 
+_width: ContextVar[float] = ContextVar("width", default=WIDE)
+
+
+@contextmanager
+def of_width(inches: float) -> Iterator[None]:
+    """Make the figures inside of this width."""
+    token = _width.set(inches)
+    try:
+        yield
+    finally:
+        _width.reset(token)
+
+
+def width() -> float:
+    """Width of the figures that are made now."""
+    return _width.get()
+
+
+def is_narrow() -> bool:
+    """Whether figures are made for narrow pages."""
+    return width() < WIDE
+
+
+def columns_of(most: int) -> int:
+    """Number of panels in a row: as many as asked for, or as fit."""
+    return min(most, max(1, int(width() / NARROWEST)))
+
+
+def heading_left() -> float:
+    """Where headings and legends begin."""
+    return MARGIN if is_narrow() else LEFT
+
+
 def new_figure(height: float) -> Figure:
     """An empty figure of the width of all others."""
-    return Figure(figsize=(WIDTH, height))
+    return Figure(figsize=(width(), height))
 
 
 def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
@@ -48,7 +91,7 @@ def panels(
     Arguments:
         above: Room for heading and legend.
     """
-    wide, rows = WIDTH / columns, -(-count // columns)
+    wide, rows = width() / columns, -(-count // columns)
     top = rows * (height + ABOVE + BELOW) + LABEL
     figure = new_figure(top + above)
     axes = []
@@ -65,12 +108,25 @@ def write(figure: Figure, left: float, down: float, text: str, **look: object) -
     figure.text(left / wide, 1 - down / high, text, **look)  # type: ignore[arg-type]
 
 
-def label(axes: Axes, palette: Palette, title: str, *, unit: str = "", x: str = "") -> None:
+def write_heading(figure: Figure, left: float, text: str) -> None:
+    """A heading at the top, smaller where it would not fit."""
+    room = width() - left - RIGHT
+    size = LARGE * min(1.0, room / (BOLD * text_width(text, LARGE)))
+    write(figure, left, 0.2, text, fontsize=size, fontweight="bold")
+
+
+def label(axes: Axes, palette: Palette, heading: str, *, unit: str = "", x: str = "") -> None:
     """The title of a panel, units at its end, and the name of the x axis below."""
-    axes.set_title(title, loc="left")
+    axes.set_title(heading, loc="left")
     axes.set_title(unit, loc="right", fontsize=SMALL, fontweight="normal", color=palette.soft)
     axes.set_xlabel(x)
     axes.xaxis.set_label_coords(0.5, -0.26 / (axes.get_position().height * _height(axes)))
+
+
+def cell_title(name: str, level: float | None) -> str:
+    """The title of a panel about a variable at a level: in full, or short where there is little
+    room."""
+    return short_name(name, level) if is_narrow() else title(name, level)
 
 
 def _height(axes: Axes) -> float:
@@ -80,7 +136,7 @@ def _height(axes: Axes) -> float:
 
 def add_legend(figure: Figure, heading: str, styles: Mapping[str, LineStyle]) -> None:
     """A heading, and below it named lines in rows, at the top."""
-    write(figure, LEFT, 0.2, heading, fontsize=LARGE, fontweight="bold")
+    write_heading(figure, heading_left(), heading)
     columns = legend_columns(styles)
     lines = [
         Line2D([], [], color=style.colour, linestyle=style.pattern, lw=2.0, label=name)
@@ -92,18 +148,19 @@ def add_legend(figure: Figure, heading: str, styles: Mapping[str, LineStyle]) ->
         handles=by_rows,
         ncols=columns,
         loc="upper left",
-        bbox_to_anchor=(LEFT / wide, 1 - 0.27 / high),
+        bbox_to_anchor=(heading_left() / wide, 1 - 0.27 / high),
         borderpad=0,
         borderaxespad=0,
-        handlelength=2.4,
-        columnspacing=1.8,
+        handlelength=1.6 if is_narrow() else 2.4,
+        columnspacing=1.0 if is_narrow() else 1.8,
     )
 
 
 def legend_columns(names: Iterable[str]) -> int:
     """Number of columns that the longest name leaves room for."""
     widest = max((text_width(name) for name in names), default=0.0)
-    return max(1, int((WIDTH - LEFT) / (HANDLE + widest)))
+    handle = 0.75 * HANDLE if is_narrow() else HANDLE
+    return max(1, int((width() - heading_left()) / (handle + widest)))
 
 
 def legend_height(names: Iterable[str]) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dabench.leaderboard.cost_and_skill import Point, cost_and_skill
-from dabench.leaderboard.figures.panels import Range, label, panels, set_range, text_width
+from dabench.leaderboard.figures.panels import (
+    Range,
+    is_narrow,
+    label,
+    panels,
+    set_range,
+    text_width,
+)
 from dabench.leaderboard.figures.style import DOTTED, Palette
 from dabench.leaderboard.methods import display_name
 from dabench.scores.record import Cell, Scores
@@ -19,6 +27,8 @@ HEIGHT = 2.4
 GAP, LINE, LINE_ROOM = 0.09, 0.14, 0.02
 """From a point to its name, between names, and from the dotted line to a name, inches."""
 FONT_SIZE = 8.5
+LETTERS = 36
+"""Letters in a line of the title of a narrow panel."""
 
 
 class Box(NamedTuple):
@@ -53,11 +63,12 @@ def pareto(runs: Sequence[Scores], cell: Cell, palette: Palette) -> Figure | Non
     ]
     if not content:
         return None
-    columns = len({cost for _, cost, _ in content})
-    figure, all_axes = panels(len(content), columns, height=HEIGHT)
+    columns = 1 if is_narrow() else len({cost for _, cost, _ in content})
+    figure, all_axes = panels(len(content), columns, above=0.1, height=HEIGHT)
     styles = palette.styles(run.method for run in runs)
     for i, (axes, (skill, cost, points)) in enumerate(zip(all_axes, content, strict=True)):
-        label(axes, palette, skill, x=cost if i + columns >= len(content) else "")
+        heading = fill(skill, LETTERS) if is_narrow() else skill
+        label(axes, palette, heading, x=cost if i + columns >= len(content) else "")
         values = np.array(list(points.values()))
         for name, column in zip(("x", "y"), values.T, strict=True):
             set_range(axes, name, Range.of(column, log=True, room=0.12), 6)

@@ -14,7 +14,7 @@ COLOURS = 256
 
 def indexed(svg: bytes) -> bytes:
     """An SVG whose images of few colours hold the place of each pixel's colour in a table."""
-    return EMBEDDED.sub(lambda found: found[1] + b64encode(_smaller(b64decode(found[2]))), svg)
+    return EMBEDDED.sub(lambda match: match[1] + b64encode(_smaller(b64decode(match[2]))), svg)
 
 
 def _smaller(png: bytes) -> bytes:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from dabench.leaderboard.figures.panels import (
     Range,
     add_legend,
+    is_narrow,
     label,
     legend_height,
     panels,
@@ -41,10 +42,11 @@ def sizes(runs: Sequence[Scores], palette: Palette) -> Figure | None:
     if not styles:
         return None
     names = {display_name(method): style for method, style in styles.items()}
-    figure, all_axes = panels(len(content), len(kinds), above=legend_height(names), height=HEIGHT)
+    columns = 1 if is_narrow() else len(kinds)
+    figure, all_axes = panels(len(content), columns, above=legend_height(names), height=HEIGHT)
     add_legend(figure, "Mean error over the free ensemble's, by number of members", names)
     for i, (axes, (title, lines)) in enumerate(zip(all_axes, content, strict=True)):
-        label(axes, palette, title, x="members" if i + len(kinds) >= len(content) else "")
+        label(axes, palette, title, x="members" if i + columns >= len(content) else "")
         points = np.array([point for line in lines.values() for point in line] or [(1.0, 1.0)])
         for name, column in zip(("x", "y"), points.T, strict=True):
             set_range(axes, name, Range.of(column, log=True, room=0.08), 6)

@@ -5,11 +5,13 @@ import xml.etree.ElementTree as ET
 
 import mock_run
 import numpy as np
+import pytest
 from figure_runs import run, with_pictures
 from matplotlib.text import Text
 
 from dabench.leaderboard import figures
 from dabench.leaderboard.figures import curves, style
+from dabench.leaderboard.figures.panels import NARROW, WIDE, of_width
 from dabench.scores.files import score_run
 
 CELLS = [("temperature", 500.0)]
@@ -57,7 +59,12 @@ def test_one_file_of_the_site_serves_light_and_dark_pages(tmp_path):
     scores = [with_pictures(folders[0]), score_run(folders[1])]
     drawn = figures.draw_scores(scores, tmp_path / "out", tmp_path / "none", "")
     wanted = {"rmse", "spread", "crps", "weights", "ranks", "spectra", "pareto", "network"}
-    assert wanted | {"density", "map-2m_temperature-cycle9"} <= {file.stem for file in drawn}
+    wanted |= {"density", "map-2m_temperature-cycle9"}
+    names = {file.stem for file in drawn}
+    assert wanted <= names
+    assert {name for name in names if name.endswith(figures.NARROW_NAME)} == {
+        f"{name}{figures.NARROW_NAME}" for name in names if not name.endswith(figures.NARROW_NAME)
+    }
     for file in drawn:
         ET.parse(file)
         text = file.read_text()
@@ -84,7 +91,7 @@ def test_texts_of_a_result_are_no_formulas_and_pictures_of_no_cycle_are_left_out
     assert {"density", "network", "map-2m_temperature-cycle9"} <= names
     pictures = whole.pictures
     late = {
-        "point": pictures["point"] | {"cycle": 99},
+        "points": [point | {"cycle": 99} for point in pictures["points"]],
         "fields": pictures["fields"]
         | {"maps": [m | {"cycle": 99} for m in pictures["fields"]["maps"]]},
     }
@@ -104,11 +111,12 @@ def test_toy_systems_and_diverged_runs_are_drawn_too(tmp_path):
     assert {"rmse.svg", "network.svg"} <= {file.name for file in drawn}
 
 
-def test_no_text_lies_on_another_and_none_is_cut(folders):
+@pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_no_text_lies_on_another_and_none_is_cut(folders, width):
     """As wide as DejaVu Sans, which few fonts exceed."""
     runs = [with_pictures(folder) for folder in folders]
     long = [run.replace(method=name) for run in runs for name in ("ensemble", "oi", "kalman")]
-    with style.look(style.LIGHT):
+    with style.look(style.LIGHT), of_width(width):
         for name, figure in figures.figures(long, style.LIGHT):
             figure.draw_without_rendering()
             texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
