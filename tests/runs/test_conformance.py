@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dabench.core.errors import UserError
+from dabench.filters import FILTERS
 from dabench.filters.base import Ensemble, Filter, Limits, split_key
 from dabench.runs import conformance as kit
 
@@ -16,6 +17,13 @@ def holds(make, clause) -> bool:
 def test_a_filter_of_ours_conforms():
     checks = kit.conformance(kit.find_factory("bootstrap"))
     assert [check.name for check in checks if not check.holds] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*FILTERS} - {"bootstrap"}))
+def test_every_filter_of_ours_conforms_within_the_limits_that_it_declares(name):
+    checks = kit.conformance(kit.find_factory(name))
+    assert [(check.name, check.finding) for check in checks if not check.holds] == []
 
 
 def nudged(problem, *, forgets: bool = False, peeks: bool = False):
