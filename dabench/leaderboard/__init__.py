@@ -7,6 +7,9 @@ format      numbers, units and names in print       packed_series  series as sho
 row, board  a method, and all of them on a problem  stale          rows that are out of date
 site        all pages                               serve          a small web server
 thumbnails  maps in result files                    figures/       plots
+labels      rows beside a method's own              sizes          equal cost, skill by members
+leads       forecasts by lead time                  lead_tables    the same on pages
+smoothed    smoothers beside their filters
 
 The package can be called, as `dabench.leaderboard(sources, out)`: a function of the same name in
 `dabench` would be replaced by the package as soon as one of its modules is imported.
