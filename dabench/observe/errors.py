@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from dabench.core.layout import Layout
 from dabench.observe.swaths import EARTH_RADIUS_KM, unit_vectors
-from dabench.scenario.derived import DIRECTIONS, SURFACE
+from dabench.scenario.derived import AT_SURFACE, DIRECTIONS
 from dabench.scenario.errors import Correlation, Drawn
 from dabench.scenario.locations import Misfit
 from dabench.scenario.scenario import Group
@@ -106,7 +106,7 @@ def as_assumed(groups: Sequence[Group]) -> list[Group]:
 
 def _check(group: Group, rule: Correlation, layout: Layout) -> None:
     """Misfit where a correlation has no meaning on this system, or gaps would break its blocks."""
-    if any(SURFACE.get(name, name) in DIRECTIONS for name in group.variables):
+    if any(AT_SURFACE.get(name, name) in DIRECTIONS for name in group.variables):
         raise Misfit(("correlation",), "is not for directions, which methods see as vectors")
     other = "length_sites" if layout.on_sphere else "length_km"
     if getattr(rule, other) is not None:

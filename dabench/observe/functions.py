@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dabench.core.layout import Layout
+from dabench.core.units import GRAVITY
 from dabench.observe.stations import Stations
 
-GRAVITY = 9.80665  # m s-2
 GAS = 287.053  # J kg-1 K-1, dry air
 LAPSE_RATE = 0.0065  # K m-1, of the standard atmosphere below 11 km
 SEA_LEVEL = (1013.25, 288.15)  # hPa and K, of the standard atmosphere

@@ -105,6 +105,9 @@ def _targets(group: Group, layout: Layout) -> list[Target]:
     bare = group.error_std is None
     targets = resolve(group.model_copy(update={"error_std": 1.0}) if bare else group, layout)
     for target in targets:
+        if target.derived and target.derived.ground:
+            text = "needs the heights of stations, which a table of values does not have"
+            raise Misfit(("variables",), f"{target.variable} {text}; take what is at sea level")
         units = QUANTITIES[target.variable].units if target.variable in QUANTITIES else target.units
         if conversion(units, target.units) != SAME:
             text = f"{target.variable} is in {units}, and the system has it in {target.units}"

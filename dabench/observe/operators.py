@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from dabench.core.layout import Layout
 from dabench.observe.functions import CALM, MAKERS, Function, site, weighted
 from dabench.observe.stations import Stations
-from dabench.scenario.derived import DERIVED, DIRECTIONS, LAYER_MEAN, SURFACE, VECTORS, Derived
+from dabench.scenario.derived import AT_SURFACE, DERIVED, DIRECTIONS, LAYER_MEAN, VECTORS, Derived
 from dabench.scenario.locations import Misfit
 from dabench.scenario.scenario import Group
 from dabench.scenario.validate import suggest
@@ -180,7 +180,7 @@ def _heights(target: Target, stations: Stations) -> Float[np.ndarray, "station"]
 def _expand(variable: str, level: str | float, observable: Iterable[Cell]) -> list[Cell]:
     """The variables and levels that one entry of `levels` stands for."""
     if level == "surface":
-        variable = SURFACE.get(variable, variable)
+        variable = AT_SURFACE.get(variable, variable)
     levels = [hpa for name, hpa in observable if name == variable]
     if not levels:
         names = sorted({name for name, _ in observable})

@@ -5,7 +5,7 @@ from typing import NamedTuple
 VECTORS = ("u_component_of_wind", "v_component_of_wind")
 """Endings of the names of variables that change sign across a pole."""
 
-SURFACE = {
+AT_SURFACE = {
     "temperature": "2m_temperature",
     "u_component_of_wind": "10m_u_component_of_wind",
     "v_component_of_wind": "10m_v_component_of_wind",

@@ -41,30 +41,26 @@ QUANTITIES = {
     "u_component_of_wind": Quantity("m s-1", -200, 200, has_level=True),
     "v_component_of_wind": Quantity("m s-1", -200, 200, has_level=True),
     "wind_speed": Quantity("m s-1", 0, 200, has_level=True),
+    "wind_direction": Quantity("degree", 0, 360, has_level=True),
     "vertical_velocity": Quantity("Pa s-1", -100, 100, has_level=True),
     "geopotential": Quantity("m2 s-2", -20_000, 1_000_000, has_level=True),
     "2m_temperature": Quantity("K", 150, 350),
     "10m_u_component_of_wind": Quantity("m s-1", -150, 150),
     "10m_v_component_of_wind": Quantity("m s-1", -150, 150),
     "10m_wind_speed": Quantity("m s-1", 0, 150),
+    "10m_wind_direction": Quantity("degree", 0, 360),
     "mean_sea_level_pressure": Quantity("Pa", 85_000, 110_000),
     "surface_pressure": Quantity("Pa", 30_000, 110_000),
+    "total_column_water_vapour": Quantity("kg m-2", 0, 120),
     "sea_surface_temperature": Quantity("K", 265, 320),
     "total_precipitation_12hr": Quantity("m", 0, 5),
 }
 """By name of the variable.
 
 The bounds are wider than what was ever measured (temperature 184 to 330 K, sea-level pressure 870
-to 1085 hPa, jets 150 m/s) and narrow enough that degrees Celsius, hPa and g/kg are outside.
+to 1085 hPa, jets 150 m/s, columns
+of 80 kg m-2) and narrow enough that degrees Celsius, hPa and g/kg are outside.
 """
-
-AT_GROUND = {
-    "temperature": "2m_temperature",
-    "u_component_of_wind": "10m_u_component_of_wind",
-    "v_component_of_wind": "10m_v_component_of_wind",
-    "wind_speed": "10m_wind_speed",
-}
-"""The variable at the ground that belongs to one on pressure levels."""
 
 
 def usual_geopotential(level: Float[np.ndarray, "row"]) -> Float[np.ndarray, "row"]:

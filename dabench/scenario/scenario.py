@@ -111,7 +111,7 @@ class Group(Extended):
     @model_validator(mode="after")
     def _is_not_simulated(self) -> "Group":
         if isinstance(self.locations, Measured):
-            for name in ("availability", "correlation", "drawn"):
+            for name in ("availability", "correlation", "drawn", "average"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} is of simulated values; these are real ones")
         return self

@@ -13,8 +13,9 @@ from dabench.core.errors import UserError
 from dabench.core.units import conversion
 from dabench.scenario import catalogue
 from dabench.scenario.columns import SURFACE, Column, read_columns
+from dabench.scenario.derived import AT_SURFACE
 from dabench.scenario.locations import Measured
-from dabench.scenario.quantities import AT_GROUND, QUANTITIES
+from dabench.scenario.quantities import QUANTITIES
 from dabench.scenario.validate import quoted, suggest
 
 COLUMNS = {
@@ -193,7 +194,7 @@ def _levels(columns: Mapping[str, Column], variable: np.ndarray) -> Float[np.nda
     missing = np.isnan(levels)
 
     def on_ground(row: int) -> str:
-        other = AT_GROUND.get(str(variable[row]))
+        other = AT_SURFACE.get(str(variable[row]))
         hint = f"; at the ground it is {other}" if other else ""
         return f"is empty, and {variable[row]} has a pressure in hPa{hint}"
 

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from dabench.scenario.derived import DERIVED, LAYER_MEAN, SURFACE
+from dabench.scenario.derived import AT_SURFACE, DERIVED, LAYER_MEAN
 from dabench.scores.record import Cell, Scores, Variable
 
 OBSERVED, OTHERS = "observed", "not observed"
@@ -49,7 +49,7 @@ def _cells_of(group: Mapping[str, Any], variables: Mapping[str, Variable]) -> se
     for name in group.get("variables") or variables:
         for level in group.get("levels") or ("all",):
             at_surface = level == "surface"
-            variable = SURFACE.get(name, name) if at_surface else name
+            variable = AT_SURFACE.get(name, name) if at_surface else name
             whole = level == "all" or _is_column(variable)
             for part in _parts(variable):
                 levels = variables[part].levels if part in variables else ()

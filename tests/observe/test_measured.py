@@ -155,12 +155,19 @@ def test_a_system_with_other_units_is_refused(tmp_path):
         build([group(write(tmp_path, t500(12, 10, 0, 250.0)))], layout, CALENDAR)
 
 
-@pytest.mark.parametrize("name", ["availability", "correlation", "drawn"])
+def test_what_needs_the_heights_of_stations_is_refused(tmp_path):
+    path = write(tmp_path, (12, 10, 0, "", "surface_pressure", 9e4, 100.0))
+    with pytest.raises(Misfit, match="surface_pressure needs the heights of stations"):
+        build([group(path, variables=("surface_pressure",))], sphere(), CALENDAR)
+
+
+@pytest.mark.parametrize("name", ["availability", "correlation", "drawn", "average"])
 def test_what_is_of_simulated_values_is_refused(tmp_path, name):
     settings = {
         "availability": {"every": 2},
         "correlation": {"vertical": 0.3},
         "drawn": {"bias": 1},
+        "average": {500.0: 1.0},
     }
     with pytest.raises(ValueError, match=f"{name} is of simulated values"):
         group(tmp_path / "t.csv", **{name: settings[name]})

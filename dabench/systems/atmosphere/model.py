@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from dabench.core.layout import Layout
 from dabench.core.types import Members, Time
+from dabench.core.units import GRAVITY
 from dabench.diffusion.model import Sampler
 from dabench.systems.atmosphere.atmosphere import Atmosphere, Ground, Statistics, normalised
 from dabench.systems.atmosphere.calibration import Calibration
@@ -54,7 +55,7 @@ def model(
         {"latitude": latitude, "longitude": longitude},
         frames=2,
         land=fields["land_sea_mask"] > 0.5 if "land_sea_mask" in fields else None,
-        height=fields["geopotential_at_surface"] / channels.GRAVITY,
+        height=fields["geopotential_at_surface"] / GRAVITY,
     )
     inputs = channels.inputs(checkpoint.config.task_config)
     network = (

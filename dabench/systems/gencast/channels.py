@@ -13,7 +13,6 @@ from dabench.core.layout import Channel, Layout
 from dabench.systems.gencast.checkpoint import TaskConfig
 
 FRAME_HOURS = 12
-GRAVITY = 9.80665  # m s-2, by which a geopotential is a height in ERA5
 SST = "sea_surface_temperature"
 
 ATMOSPHERIC = frozenset(

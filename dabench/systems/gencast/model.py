@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Key
 from dabench.core.errors import UserError
 from dabench.core.layout import Layout
 from dabench.core.types import Members, Time
+from dabench.core.units import GRAVITY
 from dabench.diffusion.model import NoiseFactor, Sampler
 from dabench.systems.gencast import channels, clock
 from dabench.systems.gencast.checkpoint import Checkpoint, SamplerConfig
@@ -184,7 +185,7 @@ def on_grid(
     task = checkpoint.config.task_config
     land = static["land_sea_mask"] > 0.5 if "land_sea_mask" in static else None
     surface = static.get("geopotential_at_surface")
-    height = None if surface is None else surface / channels.GRAVITY
+    height = None if surface is None else surface / GRAVITY
     layout = channels.layout(task, latitude, longitude, land, no_sea, height)
     return GenCast(checkpoint, Normaliser.of(task, statistics), layout, static, **settings)
 
