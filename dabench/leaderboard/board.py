@@ -291,11 +291,6 @@ class Board:
         return {"rows": rows, "known": present}
 
     @property
-    def innovations(self) -> list[tuple[Row, dict[str, Any]]]:
-        """Fits of all rows to the observations, before they were used."""
-        return [(row, fit) for row in self.rows for fit in row.innovations]
-
-    @property
     def withheld(self) -> list[tuple[Row, dict[str, Any]]]:
         """Fits of all rows to the withheld observations."""
         return [(row, fit) for row in self.rows for fit in row.withheld]

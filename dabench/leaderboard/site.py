@@ -29,6 +29,7 @@ from dabench.leaderboard.leads import METRICS as LEAD_METRICS
 from dabench.leaderboard.matrix import PUBLISHED, grouped, matrix
 from dabench.leaderboard.meanings import settings
 from dabench.leaderboard.methods import COLOURS, display_name, method_of
+from dabench.leaderboard.monitoring import by_group, monitored
 from dabench.leaderboard.notes import notes
 from dabench.leaderboard.published import Unrun, unrun
 from dabench.leaderboard.results import content, find
@@ -73,6 +74,7 @@ DRAWN = [metric for metric in registry.METRICS if metric.curve]
 CURVES = (*(m.name for m in DRAWN), "rmse-levels", "spread-levels", "ranks", "spectra")
 LEADS = tuple(f"lead-{metric}" for metric in LEAD_METRICS)
 FITS = ("weights", "ranks", "spectra", "density")
+MONITORED = ("observed-counts", "observed-cycles", "observed-levels")
 ALTERNATIVES = {
     **{m.name: f"{m.curve} against time, a line for each method" for m in DRAWN},
     "rmse-levels": "RMSE of the ensemble mean against time at three levels",
@@ -80,6 +82,9 @@ ALTERNATIVES = {
     "weights": "Effective sample size, members with children, largest weight, genealogy, tempering "
     "exponent and innovation chi² in every cycle",
     "pareto": "CRPS against the cost of a cycle; no method beats those on the line in both",
+    "observed-counts": "Values in every cycle, and those that quality control rejects",
+    "observed-cycles": "Departures from background and analysis in every cycle, by group",
+    "observed-levels": "Departures from background and analysis by level and region",
     "ranks": "Histograms of where the truth falls among the members",
     "spectra": "Power of truth, members and error against zonal wavenumber",
     "network": "Where each group of observations lies",
@@ -221,8 +226,10 @@ def _board(board: Board, folder: Path, earlier: Path, groups: list[str]) -> Summ
     about |= {"sentences": sentences(board), "notes": notes(board)}
     about |= {"equal": equal_cost(board), "smoothers": smoothed(board), "leads": lead_tables(board)}
     (folder / "numbers.js").write_text(script(board), encoding="utf-8")
-    for template, name in (("scenario.html", "index"), ("diagnostics.html", "diagnostics")):
-        _page(pages, template, folder / f"{name}.html", figures=figures, root="../", **about)
+    _page(pages, "scenario.html", folder / "index.html", figures=figures, root="../", **about)
+    observed = {"overview": by_group(board), "groups_monitored": monitored(board)}
+    path = folder / "diagnostics.html"
+    _page(pages, "diagnostics.html", path, figures=figures, root="../", **observed, **about)
     for row in (*board.rows, *board.beside):
         path = folder / "rows" / f"{row.slug}.html"
         _page(pages, "row.html", path, row=row, root="../../", **about)
@@ -309,8 +316,9 @@ def _figures(board: Board, folder: Path, earlier: Path, key: str) -> dict[str, A
         if match := MAP.fullmatch(name):
             what = title(match["variable"], float(match["level"]) if match["level"] else None)
             maps.setdefault(what, []).append(name)
-    sections = {"curves": CURVES, "fits": FITS, "cost": ("pareto",), "network": ("network",)}
-    sections |= {"by_members": ("sizes",), "leads": ("leads",), "lead_fields": LEADS}
+    sections = {"curves": CURVES, "fits": FITS, "monitoring": MONITORED, "cost": ("pareto",)}
+    sections |= {"network": ("network",), "by_members": ("sizes",)}
+    sections |= {"leads": ("leads",), "lead_fields": LEADS}
     chosen = {section: [n for n in all_of if n in names] for section, all_of in sections.items()}
     sizes = {name: _size(folder / f"{name}.svg") for name in names}
     return {**chosen, "maps": maps, "sizes": sizes, "narrow": NARROW_NAME}

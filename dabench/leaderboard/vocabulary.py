@@ -56,6 +56,35 @@ INNOVATIONS = {
 }
 
 
+VALUES = {
+    "values": {"used": "used", "missing": "missing"},
+    "rejected by": {"background_check": "background", "buddy_check": "buddies"},
+}
+"""What became of values, as heads of columns by the part of the table that they are in."""
+
+
+MONITORING = {
+    "network": {"count": "values", "error_std": "error std"},
+    **VALUES,
+    "O−B": {"bias": "bias", "rms": "rms", "expected_rms": "expected"},
+    "O−A": {"analysis_bias": "bias", "analysis_rms": "rms"},
+    "consistency": {
+        "chi2": "chi²",
+        "desroziers": "R",
+        "desroziers_background": "HBHᵀ",
+    },
+}
+"""Heads of columns of the fit to observations, likewise."""
+
+
+BY_GROUP = {
+    "network": {"count": "a cycle"},
+    **VALUES,
+    "rms over error std": {"rms": "O−B", "analysis_rms": "O−A"},
+}
+"""The same for whole groups."""
+
+
 WITHHELD = {
     "count": "values",
     "error_std": "error std",

@@ -329,4 +329,5 @@ def _average(values: np.ndarray, used: Bool[np.ndarray, "..."]) -> float:
 
 
 def _ratio(a: float, b: float) -> float:
-    return a / b if b > 0 else np.nan
+    """A ratio to six decimals, so that rounding of an analysis that is the background is zero."""
+    return round(a / b, 6) + 0.0 if b > 0 else np.nan

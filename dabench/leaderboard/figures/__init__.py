@@ -5,8 +5,9 @@ curves       numbers against time             consistency  histograms and spectr
 pareto       skill against cost               network      places of observations
 maps         truth, means and errors          density      members at a point
 globe        the projection of maps           coastlines   coasts and land of the Earth
-weather      maps of whole states            leads        forecasts by lead time
-sizes        skill against members
+weather      maps of whole states             leads        forecasts by lead time
+sizes        skill against members            monitoring   fit to observations by cycle
+profiles     fit to observations by level
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from matplotlib.figure import Figure
 
 from dabench.core.files import replace
 from dabench.leaderboard import thumbnails
-from dabench.leaderboard.figures import curves
+from dabench.leaderboard.figures import curves, monitoring
 from dabench.leaderboard.figures.consistency import ranks, spectra
 from dabench.leaderboard.figures.density import density
 from dabench.leaderboard.figures.leads import by_lead, means_by_lead
@@ -27,6 +28,7 @@ from dabench.leaderboard.figures.maps import maps, shown_maps
 from dabench.leaderboard.figures.network import network
 from dabench.leaderboard.figures.panels import NARROW, WIDE, of_width
 from dabench.leaderboard.figures.pareto import pareto
+from dabench.leaderboard.figures.profiles import profiles
 from dabench.leaderboard.figures.sizes import sizes
 from dabench.leaderboard.figures.style import DARK, KEYS, LIGHT, Palette, look, save, svg, themed
 from dabench.leaderboard.labels import own
@@ -156,6 +158,9 @@ def figures(runs: Sequence[Scores], palette: Palette) -> Iterator[tuple[str, Fig
     yield from _metrics(runs, palette)
     others = {
         "weights": curves.weights(runs, palette),
+        "observed-counts": monitoring.counts(runs, palette),
+        "observed-cycles": monitoring.departures(runs, palette),
+        "observed-levels": profiles(runs, palette),
         "ranks": ranks(runs, cells, palette),
         "spectra": spectra(runs, cells, palette),
         "pareto": pareto(runs, cells[0], palette),

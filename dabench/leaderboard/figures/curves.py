@@ -139,7 +139,7 @@ def _figure(
         label(axes, palette, panel.title, unit=unit, x=x)
         set_range(axes, "x", _time_range(runs), 6)
         set_range(axes, "y", Range.of(_values(panel.curves.values()), log=log), 5)
-        _mark_spinup(axes, runs[0], palette)
+        mark_spinup(axes, runs[0], palette)
         for method, curves in panel.curves.items():
             _draw(axes, curves, styles[method])
     return figure
@@ -161,7 +161,7 @@ def _draw(axes: Axes, curves: Curves, style: LineStyle) -> None:
         axes.fill_between(time, low, high, color=style.colour, alpha=0.2, lw=0, zorder=2)
 
 
-def _mark_spinup(axes: Axes, run: Scores, palette: Palette) -> None:
+def mark_spinup(axes: Axes, run: Scores, palette: Palette) -> None:
     """Shade the cycles that are not scored."""
     spinup = min(run.spinup, len(run.seconds) - 1)
     if spinup > 0:
@@ -203,7 +203,7 @@ def _curves(
     lines: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for run, values in series:
         if len(values):
-            lines.setdefault(run.method, []).append(_thinned(run, values, root=root))
+            lines.setdefault(run.method, []).append(thinned(run, values, root=root))
     return {method: _side_by_side(lines[method]) for method in in_order(lines)}
 
 
@@ -215,7 +215,9 @@ def _side_by_side(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> Curves:
     return Curves(time, values)
 
 
-def _thinned(run: Scores, values: np.ndarray, *, root: bool) -> tuple[np.ndarray, np.ndarray]:
+def thinned(
+    run: Scores, values: np.ndarray, *, root: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Times and values of one run, averaged over blocks of cycles.
 
     Arguments:

@@ -42,7 +42,7 @@ def test_seeds_of_a_method_become_a_band(tmp_path):
 def test_long_series_are_averaged_over_blocks(root, mean):
     scores = mock_run.scores(seconds=np.arange(5001.0))
     series = np.array([np.nan, 4.0, *[3.0, 4.0] * 2499])  # one that is missing voids no block
-    time, values = curves._thinned(scores, series, root=root)
+    time, values = curves.thinned(scores, series, root=root)
     assert len(time) == len(values) <= curves.POINTS
     np.testing.assert_allclose(values, mean, rtol=0.02)
 
