@@ -12,6 +12,7 @@ import typer
 from dabench.cli import (
     campaign,
     check,
+    convert,
     exchange,
     fetch,
     forecast,
@@ -73,6 +74,7 @@ COMMANDS = {
     "conformance": check.conformance,
     "train": train.train,
     "fetch": fetch.fetch,
+    "convert": convert.convert,
     "export": exchange.export,
     "import": exchange.import_,
     "campaign": campaign.campaign,

@@ -21,6 +21,7 @@ EXAMPLES = {
     "new": ["dabench new filter my_filter", "dabench new scenario"],
     "train": ["dabench train speedy --out trained --small"],
     "fetch": ["dabench fetch gencast_1p0deg", "dabench fetch era5 --scenario era5/temp_4deg"],
+    "convert": ["dabench convert temp.bufr --out soundings.parquet"],
     "export": ["dabench export runs/temp_4deg/speedy/letkf/seed0"],
     "import": ["dabench import analyses.zarr --scenario era5/temp_4deg --name ours"],
     "campaign": ["dabench campaign temp_4deg wind_4deg -m letkf -m fa_apf --seeds 0-4"],

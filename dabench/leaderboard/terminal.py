@@ -15,7 +15,7 @@ from dabench.leaderboard.cost_and_skill import geometric_mean
 from dabench.leaderboard.format import label, number, units
 from dabench.leaderboard.methods import display_name, in_order
 from dabench.scores.headlines import REFERENCE, headlines
-from dabench.scores.observed import OBSERVED, kinds_of_fields
+from dabench.scores.observed import OBSERVED, held_to, kinds_of_fields
 from dabench.scores.record import GLOBAL, UNOBSERVED, Cell, Scores, sharing_fields
 from dabench.scores.seeds import (
     Spread,
@@ -80,6 +80,8 @@ def _skill_table(board: Runs, region: str) -> Table:
     seeds = sorted({scores.seed for scores in every_run})
     scored = max(0, max(scores.completed for scores in every_run) - first.spinup)
     caption = f"{region}, {scored} cycles after a spin-up of {first.spinup}; best first"
+    if by := held_to(first):
+        caption = f"{caption}; {by}"
     if len(board) > 1:
         caption += "; tie: not told apart from the best; ?: too few data to tell"
     if REFERENCE in board:

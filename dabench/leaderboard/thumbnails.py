@@ -17,6 +17,7 @@ from dabench.core.plain import plain
 from dabench.runs.archive.read import open_run
 from dabench.scores.cycles import field, seconds
 from dabench.scores.headlines import headlines
+from dabench.scores.observed import has_truth
 from dabench.scores.record import Cell, Variable
 
 MAPPED: tuple[Cell, ...] = (
@@ -52,7 +53,7 @@ def of_run(folder: str | Path, variables: Mapping[str, Variable]) -> dict[str, A
     pictures: dict[str, Any] = {"network": network(tree), "fields": None, "points": []}
     cells = [c for c in MAPPED if c[0] in variables and c[1] in variables[c[0]].levels]
     cells, cycles = cells or headlines(variables)[:1], mapped_cycles(tree)
-    if "latitude" in tree["truth"].dims and cycles:
+    if has_truth(tree.attrs.get("scenario", {})) and "latitude" in tree["truth"].dims and cycles:
         pictures["fields"] = _fields(tree, cells, cycles)
         pictures["points"] = _points(tree, cells[0], cycles[-1])
     return pictures

@@ -121,6 +121,14 @@ def _second(text: str) -> int | None:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
+def instant(text: str, option: str) -> np.datetime64:
+    """The time in a text, in UTC unless it says otherwise; UserError that names the option."""
+    second = _second(text)
+    if second is None:
+        raise UserError(f"{option} {text}: is not an ISO time within {_IN_YEARS}; {_TIMES}")
+    return np.datetime64(second, "s")
+
+
 def read_columns(
     path: Path, names: Mapping[str, Sequence[str]], required: Sequence[str]
 ) -> dict[str, Column]:

@@ -113,7 +113,7 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> Innovations | None:
     diagnostics, observed = tree["diagnostics"].to_dataset(), tree["observations"].to_dataset()
     if "background_obs" not in diagnostics or not observed.sizes["observation"]:
         return None
-    fit, groups = _fit(tree, observed, diagnostics), list(_groups(observed))
+    fit, groups = _fit(tree, observed, diagnostics), list(groups_of(observed))
     regional = [
         {"region": region} | _statistics(fit.part(cycles, columns), group, columns)
         for group in groups
@@ -130,7 +130,7 @@ def observation_space(tree: xr.DataTree, cycles: slice) -> Innovations | None:
 def _fit(tree: xr.DataTree, observed: xr.Dataset, diagnostics: xr.Dataset) -> Fit:
     """The departures of a run from what it assimilates."""
     y, members = observed["y"].values.astype(np.float64), int(tree.attrs["members"])
-    d, spread, variance = _departures(observed, diagnostics, "background", members)
+    d, spread, variance = departures_of(observed, diagnostics, "background", members)
     analysis = (
         diagnostics["analysis_obs"].values
         if "analysis_obs" in diagnostics
@@ -138,7 +138,7 @@ def _fit(tree: xr.DataTree, observed: xr.Dataset, diagnostics: xr.Dataset) -> Fi
     )
     rejected = diagnostics["rejected"].values if "rejected" in diagnostics else None
     a = _shorter_way(observed, y - analysis)
-    return Fit(d, a, spread, variance, _present(observed), rejected)
+    return Fit(d, a, spread, variance, present_in(observed), rejected)
 
 
 def _statistics(fit: Fit, group: Group, columns: Int[np.ndarray, "column"]) -> dict[str, Any]:
@@ -227,11 +227,11 @@ def withheld(tree: xr.DataTree, cycles: slice) -> Departures | None:
         return None
     observed, members = tree["withheld"].to_dataset(), int(tree.attrs["members"])
     departures = {
-        stage: _departures(observed, observed, stage, members)
+        stage: departures_of(observed, observed, stage, members)
         for stage in STAGES
         if f"{stage}_obs" in observed
     }
-    present = _present(observed)
+    present = present_in(observed)
     rows = [
         {"stage": stage, **group.facts(group.columns)}
         | _moments(
@@ -240,13 +240,13 @@ def withheld(tree: xr.DataTree, cycles: slice) -> Departures | None:
             *(values[cycles, group.columns] for values in (d, variance, present)),
         )
         for stage, (d, _, variance) in departures.items()
-        for group in _groups(observed)
+        for group in groups_of(observed)
     ]
     chi2 = {stage: _chi2(present, d, variance) for stage, (d, _, variance) in departures.items()}
     return Departures(tuple(rows), chi2)
 
 
-def _departures(
+def departures_of(
     observed: xr.Dataset, predicted: xr.Dataset, stage: str, members: int
 ) -> tuple[ByCycle, ByCycle, ByCycle]:
     """d = y - mean h(x), the variance of h(x), and that which d should have; NaN if not known.
@@ -271,7 +271,7 @@ def _shorter_way(observed: xr.Dataset, departures: ByCycle) -> ByCycle:
     return np.where(circular, wrapped, departures) if circular.any() else departures
 
 
-def _groups(observed: xr.Dataset) -> Iterator[Group]:
+def groups_of(observed: xr.Dataset) -> Iterator[Group]:
     """The groups of a network, split by variable and level."""
     names = ["group", "variable", "units", "level", "error_std"]
     rows = observed[names].drop_vars(["cycle", "time"], errors="ignore").to_dataframe()
@@ -297,7 +297,7 @@ def _chi2(used: Flags, d: ByCycle, variance: ByCycle) -> Series:
         return finite(np.array([_average(*row) for row in zip(ratio, used, strict=True)]))
 
 
-def _present(observed: xr.Dataset) -> Flags:
+def present_in(observed: xr.Dataset) -> Flags:
     """Whether each observation is there."""
     return ~np.isnan(observed["y"].values)
 

@@ -17,6 +17,32 @@ WITHIN = 1 - 1e-6
 """Grid spacings from a station to the points that are interpolated to it, at most."""
 
 
+def has_truth(scenario: Mapping[str, Any]) -> bool:
+    """Whether runs of a scenario are scored by a truth, or by an analysis in its place.
+
+    Arguments:
+        scenario: Content of the scenario, defaults written out.
+    """
+    return not is_real(scenario) or scenario.get("verify") == "analysis"
+
+
+def is_real(scenario: Mapping[str, Any]) -> bool:
+    """Whether the values of a scenario's observations are real ones."""
+    groups = scenario.get("observations") or ()
+    return any("values" in (group.get("locations") or {}) for group in groups)
+
+
+def held_to(run: Scores) -> str:
+    """What a run on real values is scored by, in words; nothing where the truth is known."""
+    if not is_real(run.scenario):
+        return ""
+    if has_truth(run.scenario):
+        return "by an analysis of much the same observations"
+    if run.withheld is not None:
+        return "no truth: analyses by withheld observations, whose errors are in the numbers"
+    return "no truth: forecasts by observations not yet used, whose errors are in the numbers"
+
+
 def kinds_of_fields(run: Scores) -> dict[str, list[Cell]]:
     """The cells that are observed somewhere, and the others; a kind without any is left out."""
     observed = observed_cells(run.scenario, run.variables)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from dabench.core.errors import UserError
 from dabench.scores import intervals, multiple_tests
 from dabench.scores.metrics.registry import BY_NAME, METRICS, TESTED
+from dabench.scores.observed import has_truth
 from dabench.scores.record import GLOBAL, Cell, Key, Scores, Series
 from dabench.scores.seeds import truths
 
@@ -85,12 +86,20 @@ def paired(
         return Paired(table, np.zeros((0, 1)))
     roots = np.array([BY_NAME[key.metric].root for key in keys])
     x, y = (_stack([pair[i] for pair in series], keys) for i in (0, 1))
+    if not has_truth(a[0].scenario):
+        x, y = _where_observed(x, y)
     clusters = _clusters([one for one, _ in pairs])
     numbers, tested = _differences(x, y, roots, question, clusters)
     null = _null(a, b, keys, roots, question, cells)
     table = pd.concat([table, numbers, null], axis=1)
     shared = len(truths(one for one, _ in pairs))
     return Paired(table.assign(truths=shared, ended=_ended(pairs)), tested)
+
+
+def _where_observed(x: Cycles, y: Cycles) -> tuple[Cycles, Cycles]:
+    """The values of two methods in the cycles that have any observation at all."""
+    is_observed = np.isfinite(x).any((0, 1)) & np.isfinite(y).any((0, 1))
+    return x[..., is_observed], y[..., is_observed]
 
 
 def _clusters(runs: Sequence[Scores]) -> Clusters:

@@ -15,9 +15,10 @@ from dabench.core.errors import UserError
 from dabench.core.plain import plain
 from dabench.runs.archive import read
 from dabench.runs.archive.status import Status
-from dabench.scores import departures, diagnostics, metrics
+from dabench.scores import against_observations, departures, diagnostics, metrics
 from dabench.scores.cycles import fields, off_network, seconds, weights_of
 from dabench.scores.metrics.registry import METRICS
+from dabench.scores.observed import has_truth
 from dabench.scores.record import Cell, Key, Score, Scores, Series, Variable, finite
 from dabench.scores.spectra import spectra
 from dabench.scores.time_means import cells, headline, of_globe
@@ -37,6 +38,8 @@ def score(path: str | Path, unweighted: bool = False) -> Scores:
     tree = read.open_run(path)
     if tree.attrs["completed"] < 1:
         raise UserError(f"{path}: no cycle is complete yet; `dabench run` carries on.")
+    if unweighted and not has_truth(tree.attrs["scenario"]):
+        raise UserError(f"{path}: has no truth; observations are unweighted as they are")
     if unweighted and "latitude" not in tree["truth"].dims:
         raise UserError(f"{path}: sites have no areas; its scores are unweighted as they are")
     quiet = np.errstate(invalid="ignore", over="ignore")  # fields that diverged have no scores
@@ -51,36 +54,47 @@ def described(attrs: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _score(tree: xr.DataTree, unweighted: bool) -> Scores:
-    truth = tree["truth"].to_dataset()
-    weights = weights_of(truth, unweighted)
-    scored = fields(tree, weights)
-    status, size = Status.parse(tree.attrs["status"]), int(tree.attrs["members"])
     cycles = slice(tree.attrs["spinup"] + 1, tree.attrs["completed"] + 1)
-    sound = not status.diverged
+    if has_truth(tree.attrs["scenario"]):
+        parts = _of_fields(tree, weights_of(tree["truth"].to_dataset(), unweighted), cycles)
+    else:
+        parts = against_observations.scored_parts(tree, cycles)
     return Scores(
         **{name: tree.attrs[name] for name in DESCRIBED},
         metric_version=metrics.VERSION,
         lag=int(tree.attrs.get("lag", 0)),
-        status=status,
-        regions={str(w.region.item()): int((w > 0).sum()) for w in weights},
-        variables={name: _variable(truth, name, v) for name, v in scored.items()},
-        seconds=seconds(truth["time"].values),
-        scores=dict(row for n, v in scored.items() for row in _scores(n, v, cycles, size, sound)),
-        every_cycle=dict(row for n, v in scored.items() for row in _series(n, v)),
-        histograms=_histograms(scored, cycles) if sound else {},
-        spectra=_spectra(tree, cycles) if sound and "latitude" in truth.dims else {},
+        status=Status.parse(tree.attrs["status"]),
+        seconds=seconds(tree["truth"].to_dataset()["time"].values),
         observations=departures.observation_space(tree, cycles),
         ensemble=diagnostics.ensemble(tree, cycles),
         cost=diagnostics.cost(tree),
         withheld=departures.withheld(tree, cycles),
-        unobserved={
+        **parts,
+    )
+
+
+def _of_fields(tree: xr.DataTree, weights: xr.DataArray, cycles: slice) -> dict[str, Any]:
+    """The parts of a record that are of fields, held to the truth."""
+    truth, scored = tree["truth"].to_dataset(), fields(tree, weights)
+    status, size = Status.parse(tree.attrs["status"]), int(tree.attrs["members"])
+    sound = not status.diverged
+    return {
+        "regions": {str(w.region.item()): int((w > 0).sum()) for w in weights},
+        "variables": {name: _variable(truth, name, v) for name, v in scored.items()},
+        "scores": dict(
+            row for n, v in scored.items() for row in _scores(n, v, cycles, size, sound)
+        ),
+        "every_cycle": dict(row for n, v in scored.items() for row in _series(n, v)),
+        "histograms": _histograms(scored, cycles) if sound else {},
+        "spectra": _spectra(tree, cycles) if sound and "latitude" in truth.dims else {},
+        "unobserved": {
             key: score
             for name, v in scored.items()
             if (off := off_network(v)).data_vars  # none where every point is observed
             for key, score in _scores(name, off, cycles, size, sound)
             if score.value is not None
         },
-    )
+    }
 
 
 def _variable(truth: xr.Dataset, name: str, scores: xr.Dataset) -> Variable:
