@@ -7,7 +7,7 @@ from dabench.leaderboard.board import Board
 from dabench.leaderboard.format import number
 from dabench.leaderboard.row import Row
 from dabench.scores.headlines import REFERENCE
-from dabench.scores.observed import OBSERVED, OTHERS
+from dabench.scores.observed import OBSERVED, OTHERS, held_to
 
 KINDS = {OBSERVED: "observed fields", OTHERS: "fields that nothing observes"}
 
@@ -59,8 +59,13 @@ def marks(board: Board) -> Marks:
 
 
 def sentences(board: Board) -> list[str]:
-    """Who wins in each kind of fields, by how much, and how sure that is."""
-    return [
+    """Who wins in each kind of fields, by how much, and how sure that is.
+
+    Where values are real, what they are scored by comes first.
+    """
+    by = held_to(board.first)
+    first = [f"{by[0].upper()}{by[1:]}."] if by else []
+    return first + [
         " ".join([_winner(board, standing), *_references(board, standing)])
         for standing in standings(board)
     ]

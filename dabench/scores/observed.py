@@ -37,10 +37,10 @@ def held_to(run: Scores) -> str:
     if not is_real(run.scenario):
         return ""
     if has_truth(run.scenario):
-        return "by an analysis of much the same observations"
+        return "the truth is an analysis of much the same observations"
     if run.withheld is not None:
-        return "no truth: analyses by withheld observations, whose errors are in the numbers"
-    return "no truth: forecasts by observations not yet used, whose errors are in the numbers"
+        return "no truth: analyses are scored by withheld observations, whose errors count"
+    return "no truth: forecasts are scored by observations not yet used, whose errors count"
 
 
 def kinds_of_fields(run: Scores) -> dict[str, list[Cell]]:

@@ -73,7 +73,7 @@ def levels(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     if frame.empty:
         return pd.DataFrame()
     frame = frame.reindex(columns=[*WHEN, *WHERE, *WHO, *names.values()])
-    values = {name: pd.to_numeric(frame[element]) for name, element in names.items()}
+    values = {name: frame[element].to_numpy(float) for name, element in names.items()}
     if "level" in values:
         values["level"] = (values["level"] / 100).round(3)
     parts = pd.DataFrame(values).assign(

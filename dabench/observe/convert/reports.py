@@ -7,12 +7,15 @@ or `relative_humidity` (0 to 1); `direction` in degrees and `speed` in m/s of th
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float
 
-from dabench.scenario.quantities import QUANTITIES
+from dabench.scenario.quantities import AT_GROUND, QUANTITIES
+
+Rows = Bool[np.ndarray, "row"]
 
 MANDATORY = (1000, 925, 850, 700, 500, 400, 300, 250, 200, 150, 100, 70, 50, 30, 20, 10)
 """Mandatory levels of a sounding in hPa."""
@@ -47,80 +50,84 @@ def values(levels: pd.DataFrame, every_level: bool = False) -> tuple[pd.DataFram
     if not parts:
         return pd.DataFrame(columns=[*PLACE, "variable", "value"]), left_out
     table = pd.concat(parts, ignore_index=True)
-    is_mandatory = table["level"].isna() | table["level"].round(3).isin(MANDATORY)
-    checks: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-        "at levels that are not mandatory": lambda t: is_mandatory | every_level,
-        "without a time": lambda t: t["time"].notna(),
+    checks: dict[str, Callable[[pd.DataFrame], Rows]] = {
+        "at levels that are not mandatory": lambda t: _is_mandatory(t) | every_level,
+        "without a time": lambda t: t["time"].notna().to_numpy(bool),
         "without a place": _has_place,
-        "that no such variable can have": _possible,
-        "reported twice": lambda t: ~t.duplicated([*PLACE, "variable"]),
+        "that no such variable can have": _is_possible,
+        "reported twice": lambda t: ~t.duplicated([*PLACE, "variable"]).to_numpy(bool),
     }
     for reason, check in checks.items():
         sound = check(table)
         left_out[reason] += int((~sound).sum())
-        table = table[sound]
+        table = table.loc[sound]
     order = ["time", "station", "variable", "level"]
-    return table.sort_values(order, kind="stable").reset_index(drop=True), +left_out
+    return table.sort_values(by=order, kind="stable").reset_index(drop=True), +left_out
 
 
 def _variables(levels: pd.DataFrame, left_out: Counter) -> Iterator[pd.DataFrame]:
     """The rows of each variable, where it was reported."""
-    aloft = levels["level"].notna()
-    direction = levels["direction"].where(levels["direction"].between(0, 360))
-    speed = levels["speed"]
-    left_out["wind without direction or speed"] += int((direction.isna() ^ speed.isna()).sum())
-    angle = np.radians(direction)
+    numbers = {name: levels[name].to_numpy(float) for name in (*MEASURED, "level")}
+    turn, speed = numbers["direction"], numbers["speed"]
+    angle = np.radians(np.where((turn >= 0) & (turn <= 360), turn, np.nan))
+    left_out["winds without direction or speed"] += int((np.isnan(angle) ^ np.isnan(speed)).sum())
     fields = {
-        "temperature": levels["temperature"],
+        "temperature": numbers["temperature"],
         "u_component_of_wind": -speed * np.sin(angle),
         "v_component_of_wind": -speed * np.cos(angle),
-        "specific_humidity": _specific_humidity(levels),
-        "geopotential": levels["geopotential"],
+        "specific_humidity": _specific_humidity(numbers),
+        "geopotential": numbers["geopotential"],
+        "mean_sea_level_pressure": numbers["sea_level_pressure"],
+        "surface_pressure": numbers["pressure"],
     }
-    ground = {"2m_temperature": fields["temperature"]} | {
-        f"10m_{n}": fields[n] for n in ("u_component_of_wind", "v_component_of_wind")
-    }
-    ground |= {
-        "mean_sea_level_pressure": levels["sea_level_pressure"],
-        "surface_pressure": levels["pressure"],
-    }
-    for at, chosen in ((aloft, fields), (~aloft, ground)):
-        for name, value in chosen.items():
-            present = at & value.notna()
-            yield levels.loc[present, PLACE].assign(
-                variable=name, value=_rounded(name, value[present])
-            )
+    is_aloft = ~np.isnan(numbers["level"])
+    for name, value in fields.items():
+        has_level = QUANTITIES[name].has_level
+        at_ground = AT_GROUND.get(name) if has_level else name
+        for variable, where in ((name, is_aloft & has_level), (at_ground, ~is_aloft)):
+            present = where & ~np.isnan(value)
+            if variable is not None and present.any():
+                rows = levels.loc[present, PLACE]
+                yield rows.assign(variable=variable, value=_rounded(name, value[present]))
 
 
-def _rounded(name: str, value: pd.Series) -> pd.Series:
+def _rounded(name: str, value: Float[np.ndarray, "row"]) -> Float[np.ndarray, "row"]:
     if name != "specific_humidity":
         return value.round(DIGITS.get(name, 2)) + 0.0
-    return value.map(lambda q: float(f"{q:.4g}"))
+    return np.array([float(f"{q:.4g}") for q in value])
 
 
-def _specific_humidity(levels: pd.DataFrame) -> pd.Series:
+def _specific_humidity(levels: Mapping[str, np.ndarray]) -> Float[np.ndarray, "row"]:
     """Specific humidity by dew point, or by relative humidity and temperature, in kg/kg.
 
     Source: Bolton (1980), Mon. Weather Rev. 108, 1046, equation 10, for the pressure of saturation
         over water.
     """
 
-    def saturation(kelvin: pd.Series) -> pd.Series:
+    def saturation(kelvin: np.ndarray) -> np.ndarray:
         return 611.2 * np.exp(17.67 * (kelvin - 273.15) / (kelvin - 29.65))
 
     by_humidity = levels["relative_humidity"] * saturation(levels["temperature"])
-    vapour = saturation(levels["dewpoint"]).fillna(by_humidity)
+    by_dewpoint = saturation(levels["dewpoint"])
+    vapour = np.where(np.isnan(by_dewpoint), by_humidity, by_dewpoint)
     return 0.622 * vapour / (100 * levels["level"] - 0.378 * vapour)
 
 
-def _has_place(table: pd.DataFrame) -> pd.Series:
-    return table["latitude"].abs().le(90) & table["longitude"].abs().le(360)
+def _is_mandatory(table: pd.DataFrame) -> Rows:
+    level = table["level"].to_numpy(float)
+    return np.isnan(level) | np.isin(level.round(3), MANDATORY)
 
 
-def _possible(table: pd.DataFrame) -> pd.Series:
+def _has_place(table: pd.DataFrame) -> Rows:
+    latitude, longitude = (table[name].to_numpy(float) for name in ("latitude", "longitude"))
+    return (np.abs(latitude) <= 90) & (np.abs(longitude) <= 360)
+
+
+def _is_possible(table: pd.DataFrame) -> Rows:
     """Whether values lie within the bounds of `QUANTITIES`."""
-    possible = pd.Series(True, table.index)
-    for name, part in table.groupby("variable"):
-        bounds = QUANTITIES[str(name)]
-        possible[part.index] = bounds.possible(part["value"].to_numpy(), part["level"].to_numpy())
+    value, level = (table[name].to_numpy(float) for name in ("value", "level"))
+    variable, possible = table["variable"].to_numpy(str), np.ones(len(table), bool)
+    for name in np.unique(variable):
+        own = variable == name
+        possible[own] = QUANTITIES[str(name)].possible(value[own], level[own])
     return possible

@@ -30,13 +30,13 @@ class Account(NamedTuple):
     taken: Counter
     left_out: Counter
     stations: int
-    first: pd.Timestamp
-    last: pd.Timestamp
+    first: np.datetime64
+    last: np.datetime64
 
     def lines(self) -> list[str]:
         """The account in words."""
         names = ", ".join(f"{n} {name}" for name, n in self.taken.most_common())
-        period = f"{self.first.isoformat()} to {self.last.isoformat()}"
+        period = f"{self.first} to {self.last}"
         size = f"{self.taken.total()} values of {self.stations} stations"
         lines = [f"taken     {size}, {period}: {names}"]
         lines += [f"left out  {n} {reason}" for reason, n in self.left_out.most_common()]
@@ -69,7 +69,7 @@ def convert(
         reasons = "; ".join(f"{n} values {why}" for why, n in left_out.items())
         raise UserError(f"{listed}: nothing to take{f' ({reasons})' if reasons else ''}")
     files.replace(out, _content(table, out))
-    times = table["time"]
+    times = table["time"].to_numpy("datetime64[m]")
     taken, stations = Counter(table["variable"]), table[["station", "latitude", "longitude"]]
     return Account(taken, left_out, len(stations.drop_duplicates()), times.min(), times.max())
 
@@ -95,17 +95,18 @@ def _within(
     """The levels between two times; all that have no time, which are counted later."""
     if levels.empty:
         return levels
-    inside = pd.Series(True, levels.index)
+    time, inside = levels["time"].to_numpy("datetime64[s]"), np.ones(len(levels), bool)
     if first is not None:
-        inside &= ~(levels["time"] < first)
+        inside &= ~(time < first)
     if last is not None:
-        inside &= ~(levels["time"] > last)
-    return levels[inside]
+        inside &= ~(time > last)
+    return levels.loc[inside]
 
 
 def _content(table: pd.DataFrame, out: Path) -> bytes:
     """The bytes of a table: Parquet with numbers as short as they are, or CSV."""
-    table = table[["time", "latitude", "longitude", "level", "variable", "value", "station"]]
+    columns = ["time", "latitude", "longitude", "level", "variable", "value", "station"]
+    table = table.reindex(columns=columns)
     if out.suffix == ".csv":
         text = table.assign(time=table["time"].map(lambda t: t.isoformat()))
         return text.to_csv(index=False, lineterminator="\n").encode()
