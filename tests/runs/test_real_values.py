@@ -133,6 +133,7 @@ def test_without_withheld_observations_forecasts_are_held_to_those_not_yet_used(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dabench.cli.run.draw", lambda *_: None)
     write(tmp_path, SCENARIO.replace(", withhold: {share: 0.4, seed: 1}", ""))
     said = dabench("run", "real.yaml", "-m", "enkf", "--members", "6", "--cycles", "2")
     assert "no truth: forecasts are scored by observations not yet used" in " ".join(said.split())
@@ -143,6 +144,7 @@ def test_without_withheld_observations_forecasts_are_held_to_those_not_yet_used(
 
 def test_an_analysis_may_stand_for_the_truth(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dabench.cli.run.draw", lambda *_: None)
     write(tmp_path, SCENARIO + "verify: analysis\n")
     said = dabench("run", "real.yaml", "-m", "ensemble", "--members", "6", "--cycles", "2")
     assert "the truth is an analysis of much the same observations" in " ".join(said.split())

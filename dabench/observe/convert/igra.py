@@ -67,7 +67,7 @@ def read(path: Path, first: np.datetime64 | None, last: np.datetime64 | None) ->
             raise UserError(f"{path}, line {number}: {quoted(line[:40])} is no header, which has #")
         header = _numbers(path, number, line, HEADER)
         time = _time(path, number, header)
-        wanted = (first is None or time >= first) and (last is None or time <= last)
+        in_period = (first is None or time >= first) and (last is None or time <= last)
         place = {
             "station": line[1:12].strip(),
             "time": time,
@@ -79,7 +79,7 @@ def read(path: Path, first: np.datetime64 | None, last: np.datetime64 | None) ->
             if line.startswith("#"):
                 text = f"the header above has {header['levels']:.0f} levels, and fewer follow"
                 raise UserError(f"{path}, line {number}: {text}")
-            if wanted:
+            if in_period:
                 rows.append(place | _level(_numbers(path, number, line, LEVEL)))
     levels = pd.DataFrame(rows)
     return levels.dropna(subset="level") if rows else levels  # heights alone are no levels

@@ -44,12 +44,22 @@ def soundings():
     return table
 
 
-def test_real_soundings_run_without_a_truth(soundings, sources, capsys):  # noqa: F811
+@pytest.mark.slow
+def test_real_soundings_run_without_a_truth(soundings, sources):  # noqa: F811
     bucket, far = map(str, sources)
     fetch([MODEL], source=bucket)
     fetch(["era5"], scenario="era5/tiny", source=far)
     frames = xr.open_zarr(next(Path("cache").rglob("*.zarr")), consolidated=False)
     assert frames.sizes["time"] == 2  # those that the initial state is made of
-    folders = runs("ensemble", "letkf")
-    scores = {run.method: run for run in map(score_run, folders)}
-    print(scores)
+    for folder in runs("ensemble", "letkf"):
+        scores, tree = score_run(folder), read.open_run(folder)
+        assert str(scores.status) == "complete"
+        y = tree["observations"].to_dataset()["y"]
+        withheld = tree["withheld"].to_dataset()["y"]
+        there = [int(part.isel(cycle=1).notnull().sum()) for part in (y, withheld)]
+        assert sum(there) == len(soundings)  # all of noon in cycle 1, none at midnight
+        assert int(y.isel(cycle=2).notnull().sum()) == 0
+        for name in VARIABLES:
+            for level in (300.0, 500.0, 850.0):
+                assert scores.value((name, level), "rmse") > 0
+                assert scores.value((name, level), "crps") > 0
