@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from dabench.scenario.quantities import AT_GROUND, QUANTITIES
+from dabench.scenario.derived import AT_SURFACE
+from dabench.scenario.quantities import QUANTITIES
 
 Rows = Bool[np.ndarray, "row"]
 
@@ -83,7 +84,7 @@ def _variables(levels: pd.DataFrame, left_out: Counter) -> Iterator[pd.DataFrame
     is_aloft = ~np.isnan(numbers["level"])
     for name, value in fields.items():
         has_level = QUANTITIES[name].has_level
-        at_ground = AT_GROUND.get(name) if has_level else name
+        at_ground = AT_SURFACE.get(name) if has_level else name
         for variable, where in ((name, is_aloft & has_level), (at_ground, ~is_aloft)):
             present = where & ~np.isnan(value)
             if variable is not None and present.any():
