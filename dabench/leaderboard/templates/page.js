@@ -115,6 +115,13 @@ function printed() {
   addEventListener("afterprint", () => folded.forEach((details) => { details.open = false; }), { once: true });
 }
 
+// Pictures of a whole page are to have the figures, too, that nobody has scrolled to; folded ones can wait.
+function loaded() {
+  for (const image of document.images) {
+    if (!image.closest("details:not([open])")) image.loading = "eager";
+  }
+}
+
 function unfold() {
   const id = decodeURIComponent(location.hash.slice(1));
   const target = id && document.getElementById(id);
@@ -130,4 +137,5 @@ document.querySelectorAll("table.overview").forEach(tools);
 document.querySelectorAll("code.block").forEach(copyable);
 unfold();
 addEventListener("hashchange", unfold);
+addEventListener("load", loaded);
 addEventListener("beforeprint", printed);
