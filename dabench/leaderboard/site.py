@@ -88,7 +88,7 @@ ALTERNATIVES = {
     "ranks": "Histograms of where the truth falls among the members",
     "spectra": "Power of truth, members and error against zonal wavenumber",
     "network": "Where each group of observations lies",
-    "density": "Density of the members of each method at one point, and the truth there",
+    "density": "Density of the members of each method at stations, the truth and what was observed",
     "sizes": "Mean error over the free ensemble's against the number of members",
     "leads": "Mean error over the free ensemble's, and spread over skill, by lead time",
     **{f"lead-{m}": f"{registry.BY_NAME[m].title} by lead time of forecasts" for m in LEAD_METRICS},
