@@ -46,7 +46,7 @@ function best(points) {
   return front;
 }
 
-// Beside a point, at the nearest height where no other name or point is.
+// Beside a point, at the nearest height where the fewest other names, points and lines are.
 function beside(x, y, name, taken, { width, height }) {
   const wide = name.length * LETTER, boxes = [];
   for (let step = 0; step < 12; step++) {
@@ -55,7 +55,8 @@ function beside(x, y, name, taken, { width, height }) {
   }
   const inside = boxes.filter((box) => box.left > ROOM.left && box.right < width - 2 && box.top > 0 && box.low < height - ROOM.bottom);
   const meets = (a, b) => a.left < b.right && b.left < a.right && a.top < b.low && b.top < a.low;
-  const box = inside.find((one) => !taken.some((other) => meets(one, other))) || inside[0] || boxes[0];
+  const clashes = (one) => taken.filter((other) => meets(one, other)).length;
+  const box = (inside.length ? inside : boxes).reduce((best, one) => (clashes(one) < clashes(best) ? one : best));
   taken.push(box);
   return box;
 }
