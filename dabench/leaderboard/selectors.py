@@ -10,6 +10,7 @@ from typing import Any
 from dabench.leaderboard.board import Board
 from dabench.leaderboard.cost_and_skill import cost_and_skill
 from dabench.leaderboard.format import title, units
+from dabench.leaderboard.labels import own
 from dabench.leaderboard.row import Row
 from dabench.scores.metrics.registry import TESTED
 from dabench.scores.record import GLOBAL, UNOBSERVED, Cell
@@ -72,7 +73,7 @@ def _costs(board: Board) -> list[dict[str, Any]]:
             "cost": cost,
             "points": [[places[m], *map(_rounded, point)] for m, point in points.items()],
         }
-        for kind in cost_and_skill(board.runs, board.cells[0])
+        for kind in cost_and_skill(own(board.runs), board.cells[0])
         for cost, points in kind.points.items()
     ]
 

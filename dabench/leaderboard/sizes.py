@@ -17,8 +17,8 @@ from dabench.scores.seeds import in_common, over_seeds
 
 ANCHOR = "fa_apf"
 """The method whose cost and members others are compared at."""
-ABOVE = 1.1
-"""Share of the anchor's cost that another method may have at most."""
+LEAST, MOST = 1 / 3, 1.1
+"""Shares of the anchor's cost between which costs are called equal."""
 
 Curve = list[tuple[int, float]]
 """Numbers of members, rising, and the skill with each."""
@@ -140,7 +140,7 @@ def equal_cost(board: Board) -> EqualCost | None:
     """Methods with the sizes that come nearest to FA-APF's members, denoiser evaluations, and time.
 
     None where no method has several sizes, or there is no FA-APF. Evaluations are compared where a
-    free forecast takes some.
+    free forecast takes some; a comparison in which no size is near enough is left out.
     """
     families = _families(board)
     several = {own for own, rows in families.items() if len(rows) > 1}
@@ -148,12 +148,21 @@ def equal_cost(board: Board) -> EqualCost | None:
         return None
     anchor, reference = families[ANCHOR][0], families.get(REFERENCE, [None])[0]
     usable = [c for c in COMPARISONS if c.cost(anchor) and reference and c.cost(reference)]
+    chosen = {
+        (row.method, c.name): _choice(board, families[row.method], anchor, c)
+        for row in board.rows
+        if row.method in several | {ANCHOR}
+        for c in usable
+    }
+    heads = [c for c in usable if any(chosen[own, c.name].row for own in several if own != ANCHOR)]
+    if not heads:
+        return None
     lines = [
-        (row, [_choice(board, families[row.method], anchor, comparison) for comparison in usable])
+        (row, [chosen[row.method, c.name] for c in heads])
         for row in board.rows
         if row.method in several | {ANCHOR}
     ]
-    return EqualCost([(c.name, c.words(c.cost(anchor) or 0.0)) for c in usable], lines)
+    return EqualCost([(c.name, c.words(c.cost(anchor) or 0.0)) for c in heads], lines)
 
 
 def _families(board: Board) -> dict[str, list[Row]]:
@@ -172,7 +181,7 @@ def _choice(board: Board, rows: Sequence[Row], anchor: Row, comparison: Comparis
     near = [
         (row, share)
         for row, share in shares
-        if (share == 1 if comparison.exact else share <= ABOVE)
+        if (share == 1 if comparison.exact else LEAST <= share <= MOST)
     ]
     if not near:
         return Choice(None, "", [Value("–") for _ in board.kinds])

@@ -112,6 +112,12 @@ def test_a_method_that_is_dearer_at_any_size_has_no_choice():
     assert [choice.row and choice.row.method for choice in guided] == ["guided", None, None]
 
 
+def test_what_costs_less_than_a_third_is_not_called_equal():
+    cheap = [made for made in RUNS if made.method in ("ensemble", "fa_apf", "letkf")]
+    other = run("letkf-n4", 0.9, 0.9, members=4, seconds=0.1)
+    assert sizes.equal_cost(Board([*cheap, other], "mock")).heads == [("equal members", "16")]
+
+
 def test_smoothers_stand_beside_their_filters(board):
     (line,) = smoothed.smoothed(board)
     assert (line.row.method, line.own.method, line.lag) == ("letkf-lag4", "letkf", 4)
