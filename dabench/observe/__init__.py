@@ -5,6 +5,7 @@
 Read in this order:
 
 stations    stations of a group, their corners on the grid, and which of them are withheld
+functions   variables that are computed from several values, or moved to a height
 operators   the variables a group observes, and h as one gather from the state
 availability  which stations report in a cycle
 measured      real values of a table, by the cycles that they count for
