@@ -103,7 +103,7 @@ def guided_window(
 
     def init(x: Members) -> Window:
         nothing = Observation(jnp.zeros(()), jnp.zeros(network.size, layout.dtype))
-        return _seen(x, x, nothing)._replace(begun=jnp.zeros((), bool))
+        return _window_of(x, x, nothing)._replace(begun=jnp.zeros((), bool))
 
     def step(key: Key[Array, ""], carry: Window, obs: Observation) -> tuple[Window, Info]:
         draw_keys, analysis = split_key(key, len(carry.x))
@@ -132,12 +132,12 @@ def guided_window(
             draw_keys, model, x, obs.time, sampler, problem.batch, condition
         )
         info = _costs(counts, last) | Info(background_obs=hx.mean(0))
-        return _seen(x_next, x, obs), info
+        return _window_of(x_next, x, obs), info
 
     return Filter(init, step, least=2)
 
 
-def _seen(x: Members, before: Members, obs: Observation) -> Window:
+def _window_of(x: Members, before: Members, obs: Observation) -> Window:
     """Two cycles that have the observations of the second."""
     time = obs.time.astype(wide())
     return Window(x, before, time, obs.y, present(obs), jnp.ones((), bool))
