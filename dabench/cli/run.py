@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from dabench.cli.notes import error_console, is_quiet, is_verbose, logged, note, waiting
 from dabench.cli.options import Out
 from dabench.cli.score import draw
-from dabench.core.errors import UserError, is_users
+from dabench.core.errors import Caution, UserError, is_users
 
 if TYPE_CHECKING:
     from dabench.runs.execute import Job, Outcome
@@ -151,6 +152,7 @@ def evaluate(folders: list[Path], out: Path) -> None:
 
     from dabench.leaderboard import ties
     from dabench.leaderboard.terminal import boards, results
+    from dabench.scores.diagnostics import unsolved
     from dabench.scores.files import FILE, ensure_scores
 
     scores = []
@@ -158,6 +160,8 @@ def evaluate(folders: list[Path], out: Path) -> None:
         with waiting(f"scoring {folder}"):
             scores.append(ensure_scores(folder))
         note(f"scores    {folder / FILE}")
+        if caution := unsolved(scores[-1].ensemble):
+            warnings.warn(f"{folder}: {caution}", Caution, stacklevel=2)
     draw(folders, None)
     Console().print(results(scores))
     if any(ties.UNDECIDED in ties.marks(board).values() for board in boards(scores)):

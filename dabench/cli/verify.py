@@ -161,6 +161,7 @@ def _verdict(run: Mapping[str, Any], folder: Path, rerun: bool) -> Verdict:
     else:
         wrong += _numbers_differ(old_rows, new_rows)
         others = _OTHERS if rerun else (*_OTHERS, *_MADE)
+        new["ensemble"] = _known_to(run["ensemble"], new["ensemble"])
         new["observations"] = _in_both(run["observations"], new["observations"])
         wrong += [f"{name}: differs" for name in others if not _close(run[name], new[name])]
         if run["unobserved"] is not None and not _close(run["unobserved"], new["unobserved"]):
@@ -187,8 +188,15 @@ _LATER = (
     *("used", "missing", "background_check", "buddy_check"),
 )
 """Numbers of the fit to observations that old results lack, or know for fewer operators."""
+_NEW_DIAGNOSTICS = ("residual",)
+"""Diagnostics that old results lack."""
 _MADE = ("cost", "provenance")
 """Fields that are compared with archives alone: a repeated run has its own."""
+
+
+def _known_to(old: Any, new: Any) -> Any:
+    """Diagnostics without those that old results lack."""
+    return {k: v for k, v in new.items() if k in old or k not in _NEW_DIAGNOSTICS}
 
 
 def _in_both(old: Any, new: Any) -> Any:

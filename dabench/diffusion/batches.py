@@ -24,7 +24,7 @@ def in_batches(f: Callable[[Any], Any], members: PyTree, size: int) -> PyTree:
     each = -(-n // count)
     index = np.minimum(np.arange(count * each), n - 1).reshape(count, each)
     results = f(jax.tree.map(lambda a: a[index], members))
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:n], results)
+    return jax.tree.map(lambda a: a.reshape(count * each, *a.shape[2:])[:n], results)
 
 
 def batch_by_batch(f: Callable[[Any], Any], members: PyTree, size: int) -> PyTree:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 from dabench.core import devices
 from dabench.core.types import Keys, Members, Time
 from dabench.diffusion.batches import batch_by_batch, in_batches, one_by_one
-from dabench.diffusion.guidance import Condition, Map, posterior_mean
+from dabench.diffusion.guidance import Condition, Guided, Map, posterior_mean
 from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.diffusion.samplers import Steps, steps
 
@@ -25,11 +25,25 @@ class Counts(TypedDict):
     evaluations    denoiser evaluations (forward) a member
     products       Jacobian products a member
     guarded        share of linear solves that a guard stopped, of a draw given a condition
+    residual       share of y - h(D) that these solves left, the median over members and noise levels
     """
 
     evaluations: Array
     products: Array
     guarded: NotRequired[Array]
+    residual: NotRequired[Array]
+
+
+class Solves(NamedTuple):
+    """How the solves of a member went, a column a noise level with guidance.
+
+    Arguments:
+        guarded: Whether a guard stopped each.
+        residual: The share of y - h(D) that each left.
+    """
+
+    guarded: Bool[Array, "*batch member level"]
+    residual: Float[Array, "*batch member level"]
 
 
 KEEP_BELOW = 8 * 2**30  # bytes on a device above which contexts are computed anew at every level
@@ -79,34 +93,34 @@ def members(
     table = steps(sampler)
     first_guided = _first_guided(table, condition)
 
-    def integrate(batches: Start) -> tuple[Array, Array]:
+    def integrate(batches: Start) -> tuple[Array, Solves]:
         state = one_by_one(lambda start: _initial(model, start.key, table), batches)
         state, _ = _run(model, time, table, slice(0, first_guided), None, state, batches)
         guided = slice(first_guided, None)
-        state, guarded = _run(model, time, table, guided, condition, state, batches)
-        return state[0], guarded
+        state, solves = _run(model, time, table, guided, condition, state, batches)
+        return state[0], solves
 
-    def draw(start: Start) -> tuple[Members, Array]:
+    def draw(start: Start) -> tuple[Members, Solves]:
         if start.context is None:
             start = start._replace(context=contexts(model, start.x, time, batch))
-        z, guarded = in_batches(integrate, start, batch)
-        return model.next_state(z, start.x), guarded
+        z, solves = in_batches(integrate, start, batch)
+        return model.next_state(z, start.x), solves
 
-    x_next, guarded = devices.share(draw, Start(keys, x, context))
-    return x_next, _counts(table, first_guided, condition, guarded)
+    x_next, solves = devices.share(draw, Start(keys, x, context))
+    return x_next, _counts(table, first_guided, condition, solves)
 
 
-def _counts(
-    table: Steps, first_guided: int, condition: Condition | None, guarded: Float[Array, "member"]
-) -> Counts:
-    """Denoiser evaluations and Jacobian products of a member, and the share of solves guarded."""
+def _counts(table: Steps, first_guided: int, condition: Condition | None, solves: Solves) -> Counts:
+    """Denoiser evaluations and Jacobian products of a member, and how the solves went."""
     guided = len(table.sigma) - first_guided if condition else 0
     counts = Counts(
         evaluations=jnp.asarray(len(table.sigma)),
         products=jnp.asarray(guided * condition.settings.products if condition else 0),
     )
     if condition:
-        counts["guarded"] = jnp.mean(guarded) / max(guided, 1)
+        counts["guarded"] = jnp.mean(solves.guarded) if guided else jnp.zeros(())
+    if guided and condition and condition.settings.solver != "dps":
+        counts["residual"] = jnp.median(solves.residual)
     return counts
 
 
@@ -174,31 +188,32 @@ def _run(
     condition: Condition | None,
     state: tuple[Array, ...],
     batches: Start,
-) -> tuple[tuple[Array, ...], Float[Array, "batch member"]]:
-    """Some rows of the table, batch by batch; also how many guarded solves each member had."""
+) -> tuple[tuple[Array, ...], Solves]:
+    """Some rows of the table, batch by batch; also how the solves of each member went."""
     dtype = state[0].dtype
     part = [jnp.asarray(a[rows], dtype) for a in (table.sigma, table.noise, table.mix)]
     numbers = jnp.arange(len(table.sigma))[rows]
-    count = jnp.zeros(state[0].shape[:2], dtype)
     if not len(numbers):
-        return state, count
+        nothing = jnp.zeros((*state[0].shape[:2], 0), dtype)
+        return state, Solves(nothing.astype(bool), nothing)
 
-    def step(carry: Any, row: Any) -> tuple[Any, None]:
+    def step(state: Any, row: Any) -> tuple[Any, Solves]:
         (sigma, noise, mix), number = row
         denoise = model.denoiser(sigma)
 
         def one_batch(batch: Any) -> Any:
-            (z, *memory), count, start = batch
+            (z, *memory), start = batch
             z = _renoise(model, z, start.key, noise, number)
             context = context_of(model, start, time)
-            D, guarded = _denoise(
+            D, *solves = _denoise(
                 model, lambda z: denoise(z, context), condition, sigma, z, start.x
             )
-            return combine(mix, (z, *memory, D)), count + guarded
+            return combine(mix, (z, *memory, D)), Solves(*solves)
 
-        return one_by_one(one_batch, (*carry, batches)), None
+        return one_by_one(one_batch, (state, batches))
 
-    return jax.lax.scan(step, (state, count), (part, numbers))[0]
+    state, solves = jax.lax.scan(step, state, (part, numbers))
+    return state, jax.tree.map(lambda a: jnp.moveaxis(a, 0, -1), solves)
 
 
 def _denoise(
@@ -208,10 +223,10 @@ def _denoise(
     sigma: Float[Array, ""],
     z: Float[Array, "member target"],
     x: Members,
-) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
-    """D or D_y, and which solves were guarded."""
+) -> Guided:
+    """D or D_y, and how the solves went."""
     if condition is None:
-        return denoise(z), jnp.zeros(len(z), bool)
+        return Guided(denoise(z), jnp.zeros(len(z), bool), jnp.zeros(len(z), z.dtype))
     return posterior_mean(model, condition, denoise, sigma, z, x)
 
 

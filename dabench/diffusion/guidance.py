@@ -137,6 +137,21 @@ def _preconditioner(
     )
 
 
+class Guided(NamedTuple):
+    """The posterior denoiser at one noise level.
+
+    Arguments:
+        mean: E[target | z, y].
+        guarded: Whether a guard stopped the solve.
+        residual: What the solve left of the innovation, in its units, as a share; NaN where
+            nothing is solved.
+    """
+
+    mean: Float[Array, "member target"]
+    guarded: Bool[Array, "member"]
+    residual: Float[Array, "member"]
+
+
 def posterior_mean(
     model: DiffusionModel,
     condition: Condition,
@@ -144,8 +159,8 @@ def posterior_mean(
     sigma: Float[Array, ""],
     z: Float[Array, "member target"],
     x: Members,
-) -> tuple[Float[Array, "member target"], Bool[Array, "member"]]:
-    r"""E[target | z, y] and which solves were guarded.
+) -> Guided:
+    r"""E[target | z, y], and how the solves went.
 
         D_y = D + V Hᵀ u,   (R + H V Hᵀ) u = y - h(D),   V = Cov[target | z] = σ² J C
 
@@ -167,7 +182,8 @@ def posterior_mean(
     unit = condition.units(sigma) if condition.units else condition.error_std
     update = kalman_update(model, condition, denoise, sigma, z, x, jnp.asarray(unit, z.dtype))
     if settings.solver == "dps":
-        return update.mean + _along_gradient(update), jnp.zeros(len(z), bool)
+        unsolved = jnp.full(len(z), jnp.nan, z.dtype)
+        return Guided(update.mean + _along_gradient(update), jnp.zeros(len(z), bool), unsolved)
     H = update.jacobian
     inverse = M.inverse(sigma, H.observe, H.spread_back) if M else lambda r: r
     solution = solve(
@@ -178,7 +194,7 @@ def posterior_mean(
         inverse,
         update.error_var if settings.guarded else None,
     )
-    return update.mean + solution.image, solution.guarded
+    return Guided(update.mean + solution.image, solution.guarded, solution.residual)
 
 
 def _along_gradient(update: "KalmanUpdate") -> Float[Array, "member target"]:

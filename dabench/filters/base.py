@@ -29,6 +29,7 @@ class Info(TypedDict, total=False):
         evaluations       denoiser evaluations (forward) a member
         products          Jacobian products a member
         guarded           share of linear solves that a guard stopped
+        residual          median share of y - h(D) that solves of guidance left
         clipped           share of humidity and precipitation cut off at zero, see `nonnegative`
         inflation         mean covariance inflation of the prior, where it is estimated
         log_likelihood    log p(y_1..k), where it is known exactly
@@ -45,6 +46,7 @@ class Info(TypedDict, total=False):
     evaluations: Array
     products: Array
     guarded: Array
+    residual: Array
     clipped: Array
     inflation: Array
     log_likelihood: Array

@@ -13,6 +13,7 @@ DIAGNOSTICS = {
     "unique_ancestors": "members with children",
     "genealogy_depth": "cycles back to the last common ancestor",
     "guarded": "share of linear solves that a guard stopped",
+    "residual": "median share of y - h(D) left by solves of guidance",
     "clipped": "share of humidity and precipitation cut off at zero",
 }
 
@@ -24,6 +25,7 @@ BRIEFLY = {
     "unique_ancestors": "ancestors",
     "genealogy_depth": "genealogy, cycles",
     "guarded": "guarded",
+    "residual": "residual",
     "clipped": "clipped",
 }
 """The same as heads of columns."""

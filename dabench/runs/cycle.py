@@ -120,6 +120,7 @@ class _Loop:
         self.truth = devices.place(twin.truth, members)
         self.summarise = self._summarise()
         self.has_analysis = read.has_array(folder, "diagnostics/analysis_obs")
+        self.has_residual = read.has_array(folder, "diagnostics/residual")
         self.analysis_moments = devices.jit(
             lambda x: withheld.at(twin.withheld, x, "analysis"), members
         )
@@ -196,6 +197,8 @@ class _Loop:
             "seconds": np.float64(cycle.seconds),
             "wall_seconds": np.float64(self.clock - begin),
         }
+        if not self.has_residual:
+            info.pop("residual", None)
         if self.has_analysis:
             info["analysis_obs"] = analysis if k else np.full(analysis.shape, np.nan)
         record = Record(

@@ -15,6 +15,7 @@ from rich.table import Table
 from dabench.core.jax_setup import set_up_jax
 from dabench.core.memory import free_bytes
 from dabench.runs import memory
+from dabench.runs.cautions import warn_of_samplers
 from dabench.runs.execute import Job, Unfit
 from dabench.runs.progress import duration
 from dabench.runs.sizes import archive, size
@@ -139,6 +140,7 @@ def show(
 
         count.show(jobs, store_members, console)
         return
+    warn_of_samplers(jobs)
     _show_sizes(experiment, console)
     from dabench.runs import evaluation
 

@@ -292,3 +292,6 @@ def _check(jobs: Sequence[Job], fresh: bool) -> None:
             folder.check(job.folder, job.identity, job.experiment.system.graph)
     if fresh or not all(read.ended(job.folder) for job in jobs):
         _ = jobs[0].experiment.twin  # what is wrong with it is wrong for all methods
+        from dabench.runs.cautions import warn_of_samplers
+
+        warn_of_samplers(jobs)

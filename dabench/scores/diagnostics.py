@@ -1,5 +1,7 @@
 """What a run says about itself: weights, ancestors, cost."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Int
@@ -9,6 +11,7 @@ from dabench.scores.record import Diagnostic, finite
 
 COSTS = ("evaluations", "products", "seconds", "wall_seconds")
 
+UNSOLVED = 0.5  # mean residual of the solves of guidance above which a run says so
 LOOK_BACK = 50  # cycles in which a common ancestor is looked for
 
 
@@ -33,6 +36,14 @@ def ensemble(tree: xr.DataTree, cycles: slice) -> dict[str, Diagnostic]:
         name: _summary(values[name], cycles, censored=name == "genealogy_depth")
         for name in sorted(values)
     }
+
+
+def unsolved(diagnostics: Mapping[str, Diagnostic]) -> str | None:
+    """A caution, in words, where the solves of guidance left much of the innovations."""
+    residual = diagnostics.get("residual")
+    if residual is None or residual.mean is None or residual.mean <= UNSOLVED:
+        return None
+    return f"half of the solves of guidance left {residual.mean:.0%} of the innovations or more; try more guidance.iterations, or guidance.prior_variance"
 
 
 def _unique(ancestor: xr.DataArray) -> xr.DataArray:

@@ -62,13 +62,14 @@ def at_level(m, sigma, z, guide):
 def test_posterior_denoiser_is_the_mean_given_z_and_y(noise, sigma, key):
     m = model(noise)
     z = jax.random.normal(key, (3, SIZE)) * np.sqrt(1 + sigma**2)
-    D_y, guarded = at_level(m, sigma, z, EXACT)
+    D_y, guarded, residual = at_level(m, sigma, z, EXACT)
     P = m.model_cov
     C = np.eye(SIZE) if noise == "identity" else m.noise_cov_matrix
     gain = np.linalg.solve(P + sigma**2 * C, P).T
     expected, _ = condition_on(np.asarray(z) @ gain.T, P - gain @ P, observations())
     np.testing.assert_allclose(D_y, expected, atol=1e-6)
     assert not guarded.any()
+    assert residual.max() < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_posterior_sampling_by_gradient_takes_the_gradient_of_the_distance_to_y(
         return D(z, ()) + 0.7**2 * m.noise_cov(jax.vmap(gradient)(z))
 
     expected = stepped(z)
-    D_y, guarded = at_level(m, 0.7, z, GuidanceSettings("dps", units="errors"))
+    D_y, guarded, _ = at_level(m, 0.7, z, GuidanceSettings("dps", units="errors"))
     np.testing.assert_allclose(D_y, expected, rtol=1e-9)
     assert not guarded.any()
     assert GuidanceSettings("dps").products == 1
@@ -109,7 +110,7 @@ def test_a_nonlinear_observation_is_linearised_at_the_denoised_mean(key):
 
     @jax.jit
     def both(z):
-        mean, _ = posterior_mean(m, condition, lambda z: denoise(z, ()), sigma, z, zero)
+        mean, *_ = posterior_mean(m, condition, lambda z: denoise(z, ()), sigma, z, zero)
         return mean, denoise(z, ())
 
     D_y, unguided = both(z)
@@ -238,4 +239,5 @@ def test_guidance_is_off_above_its_noise_level_and_counted_below(key):
     for sigma_guide, count in [(1e3, 12), (levels[5], 7), (1e-4, 0)]:
         x_next, stats = drawn(sigma_guide)
         assert stats["products"] == 3 * count
+        assert ("residual" in stats) == (count > 0)
         assert (count == 0) == bool(jnp.allclose(x_next, free, atol=1e-12))

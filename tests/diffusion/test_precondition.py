@@ -41,7 +41,7 @@ def test_one_step_solves_a_problem_of_the_assumed_kind(solver):
     condition = prepare(MODEL, NETWORK.h, NETWORK.error_std, settings, X)._replace(y=Y)
     z = SIGMA * X[::-1]
     denoise = MODEL.denoiser(jnp.asarray(SIGMA))
-    D_y, guarded = posterior_mean(
+    D_y, guarded, _ = posterior_mean(
         MODEL,
         condition,
         lambda z: denoise(z, ()),

@@ -52,7 +52,7 @@ def unsolved(settings, sigma):
     level, x = jnp.asarray(sigma), jnp.zeros((20, SIZE))
     denoise = MODEL.denoiser(level)
     given_y = condition(settings)._replace(y=y)
-    D_y, _ = posterior_mean(MODEL, given_y, lambda z: denoise(z, ()), level, z, x)
+    D_y = posterior_mean(MODEL, given_y, lambda z: denoise(z, ()), level, z, x).mean
     G = np.linalg.solve(P + sigma**2 * np.eye(SIZE), P)
     D, V, H = np.asarray(z) @ G, sigma**2 * G, 2 * np.eye(SIZE)[::2]
     gain = V @ H.T @ np.linalg.inv(H @ V @ H.T + np.diag(MIXED**2))

@@ -36,6 +36,7 @@ DIAGNOSTICS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "rejected": (("observation",), "1", "check that kept the value from the method"),
     "analysis_obs": (("observation",), "", "mean of h(x) of the analysis"),
     "guarded": ((), "1", "share of linear solves that a guard stopped"),
+    "residual": ((), "1", "median share of y - h(D) left by solves of guidance"),
     "clipped": ((), "1", "share of humidity and precipitation that was cut off at zero"),
     "evaluations": ((), "1", "denoiser evaluations a member"),
     "products": ((), "1", "Jacobian products a member"),

@@ -68,6 +68,11 @@ class GenCast:
         self.network = DenoiserNetwork(checkpoint.config, latitude, longitude, grid_size, precision)
         self.params = jax.tree.map(jnp.asarray, checkpoint.params)
         self.sampler = sampler or own_sampler(checkpoint.config.sampler_config)
+        noise_levels = checkpoint.config.noise_config
+        self.trained_on = (
+            noise_levels.training_min_noise_level,
+            noise_levels.training_max_noise_level,
+        )
         self.sphere = SphereNoise(latitude, longitude) if noise is None else noise
         self.normaliser, self.undefined, self.land_free = normaliser, layout.undefined, land_free
         self.layout = replace(layout, undefined=None) if land_free else layout
