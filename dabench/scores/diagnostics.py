@@ -43,8 +43,10 @@ def unsolved(diagnostics: Mapping[str, Diagnostic]) -> str | None:
     residual = diagnostics.get("residual")
     if residual is None or residual.mean is None or residual.mean <= UNSOLVED:
         return None
-    return f"half of the solves of guidance left {residual.mean:.0%} of the innovations or more; "
-        "try more guidance.iterations, or guidance.prior_variance"
+    return (
+        f"half of the solves of guidance left {residual.mean:.0%} of the innovations or more; try "
+        "more guidance.iterations, or guidance.prior_variance"
+    )
 
 
 def _unique(ancestor: xr.DataArray) -> xr.DataArray:
