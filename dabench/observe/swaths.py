@@ -29,8 +29,12 @@ def in_swaths(
         cycle: Number of cycles whose hours have passed.
     """
     track = np.concatenate([ground_track(where, i, cycle) for i in range(where.satellites)])
-    chord, _ = KDTree(track).query(unit_vectors(latitude, longitude))
-    return chord <= 2 * np.sin(where.swath / EARTH_RADIUS_KM / 4)
+    reach = 2 * np.sin(where.swath / EARTH_RADIUS_KM / 4)
+    # The search may end a little beyond the reach, where rounding decides nothing.
+    chord, _ = KDTree(track).query(
+        unit_vectors(latitude, longitude), distance_upper_bound=1.01 * reach
+    )
+    return chord <= reach
 
 
 def ground_track(
