@@ -64,6 +64,7 @@ def score(
     json: Json = False,
 ) -> None:
     """Score runs anew, from their archives alone."""
+    from dabench.leaderboard.monitoring import rejections
     from dabench.scores.files import FILE, score_further, score_run
 
     if metrics and weights == "none":
@@ -80,6 +81,8 @@ def score(
             scores[folder] = score_run(folder, unweighted=weights == "none")
         if not json:
             note(f"scores    {folder / FILE}")
+            if text := rejections(scores[folder]):
+                note(f"rejected  {text}")
     if json:
         typer.echo(json_format.dumps([_plain(*run) for run in scores.items()], indent=1))
         return

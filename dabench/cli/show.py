@@ -17,6 +17,7 @@ def show(
     """Show a run at a glance: what was run, how it ended, its scores."""
     from rich.console import Console
 
+    from dabench.leaderboard.monitoring import rejections
     from dabench.leaderboard.terminal import results
     from dabench.scores.run import Run
 
@@ -26,6 +27,8 @@ def show(
     if opened.attributes["completed"] < 1:
         note("scores    none before the first cycle is complete")
         return
+    if text := rejections(opened.scores):
+        typer.echo(f"{'rejected':10}{text}")
     Console().print(results([opened.scores]))
     note(f"next      dabench compare {run.parent.parent}")
 

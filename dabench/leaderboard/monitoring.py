@@ -92,6 +92,17 @@ def by_group(board: Board) -> Table:
     return Table(_used_columns(BY_GROUP, lines), lines)
 
 
+def rejections(run: Scores) -> str:
+    """What quality control rejects, in words; empty where nothing is checked."""
+    rows = run.observations.groups if run.observations else ()
+    counts = {name: [row[name] for row in rows if row.get(name) is not None] for name in CHECKS}
+    if not any(counts.values()):
+        return ""
+    parts = [f"{sum(n)} by the {name.replace('_', ' ')}" for name, n in counts.items()]
+    used = sum(row["used"] for row in rows)
+    return f"{', '.join(parts)}; {used} values used, over {run.completed - run.spinup} cycles"
+
+
 def _glance(run: Scores) -> dict[str, dict[str, float | int | None]]:
     """Numbers of each group over the scored cycles and all its variables and levels."""
     if run.observations is None:

@@ -9,7 +9,7 @@ from dabench.leaderboard.board import Board
 from dabench.leaderboard.figures import monitoring as figures
 from dabench.leaderboard.figures.profiles import profiles
 from dabench.leaderboard.figures.style import LIGHT
-from dabench.leaderboard.monitoring import by_group, monitored
+from dabench.leaderboard.monitoring import by_group, monitored, rejections
 from dabench.scores.score import score
 
 N = len(mock_run.network(mock_run.SPHERE))
@@ -46,6 +46,14 @@ def test_groups_are_told_by_what_became_of_their_values(runs):
     (row,) = runs["free"].observations.groups
     assert float(free.numbers["rms"]) == pytest.approx(row["rms"] / mock_run.ERROR_STD, rel=5e-3)
     assert float(free.numbers["analysis_rms"]) > 0
+
+
+def test_rejections_are_told_in_words(runs):
+    used = 7 * N - 12
+    assert rejections(runs["checked"]) == (
+        f"1 by the background check, 2 by the buddy check; {used} values used, over 7 cycles"
+    )
+    assert rejections(runs["free"]) == ""
 
 
 def test_tables_of_regions_leave_out_references_and_columns_that_say_nothing(runs, tmp_path):
