@@ -14,6 +14,9 @@ def convert(
     out: Annotated[Path, typer.Option(help="The table: .csv or .parquet.")],
     start: Annotated[str | None, typer.Option(help="ISO time of the first report.")] = None,
     end: Annotated[str | None, typer.Option(help="ISO time of the last report.")] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option(help="Only this variable; may be repeated.")
+    ] = None,
     every_level: Annotated[
         bool, typer.Option("--all-levels", help="Significant levels, too; not mandatory alone.")
     ] = False,
@@ -29,7 +32,14 @@ def convert(
     first = None if start is None else instant(start, "--start")
     last = None if end is None else instant(end, "--end")
     with waiting(f"reading {shlex.join(map(str, sources))}"):
-        account = to_table(sources, out, every_level=every_level, first=first, last=last)
+        account = to_table(
+            sources,
+            out,
+            every_level=every_level,
+            variables=variable or (),
+            first=first,
+            last=last,
+        )
     for line in account.lines():
         typer.echo(line)
     typer.echo(f"table     {out}")

@@ -13,6 +13,8 @@ from dabench.core import files
 from dabench.core.errors import UserError
 from dabench.observe.convert import bufr, igra, reports
 from dabench.scenario.columns import PARQUET
+from dabench.scenario.quantities import QUANTITIES
+from dabench.scenario.validate import suggest
 
 HEAD = 512  # bytes by which the format of a file is told
 
@@ -48,6 +50,7 @@ def convert(
     out: Path,
     *,
     every_level: bool = False,
+    variables: Sequence[str] = (),
     first: np.datetime64 | None = None,
     last: np.datetime64 | None = None,
 ) -> Account:
@@ -57,13 +60,20 @@ def convert(
         sources: Station files of IGRA v2 (text or zip), and BUFR.
         out: The table, .csv or .parquet.
         every_level: Keep significant levels of soundings, too, and not the mandatory ones alone.
+        variables: Names of the variables to take; none means all.
         first, last: Times that reports lie between, ends included; None: no bound.
     Raises: UserError where a file cannot be read, or nothing is left.
     """
     if out.suffix not in (".csv", *PARQUET):
         raise UserError(f"{out}: is to be a table, which ends in .csv or .parquet")
+    if unknown := [name for name in variables if name not in QUANTITIES]:
+        raise UserError(f"--variable {unknown[0]}: {suggest(unknown[0], QUANTITIES)}")
     levels = pd.concat([_read(path, first, last) for path in sources], ignore_index=True)
     table, left_out = reports.values(_within(levels, first, last), every_level)
+    if variables:
+        is_taken = table["variable"].isin(list(variables)).to_numpy(bool)
+        left_out["of other variables"] = int((~is_taken).sum())
+        table = table.loc[is_taken]
     if table.empty:
         listed = ", ".join(map(str, sources))
         reasons = "; ".join(f"{n} values {why}" for why, n in left_out.items())
