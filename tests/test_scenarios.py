@@ -23,7 +23,8 @@ def test_a_scenario_suits_its_system(name):
     scenario = load_scenario(name)
     assert scenario.title
     assert scenario.source
-    network = networks(scenario, layout_of(scenario)).assimilated
+    seconds = make.cycle_seconds(scenario) if scenario.is_real else 0.0
+    network = networks(scenario, layout_of(scenario), seconds).assimilated
     assert network.size == len(network.table)
 
 
