@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from dabench.core.errors import UserError
 from dabench.diffusion.model import NoiseFactor
 
 MODES = 4096  # most modes of a field's noise for which their products with H are made as matrices
+LEADING = 1024  # directions of more modes than these that are preconditioned
+POWERS = 2  # products that turn random directions towards the leading ones
 BATCH = 128  # modes observed at once
 
 Map = Callable[[Float[Array, "member a"]], Float[Array, "member b"]]
@@ -20,6 +21,9 @@ Map = Callable[[Float[Array, "member a"]], Float[Array, "member b"]]
 class Basis(NamedTuple):
     """Eigenvectors that the observations of some fields share: (H B)ᵀ H B = U diag(c S) Uᵀ.
 
+    Of very many modes only the leading directions are there. Uᵀ (H B)ᵀ H B U is diagonal all the
+    same, so that M is I + s H B U Uᵀ Bᵀ Hᵀ then; the solver has the rest, where they are smaller.
+
     Arguments:
         fields: Numbers of the fields, each with a factor c of its own.
         vectors: U.
@@ -27,8 +31,8 @@ class Basis(NamedTuple):
     """
 
     fields: np.ndarray
-    vectors: Float[Array, "mode mode"]
-    values: Float[Array, "field mode"]
+    vectors: Float[Array, "mode direction"]
+    values: Float[Array, "field direction"]
 
 
 class Preconditioner(NamedTuple):
@@ -80,13 +84,7 @@ def build(
         observe, spread_back: H and Hᵀ, for `BATCH` rows at once.
         prior_variance: Variance of the target given x in units of the noise's.
         dtype: Type of states.
-    Raises: UserError where the noise of a field has more than `MODES` modes.
     """
-    if factor.modes > MODES:
-        raise UserError(
-            f"guidance.prior_variance: the noise of this model has {factor.modes} modes a field "
-            f"and the preconditioner takes up to {MODES}; use prior_variance: null"
-        )
 
     @jax.jit
     def gram(w: Float[Array, "row mode"], field: Int[Array, ""]) -> Float[Array, "row mode"]:
@@ -98,7 +96,7 @@ def build(
     probes = [np.asarray(gram(probe, jnp.asarray(f)), float) for f in range(factor.fields)]
     bases = []
     for first, *others in _alike(probes):
-        S, U = np.linalg.eigh(_whole(lambda w, f=first: gram(w, jnp.asarray(f)), factor, dtype))
+        S, U = _eigenvectors(lambda w, f=first: gram(w, jnp.asarray(f)), factor.modes, dtype)
         ratio = [np.abs(probes[f]).sum() / np.abs(probes[first]).sum() for f in (first, *others)]
         values = np.array(ratio)[:, None] * np.maximum(S, 0)
         bases.append(
@@ -121,9 +119,34 @@ def _alike(probes: list[np.ndarray]) -> list[list[int]]:
     return groups
 
 
-def _whole(gram: Map, factor: NoiseFactor, dtype: jnp.dtype) -> Float[np.ndarray, "mode mode"]:
-    """The matrix whose product with rows is `gram`."""
-    rows = [jnp.arange(BATCH) + start for start in range(0, factor.modes, BATCH)]
-    parts = [gram(jax.nn.one_hot(index, factor.modes, dtype=dtype)) for index in rows]
-    whole = np.concatenate(parts)[: factor.modes].astype(float)
-    return (whole + whole.T) / 2
+class Eigenvectors(NamedTuple):
+    """Eigenvalues, or Rayleigh quotients of the leading directions, and orthonormal columns."""
+
+    values: Float[np.ndarray, "direction"]
+    vectors: Float[np.ndarray, "mode direction"]
+
+
+def _eigenvectors(gram: Map, modes: int, dtype: jnp.dtype) -> Eigenvectors:
+    """All eigenvectors of the symmetric matrix whose product with rows is `gram`, or the leading.
+
+    For more than `MODES` modes, Rayleigh and Ritz's in the range of powers of the matrix applied to
+    random directions (Halko, Martinsson & Tropp 2011, arXiv:0909.4061, algorithm 4.4).
+    """
+    if modes <= MODES:
+        whole = _products(gram, np.eye(modes), dtype)
+        return Eigenvectors(*np.linalg.eigh((whole + whole.T) / 2))
+    rows = np.random.default_rng(0).normal(size=(min(LEADING, modes), modes))
+    for _ in range(POWERS):
+        rows = np.linalg.qr(_products(gram, rows, dtype).T)[0].T
+    small = _products(gram, rows, dtype) @ rows.T
+    values, turn = np.linalg.eigh((small + small.T) / 2)
+    return Eigenvectors(values, rows.T @ turn)
+
+
+def _products(
+    gram: Map, rows: Float[np.ndarray, "row mode"], dtype: jnp.dtype
+) -> Float[np.ndarray, "row mode"]:
+    """Products of the matrix with rows, `BATCH` of them at once, in float64."""
+    padded = np.pad(rows, ((0, -len(rows) % BATCH), (0, 0)))
+    parts = [gram(jnp.asarray(part, dtype)) for part in padded.reshape(-1, BATCH, rows.shape[1])]
+    return np.concatenate(parts)[: len(rows)].astype(float)
