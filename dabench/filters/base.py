@@ -81,10 +81,12 @@ class Limits(NamedTuple):
         kalman: Largest RMSE over the exact filter's where all is linear and Gaussian; None: no
             claim.
         uninformed: Whether it is the unconditional ensemble where observations say nothing.
+        correlated: Whether it takes observations whose errors are correlated.
     """
 
     kalman: float | None = 1.25
     uninformed: bool = True
+    correlated: bool = True
 
 
 class Filter(NamedTuple):

@@ -85,7 +85,7 @@ def insertion(
         )
 
     # An error of 1 observes the state of that system with twice the error of the Kalman filter.
-    return Filter(Ensemble, step, limits=Limits(kalman=2.5, uninformed=False))
+    return Filter(Ensemble, step, limits=Limits(2.5, uninformed=False, correlated=False))
 
 
 def make_fits(layout: Layout, network: Network, degree: int | None) -> list[Fit]:

@@ -190,6 +190,8 @@ def _is_close_where_observations_are_missing(trial: FilterTrial) -> tuple[bool, 
 
 def _is_close_where_errors_are_correlated(trial: FilterTrial) -> tuple[bool, str]:
     """R is a Gaussian of the distance; a method sees combinations of observations, with R = I."""
+    if not trial.method.limits.correlated:
+        return True, "claims nothing"
     return _is_close_to_kalman(trial.on(_twin(correlation=Correlation(length_sites=1.0))))
 
 
