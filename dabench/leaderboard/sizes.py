@@ -19,6 +19,8 @@ ANCHOR = "fa_apf"
 """The method whose cost and members others are compared at."""
 LEAST, MOST = 1 / 3, 1.1
 """Shares of the anchor's cost between which costs are called equal."""
+SHORTEST = 0.1
+"""Seconds of a cycle above which times are compared."""
 
 Curve = list[tuple[int, float]]
 """Numbers of members, rising, and the skill with each."""
@@ -92,7 +94,9 @@ class Comparison(NamedTuple):
 
 
 def _seconds(row: Row) -> float | None:
-    return row.cost("wall_seconds_a_cycle").sort
+    """Time of a cycle; None where it is so short that it says what else the machine did."""
+    seconds = row.cost("wall_seconds_a_cycle").sort
+    return seconds if seconds and seconds > SHORTEST else None
 
 
 def _members(row: Row) -> float | None:

@@ -114,8 +114,14 @@ def test_a_method_that_is_dearer_at_any_size_has_no_choice():
 
 def test_what_costs_less_than_a_third_is_not_called_equal():
     cheap = [made for made in RUNS if made.method in ("ensemble", "fa_apf", "letkf")]
-    other = run("letkf-n4", 0.9, 0.9, members=4, seconds=0.1)
+    other = run("letkf-n4", 0.9, 0.9, members=4, seconds=0.11)
     assert sizes.equal_cost(Board([*cheap, other], "mock")).heads == [("equal members", "16")]
+
+
+def test_times_that_the_load_of_a_machine_decides_are_not_compared():
+    quick = [made.replace(cost=made.cost | {"wall_seconds_a_cycle": 0.04}) for made in RUNS]
+    heads = sizes.equal_cost(Board(quick, "mock")).heads
+    assert [name for name, _ in heads] == ["equal members", "equal denoiser evaluations"]
 
 
 def test_smoothers_stand_beside_their_filters(board):
