@@ -117,16 +117,21 @@ def _groups_of_table(entry: dict, folder: Path) -> list[dict]:
     places |= {name: rest.pop(name) for name in ("window", "sha256") if name in rest}
     variables = rest.pop("variables", None)
     if variables is None:
-        variables = values.read_table(folder / places["values"]).variables
+        variables = values.read_table(_table(places["values"], folder)).variables
     if not isinstance(variables, list):
         variables = [variables]
     return [{"name": v, "variables": [v], "locations": places, **rest} for v in variables]
 
 
+def _table(name: str, folder: Path) -> Path:
+    """A table beside a scenario, or else below a folder of scenarios."""
+    path = folder / name
+    return path if path.is_file() or not values.find(name).is_file() else values.find(name)
+
+
 def _identified(places: dict, folder: Path) -> dict:
     """A table of values by the name that finds it from anywhere, and by its digest."""
-    path = folder / places["values"]
-    path = path if path.is_file() else values.find(places["values"])
+    path = _table(places["values"], folder)
     digest = values.read_table(path).digest
     if places.get("sha256") not in (None, digest):
         raise UserError(f"{path}: has digest {digest}, and the scenario wants {places['sha256']}")
