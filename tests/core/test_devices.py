@@ -38,7 +38,7 @@ RUNS |= {"letkf": 8, "letkf/between": 8}
 NEAR = ["length_scale_sites=2"]
 CHANGES = {"letkf": NEAR, "letkf/between": [*NEAR, "weight_stride=3"], "oi": NEAR}
 """The EnKF analyses all points as one unit, at which one of the devices works."""
-STATE, OBSERVED, CYCLES = 16, 4, 3
+STATE, OBSERVED, CYCLES, LEVELS = 16, 4, 3, 40
 ANCESTORS = {8: [7, 7, 7, 0, 1, 7, 2, 2], 6: [5, 0, 0, 5, 5, 5]}
 COLLECTIVE = re.compile(
     r" = (.*?) (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)(?:-start)?\("
@@ -196,7 +196,8 @@ def test_between_cycles_a_device_holds_its_members_alone(method, four):
 def test_states_cross_only_where_members_are_chosen_or_combined(method, four):
     """Resampling and an analysis take two exchanges of what a device holds.
 
-    All else is smaller than a state, or is h of all members and the inflation at each point.
+    All else is smaller than a state, or is h of all members and the inflation at each point, or
+    the residual of each member and level, whose median is a diagnostic.
     """
     n, crossing = RUNS[method], json.loads((four / "found.json").read_text())[method]["crossing"]
     kalman = method.startswith(("letkf", "enkf"))
@@ -204,6 +205,8 @@ def test_states_cross_only_where_members_are_chosen_or_combined(method, four):
     exchanges = [["all-to-all", moved]] * 2 if moved else []
     assert crossing
     expected = [["all-gather", size] for size in (n * OBSERVED, STATE) if kalman]
+    if method in ("guided", "fa_apf"):
+        expected.append(["all-gather", n * LEVELS])
     assert [each for each in crossing if each[1] >= STATE and each not in expected] == exchanges
 
 
