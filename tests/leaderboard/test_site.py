@@ -29,7 +29,7 @@ from dabench.systems.held_suarez.files import digest_of
 
 ADDRESSES = {*leaderboard.LINKS.values(), leaderboard.CITATION}
 BELOW = (f"{leaderboard.REPOSITORY}/commit/", f"{leaderboard.LINKS['Docs']}/filters.md#")
-SCRIPTS = ("page.js", "board.js", "numbers.js", "front.js", "showcase.js")
+SCRIPTS = ("page.js", "board.js", "cost.js", "numbers.js", "front.js", "showcase.js")
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)> \" ' & {{ 7*7 }}"
 
 
