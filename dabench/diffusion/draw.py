@@ -25,7 +25,7 @@ class Counts(TypedDict):
     evaluations    denoiser evaluations (forward) a member
     products       Jacobian products a member
     guarded        share of linear solves that a guard stopped, of a draw given a condition
-    residual       share of y - h(D) that these solves left, the median over members and levels
+    residual       share of y - h(D) that these solves left, the median over levels, mean over members
     """
 
     evaluations: Array
@@ -120,7 +120,7 @@ def _counts(table: Steps, first_guided: int, condition: Condition | None, solves
     if condition:
         counts["guarded"] = jnp.mean(solves.guarded) if guided else jnp.zeros(())
     if guided and condition and condition.settings.solver != "dps":
-        counts["residual"] = jnp.median(solves.residual)
+        counts["residual"] = jnp.median(solves.residual, 1).mean()
     return counts
 
 
