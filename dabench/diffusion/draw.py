@@ -25,7 +25,7 @@ class Counts(TypedDict):
     evaluations    denoiser evaluations (forward) a member
     products       Jacobian products a member
     guarded        share of linear solves that a guard stopped, of a draw given a condition
-    residual       share of y - h(D) that these solves left, the median over levels, mean over members
+    residual       share of y - h(D) that these solves left: median over levels, mean over members
     """
 
     evaluations: Array
