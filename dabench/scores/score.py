@@ -49,7 +49,7 @@ def score(path: str | Path, unweighted: bool = False) -> Scores:
 
 def described(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     """The part of `scores.json` that says what was run, from the root of an archive."""
-    facts = {name: attrs[name] for name in (*DESCRIBED, "status")}
+    facts = {name: attrs[name] for name in (*DESCRIBED, "status", "lag") if name in attrs}
     return facts | {"metric_version": metrics.VERSION}
 
 
