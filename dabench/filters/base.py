@@ -82,11 +82,13 @@ class Limits(NamedTuple):
             claim.
         uninformed: Whether it is the unconditional ensemble where observations say nothing.
         correlated: Whether it takes observations whose errors are correlated.
+        random: Whether it draws, so that another key gives other members.
     """
 
     kalman: float | None = 1.25
     uninformed: bool = True
     correlated: bool = True
+    random: bool = True
 
 
 class Filter(NamedTuple):

@@ -14,4 +14,4 @@ def persistence(problem: Problem) -> Filter:
     def step(key: Key[Array, ""], carry: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         return carry, background(jax.vmap(problem.network.h)(carry.x), carry.x)
 
-    return Filter(Ensemble, step, limits=Limits(None, uninformed=False))
+    return Filter(Ensemble, step, limits=Limits(None, uninformed=False, random=False))

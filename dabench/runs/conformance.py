@@ -236,7 +236,11 @@ def _depends_on_its_key_alone(trial: FilterTrial) -> tuple[bool, str]:
     one, two = (t.run(cycles=5) for t in (trial, trial.on(trial.twin)))
     other = trial.run(key=stream(4, "filter"), cycles=5)
     same = np.array_equal(one, two)
-    return same and not np.array_equal(one, other), f"same key: {'same' if same else 'OTHER'} bits"
+    draws = not np.array_equal(one, other)
+    return (
+        same and draws == trial.method.limits.random,
+        f"same key: {'same' if same else 'OTHER'} bits",
+    )
 
 
 def _goes_on_where_it_was(trial: FilterTrial) -> tuple[bool, str]:
