@@ -72,6 +72,15 @@ METHODS = (
         equation="x′ ~ p(x′ | x, y)",
     ),
     Method(
+        "guided_window",
+        "Guided window",
+        Colour("#b266ff", "#654784"),
+        "Guided sampling over two cycles: every last state is drawn anew once the next "
+        "observations are there, guided by them through the mean of a forecast.",
+        "Rozet, Andry, Lanusse & Louppe (2024), arXiv:2405.13712",
+        equation="x ~ p(x | x₋, y, y′),  then x′ ~ p(x′ | x, y′)",
+    ),
+    Method(
         "fa_enkf",
         "FA-EnKF",
         Colour("#690000", "#a32841"),

@@ -29,7 +29,10 @@ initial: {kind: truth}
 """
 BASELINE = """
 members: 2
-filter: {name: fa_apf, guidance: {iterations: 1}, sampler: {method: ab3, levels: 2}}
+filter:
+  name: fa_apf
+  guidance: {iterations: 1}
+  sampler: {method: ab3, levels: 2, sigma_min: 0.03}
 """
 
 

@@ -91,7 +91,7 @@ def test_a_table_and_figures_are_made_and_nothing_twice(made, folder, capsys, tm
     assert "LETKF" in text
     assert (folder / "archive.zarr" / "zarr.json").stat().st_mtime_ns == before
     assert {p.name for p in tmp_path.iterdir()} == {
-        f"lead-{metric}.{kind}" for metric in ("rmse", "crps") for kind in ("svg", "png")
+        f"lead-{metric}.{kind}" for metric in ("rmse", "crps", "spread") for kind in ("svg", "png")
     }
     assert folder not in read.find_runs(made.parent)
 

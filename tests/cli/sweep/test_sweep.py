@@ -139,6 +139,14 @@ def test_sweeps_of_one_scheduler_get_results_of_their_own(tmp_path):
     assert len(set(keys)) == 3
 
 
+@pytest.fixture(autouse=True)
+def dask_settings():
+    """A client sets Dask's scheduler for the process, and one that cannot connect leaves it set."""
+    dask = pytest.importorskip("dask")
+    with dask.config.set(scheduler=None):
+        yield
+
+
 @pytest.fixture(params=["here", pytest.param("cluster", marks=pytest.mark.slow)])
 def place(request, monkeypatch):
     """Where a sweep runs: on a thread of this process, or on processes of a local cluster."""

@@ -20,7 +20,7 @@ CELLS = [("temperature", 500.0)]
 def test_every_kind_of_figure_is_drawn_light_dark_and_as_pixels(files):
     names = {n.removesuffix(".png") for n in files if n.endswith(".png")}
     wanted = {"rmse", "spread", "crps", "weights", "ranks", "spectra", "network", "density"}
-    wanted |= {"rmse-levels", "spread-levels", "pareto"}
+    wanted |= {"rmse-levels", "spread-levels", "pareto", "observed-cycles"}
     assert wanted | {"map-2m_temperature-cycle6", "map-2m_temperature-cycle9"} == names
     assert {f"{n}{end}" for n in names for end in (".svg", "-dark.svg", ".png")} == set(files)
 
