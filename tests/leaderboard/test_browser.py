@@ -121,14 +121,17 @@ def test_no_page_scrolls_sideways_and_pictures_of_it_are_not_blank(site, browser
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_kind_of_page(site, browser, theme):
+    """The dark theme has other colours and nothing else."""
     script = axe.AXE_FILE_PATH.read_text()
+    rules = "" if theme == "light" else "{runOnly: ['color-contrast']}"
+    run = f"async () => {{ {script}; return await axe.run({rules}); }}"
     for kind in KINDS:
         with Opened(browser, (site / kind).as_uri(), theme=theme) as opened:
-            found = opened.page.evaluate(f"async () => {{ {script}; return await axe.run(); }}")
+            found = opened.page.evaluate(run)
             bad = found["violations"]
             told = [(v["id"], n["html"][:120], n["any"]) for v in bad for n in v["nodes"][:2]]
             assert not told, kind
-            assert len(found["passes"]) > 10
+            assert len(found["passes"]) > (10 if theme == "light" else 0)
 
 
 def test_tables_sort_and_filter_rows_open_and_the_theme_stays(site, browser):
