@@ -10,6 +10,7 @@ from mirror import START, archive
 from test_system import MODEL, here, runs, sources  # noqa: F401 (fixtures)
 
 from dabench.cli.fetch import fetch
+from dabench.runs.archive import read
 from dabench.scores.files import score_run
 
 REAL = """
