@@ -1,5 +1,6 @@
 """Campaigns: what is queued, that all of it is run once, and what is told of failures and kills."""
 
+import itertools
 import re
 import signal
 
@@ -70,7 +71,12 @@ def test_killed_half_way_a_campaign_goes_on_and_ends_as_if_nothing_had_been(grou
     assert toy.command(ground, *order, "runs-whole") == 0, (ground / "log.txt").read_text()
     folders = {seed: f"toy/toy/forecast/seed{seed}" for seed in range(3)}
     half_way = 0
-    while code := toy.command(ground, *order, "runs-cut", strike=(700, signal.SIGKILL)):
+    # Each attempt may go further than the one before it: what an attempt left unfinished is taken
+    # away by the next one, so attempts of one length could undo each other's work for ever.
+    for changes in itertools.count(2000, 1000):
+        code = toy.command(ground, *order, "runs-cut", strike=(changes, signal.SIGKILL))
+        if code == 0:
+            break
         assert code == -signal.SIGKILL
         cut = {seed: read.attributes(ground / "runs-cut" / f) for seed, f in folders.items()}
         ended = [bool(attrs) and attrs["status"] == "complete" for attrs in cut.values()]
