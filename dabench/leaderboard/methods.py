@@ -156,11 +156,9 @@ METHODS = (
         "Optimal interpolation",
         Colour("#009e73", "#35c9a0"),
         "Optimal interpolation: every member is corrected as in the EnKF, but with fixed "
-        "covariances, estimated from states of the climate.",
+        "covariances, of forecast errors or of the climate.",
         "Gandin (1963), Objective Analysis of Meteorological Fields",
         equation="x′ ← x′ + B Hᵀ (H B Hᵀ + R)⁻¹ (y − h(x′)),  B fixed",
-        reference=True,
-        expected=True,
     ),
     Method(
         "insertion",

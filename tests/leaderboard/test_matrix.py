@@ -23,7 +23,7 @@ def board(folder, slug, system, **errors):
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("boards")
-    first = board(folder, "a", "mock", ensemble=2.0, fa_apf=0.5, letkf=0.4, oi=0.1)
+    first = board(folder, "a", "mock", ensemble=2.0, fa_apf=0.5, letkf=0.4, insertion=0.1)
     second = board(folder, "b", "held_suarez", ensemble=2.0, fa_apf=0.5)
     return [first, second]
 
@@ -41,7 +41,7 @@ def test_boards_are_grouped_by_their_systems(both):
 
 def test_each_method_has_a_line_and_dashes_where_it_was_not_run(both):
     lines = {line.row.method: line.cells for line in lines_of(both)}
-    assert list(lines) == ["fa_apf", "letkf", "oi", "ensemble"]
+    assert list(lines) == ["fa_apf", "letkf", "insertion", "ensemble"]
     assert [len(cells) > 0 for cells in lines["letkf"]] == [True, False]
 
 
@@ -63,4 +63,4 @@ def test_the_best_is_marked_and_references_are_not(both):
         line.row.method: [value.note == BEST for value in line.cells[0]] for line in lines_of(both)
     }
     assert all(marked["letkf"])
-    assert not any(marked["fa_apf"] + marked["oi"] + marked["ensemble"])
+    assert not any(marked["fa_apf"] + marked["insertion"] + marked["ensemble"])

@@ -31,7 +31,7 @@ def run(method, x, y, seed=0, cycles=200, **more):
 @pytest.fixture
 def board():
     """FA-APF first in the observed field, and level with the LETKF in the other one."""
-    sizes = {"ensemble": (1, 1), "fa_apf": (0.1, 0.5), "letkf": (0.4, 0.5), "oi": (0.05, 2)}
+    sizes = {"ensemble": (1, 1), "fa_apf": (0.1, 0.5), "letkf": (0.4, 0.5), "insertion": (0.05, 2)}
     return Board([run(method, *values) for method, values in sizes.items()], "mock")
 
 
@@ -43,7 +43,7 @@ def test_the_winner_is_named_with_its_lead_and_who_cannot_be_told_apart(board):
     observed, other = standing.sentences(board)
     assert observed.startswith("On observed fields FA-APF is best: 10 % of the free ensemble's")
     assert "75 % less than LETKF, the next (significantly in 1 of 1 fields)" in observed
-    assert observed.endswith("Optimal interpolation, a reference, has 5.0 %.")
+    assert observed.endswith("Insertion, a reference, has 5.0 %.")
     assert "On fields that nothing observes" in other
     assert "cannot be told apart: they have 50 % of" in other
     marks = standing.marks(board)
@@ -100,7 +100,7 @@ def test_sparklines_share_one_scale(board):
         method: np.mean([float(p.split(",")[1]) for p in points.split()])
         for method, points in lines.points.items()
     }
-    assert sorted(heights, key=heights.get) == ["ensemble", "letkf", "fa_apf", "oi"]
+    assert sorted(heights, key=heights.get) == ["ensemble", "letkf", "fa_apf", "insertion"]
     assert all(0 < height < HEIGHT for height in heights.values())
     assert len(lines.grid) == 2  # 0.1 and 1
 
