@@ -8,6 +8,7 @@ from dabench.leaderboard.board import Board
 from dabench.leaderboard.format import label, number, raised, units
 from dabench.leaderboard.row import Row
 from dabench.leaderboard.stale import tuning_of
+from dabench.leaderboard.standing import listed
 from dabench.scores.observed import OTHERS
 from dabench.scores.record import Cell
 
@@ -28,6 +29,18 @@ def notes(board: Board) -> dict[Row, list[str]]:
     rows = [row for row in board.rows if not row.reference and not row.status]
     remarks = {row: [text for rule in RULES for text in rule(board, row)] for row in rows}
     return {row: texts for row, texts in remarks.items() if texts}
+
+
+def cautions(board: Board) -> list[str]:
+    """What the order of the methods may be due to, other than the methods."""
+    rows = [row for row in board.rows if not (row.reference or row.exact or row.status)]
+    names = [row.name for row in rows if tuning_of(row.first) is None]
+    if not names or len(rows) < 2:
+        return []
+    if len(names) == len(rows):
+        text = "No method's settings were searched on this board: each row says where its own come "
+        return [f"{text}from, and others may change the order."]
+    return [f"Not searched on this board: the settings of {listed(names)}."]
 
 
 def _weights(_: Board, row: Row) -> Iterator[str]:

@@ -30,7 +30,7 @@ from dabench.leaderboard.matrix import PUBLISHED, grouped, matrix
 from dabench.leaderboard.meanings import settings
 from dabench.leaderboard.methods import COLOURS, display_name, method_of
 from dabench.leaderboard.monitoring import by_group, monitored
-from dabench.leaderboard.notes import notes
+from dabench.leaderboard.notes import cautions, notes
 from dabench.leaderboard.published import Unrun, unrun
 from dabench.leaderboard.results import content, find
 from dabench.leaderboard.row import CLASSES, STEPS
@@ -223,7 +223,7 @@ def _board(board: Board, folder: Path, earlier: Path, groups: list[str]) -> Summ
     figures = _figures(board, folder, earlier, _downloads(board, folder))
     pages = _environment()
     about = {"board": board, "groups": groups, "best_of": marks(board)}
-    about |= {"sentences": sentences(board), "notes": notes(board)}
+    about |= {"sentences": [*sentences(board), *cautions(board)], "notes": notes(board)}
     about |= {"equal": equal_cost(board), "smoothers": smoothed(board), "leads": lead_tables(board)}
     (folder / "numbers.js").write_text(script(board), encoding="utf-8")
     _page(pages, "scenario.html", folder / "index.html", figures=figures, root="../", **about)

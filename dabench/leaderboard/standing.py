@@ -85,7 +85,7 @@ def _winner(board: Board, standing: Standing) -> str:
 
 
 def _tie(standing: Standing) -> str:
-    names = _listed([row.name for row in standing.tied])
+    names = listed([row.name for row in standing.tied])
     span = _span([ratio for row, ratio in standing.ranked if row in standing.tied])
     text = f"{names} cannot be told apart: they have {span} of the free ensemble's RMSE"
     others = [(row, ratio) for row, ratio in standing.ranked if row not in standing.tied]
@@ -123,5 +123,6 @@ def _span(ratios: Sequence[float]) -> str:
     return low if low == high else f"{low.removesuffix(' %')} to {high}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them: `A, B and C`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -128,6 +128,14 @@ def test_notes_say_what_an_expert_would_object_to(board, change, words):
     assert bool(words) == bool(text)
 
 
+def test_a_board_says_whose_settings_were_not_searched(board, monkeypatch):
+    assert notes.cautions(board)[0].startswith("No method's settings were searched")
+    monkeypatch.setattr(notes, "tuning_of", lambda run: run.method == "fa_apf" or None)
+    assert notes.cautions(board) == ["Not searched on this board: the settings of LETKF."]
+    monkeypatch.setattr(notes, "tuning_of", lambda run: True)
+    assert notes.cautions(board) == []
+
+
 def test_a_large_bias_and_a_narrow_ensemble_are_told(board):
     letkf = row(board, "letkf").first
     more = {
