@@ -102,7 +102,7 @@ def case():
     model: Any = replace(system.model, layout=GRID)
     network = build([Group.model_validate(group) for group in GROUPS], GRID)
     rng = np.random.default_rng(4)
-    x, y = rng.normal(size=(MEMBERS, POINTS)), rng.normal(size=network.size)
+    x, y = rng.normal(size=(MEMBERS, POINTS)), 5 * rng.normal(size=network.size)
     there = np.append(np.ones(4, bool), rng.uniform(size=POINTS) < 0.5)
     obs = Observation(jnp.zeros(()), jnp.asarray(np.where(there, y, np.nan)), jnp.asarray(there))
     A, H = (
