@@ -1,7 +1,8 @@
 """Reports of weather services as tables: the right values, and an account of what is left out."""
 
-import importlib.util
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from dabench.scenario.values import read_table
 
 HEADER = "#USM00072293 2008 12 08 12 1105    4 ncdc-gts ncdc-gts  328333 -1171167"
 NONE = -9999
+DATA = Path(__file__).parents[1] / "data"
 
 
 def level(kind, *numbers):
@@ -140,8 +142,50 @@ def test_surface_reports_in_bufr():
     assert left_out == {"without a place": 2}
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pdbufr") is not None, reason="pdbufr is here")
-def test_bufr_without_pdbufr_says_what_to_install(tmp_path):
+def test_real_messages_have_the_numbers_of_their_elements(tmp_path):
+    """Two soundings and two surface reports; the numbers are ecCodes', see the file's README."""
+    pytest.importorskip("pdbufr")
+    account = convert([DATA / "bufr" / "reports.bufr"], tmp_path / "table.csv")
+    read = pd.read_csv(tmp_path / "table.csv", dtype={"station": str})
+    value = (
+        read.fillna({"level": 0}).set_index(["station", "variable", "level"])["value"].sort_index()
+    )
+    assert value["71907", "temperature"].to_dict() == {
+        300: 216.3, 400: 219.1, 500: 228.1, 700: 241.7, 850: 253.1, 925: 258.1, 1000: 259.7
+    }  # fmt: skip
+    assert value["71823", "geopotential"][[250, 700, 1000]].tolist() == [93750, 26780, 1030]
+    assert ("71823", "temperature", 1000) not in value  # under the ground, and so not reported
+    direction, speed = np.radians(310), 14
+    wind = [value["71823", f"{c}_component_of_wind", 850] for c in "uv"]
+    assert wind == pytest.approx(
+        [-speed * np.sin(direction), -speed * np.cos(direction)], abs=0.005
+    )
+    assert value["40340"].droplevel("level").to_dict() == {
+        "2m_temperature": 304.4,
+        "10m_u_component_of_wind": 0,
+        "10m_v_component_of_wind": 0,
+        "mean_sea_level_pressure": 101310,
+    }
+    assert value["40913", "surface_pressure", 0] == 97720
+    assert value["40913", "10m_v_component_of_wind", 0] == -1  # from the north: 360 degrees
+    about = read.groupby("station")[["time", "latitude", "longitude"]].first()
+    assert about.loc["71907"].tolist() == ["2008-12-08T12:00:00", 58.47, -78.08]
+    assert about.loc["40913"].tolist() == ["2018-11-02T12:00:00", 36.67, 68.92]
+    assert account.stations == 4
+    assert account.taken.total() == len(read)
+
+
+def test_a_message_that_is_cut_is_told_by_its_file(tmp_path):
+    pytest.importorskip("pdbufr")
+    path = tmp_path / "cut.bufr"
+    path.write_bytes((DATA / "bufr" / "reports.bufr").read_bytes()[:700])
+    with pytest.raises(UserError, match=r"cut\.bufr"):
+        convert([path], tmp_path / "table.csv")
+    assert not (tmp_path / "table.csv").exists()
+
+
+def test_bufr_without_pdbufr_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pdbufr", None)
     (tmp_path / "temp.bufr").write_bytes(b"BUFR0000")
     with pytest.raises(UserError, match=r"pip install 'dabench\[obs\]'"):
         convert([tmp_path / "temp.bufr"], tmp_path / "table.csv")

@@ -29,6 +29,9 @@ SURFACE = {
 }
 """Columns of `reports.values`: the elements of BUFR that they are made of."""
 
+PLACES = 5
+"""Decimals of degrees that BUFR has at most; decoding leaves roundings behind them."""
+
 CATEGORIES = ((2, SOUNDING), (0, SURFACE), (1, SURFACE))
 """Data categories (BUFR table A: 0 surface on land, 1 at sea, 2 soundings) with their elements."""
 
@@ -79,8 +82,8 @@ def levels(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     parts = pd.DataFrame(values).assign(
         time=_times(frame),
         station=_stations(frame),
-        latitude=frame["latitude"],
-        longitude=frame["longitude"],
+        latitude=frame["latitude"].round(PLACES),
+        longitude=frame["longitude"].round(PLACES),
     )
     return parts.dropna(subset="level") if "level" in values else parts
 
