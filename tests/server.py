@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from patience import PATIENCE
+
 
 class Bucket:
     """Files below a folder, by their names; what was asked for is kept.
@@ -92,7 +94,7 @@ class Bucket:
                 self.wfile.write(content if whole else content[: fault[1]])
                 self.wfile.flush()
                 if fault[0] == "stall":
-                    bucket.stalled.wait(600)
+                    bucket.stalled.wait(PATIENCE)
                 self.close_connection = self.close_connection or not whole
 
         return Handler

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 import dabench
 from dabench.core.errors import UserError
@@ -22,9 +23,8 @@ IN_ORDER = ("load_scenario", "run", "open_run", "score", "compare", "leaderboard
 
 def python(script: str) -> str:
     """What a fresh Python process prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    options = {"capture_output": True, "text": True, "timeout": PATIENCE}
+    done = subprocess.run([sys.executable, "-c", script], check=True, **options)
     return done.stdout.strip()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cpu_features import disabled
+from patience import PATIENCE
 
 NEWER = ["X86_V3", "X86_V4", "AVX512_ICL", "AVX512_SPR"]
 OLDER = ["SSE41", "AVX2", "FMA3", "AVX512F", "AVX512_SKX"]
@@ -34,8 +35,9 @@ def test_features_above_a_level_are_switched_off(level, dispatched, lacking, off
 def test_numpy_takes_the_names(level):
     script = Path(__file__).with_name("cpu_features.py")
     call = [sys.executable, str(script), level]
-    names = subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+    options = {"capture_output": True, "text": True, "check": True, "timeout": PATIENCE}
+    names = subprocess.run(call, **options).stdout.strip()
     without = os.environ | {"NPY_DISABLE_CPU_FEATURES": names}
-    again = subprocess.run(call, capture_output=True, text=True, check=True, env=without)
+    again = subprocess.run(call, env=without, **options)
     assert again.stdout.strip() == ""
     assert again.stderr == ""

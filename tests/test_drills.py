@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("dabench", "scenarios", "baselines")
@@ -63,8 +64,9 @@ def python(copy):
 
     def call(*words: str) -> str:
         environment = os.environ | {"PYTHONPATH": str(copy)}
+        options = {"capture_output": True, "text": True, "timeout": PATIENCE}
         command = [sys.executable, *words]
-        made = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+        made = subprocess.run(command, cwd=copy, env=environment, check=False, **options)
         assert made.returncode == 0, made.stderr
         return made.stdout
 

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,7 +17,7 @@ def installed(tmp_path_factory) -> Path:
     """The folder in which the wheel is unpacked, as `pip install` does."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, text=True)
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
@@ -63,4 +64,5 @@ def test_what_is_installed_runs_an_experiment(installed, tmp_path):
         "assert job.identity['members'] > 1\n"
     )
     environment = os.environ | {"PYTHONPATH": str(installed)}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    options = {"cwd": tmp_path, "env": environment, "timeout": PATIENCE}
+    subprocess.run([sys.executable, "-c", script], check=True, **options)

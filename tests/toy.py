@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from patience import PATIENCE
 
 from dabench.core.errors import UserError
 from dabench.core.layout import Channel, Layout
@@ -176,8 +177,10 @@ def command(folder: Path, *args: str, strike: tuple[int, signal.Signals] | None 
     """
     process = processes().Process(target=_command, args=(folder, args, strike))
     process.start()
-    process.join(600)
-    assert process.exitcode is not None, f"dabench {args} did not end"
+    process.join(PATIENCE)
+    if process.exitcode is None:
+        process.kill()
+        pytest.fail(f"dabench {args} did not end: {(folder / 'log.txt').read_text()}")
     return process.exitcode
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from patience import PATIENCE
 from toy import toys  # noqa: F401
 
 from dabench import cli
@@ -237,7 +238,7 @@ def test_help_and_lists_import_no_jax():
         "assert not {'jax', 'xskillscore', 'matplotlib'} & {*sys.modules}, 'too much imported'"
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=1000, env=env)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE, env=env)
 
 
 def test_compare_shows_scores_and_differences_and_writes_them(dabench):

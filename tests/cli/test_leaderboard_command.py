@@ -6,6 +6,7 @@ import urllib.request
 
 import mock_run
 import pytest
+from patience import PATIENCE
 from typer.testing import CliRunner
 
 from dabench.cli import leaderboard
@@ -27,11 +28,11 @@ def test_the_site_is_served_on_loopback_and_nothing_beside_it(built):
         threading.Thread(target=here.serve_forever, daemon=True).start()
         assert here.server_address[0] == "127.0.0.1"
         home = f"http://127.0.0.1:{here.server_port}"
-        with urllib.request.urlopen(f"{home}/") as answer:
+        with urllib.request.urlopen(f"{home}/", timeout=PATIENCE) as answer:
             assert answer.read() == b"hello"
         for path in ("empty/", "../secret", "%2e%2e/secret"):
             with pytest.raises(urllib.error.HTTPError) as e:
-                urllib.request.urlopen(f"{home}/{path}")
+                urllib.request.urlopen(f"{home}/{path}", timeout=PATIENCE)
             assert e.value.code == 404
         with pytest.raises(UserError, match="choose another with --port"):
             serve.server(built, here.server_port)

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from official_batch import open_model
+from patience import PATIENCE
 
 from dabench.core import devices
 from dabench.core.jax_setup import set_up_jax
@@ -138,7 +139,7 @@ def on_devices(count, what, folder):
     paths = os.pathsep.join(filter(None, sys.path))  # of this process, the tests' among them
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(count), "PYTHONPATH": paths}
     command = [sys.executable, __file__, what, str(folder)]
-    subprocess.run(command, check=True, env=environment, timeout=3000)
+    subprocess.run(command, check=True, env=environment, timeout=PATIENCE)
     return folder
 
 

@@ -8,6 +8,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import pytest
+from patience import PATIENCE
 
 from dabench.core import jax_setup
 
@@ -49,7 +50,7 @@ def test_products_are_float32_throughout_unless_a_network_asks_for_less():
 def test_devices_that_solve_at_once_leave_threads_to_solve_on():
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2"}
     environment.pop("NPROC", None)
-    subprocess.run([sys.executable, "-c", SOLVES], env=environment, check=True, timeout=1200)
+    subprocess.run([sys.executable, "-c", SOLVES], env=environment, check=True, timeout=PATIENCE)
 
 
 def _text(f):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from dabench.core import processes
 from dabench.core.errors import UserError
@@ -19,14 +20,15 @@ from dabench.runs.archive.store import Archive
 
 CYCLES, LAST = 12, 5  # the second process is killed in the cycle LAST
 FOLDER = Path("linear_gaussian/linear_gaussian/fa_apf/seed0")
-PATIENCE = 1800  # seconds; unless something hangs, a tenth of a minute on an idle machine
 COMMAND = ("-m", "dabench", "run", "linear_gaussian", "-m")
 
 
 def start(folder, *arguments):
     """A Python process in a folder without published results, which would all be drawn."""
     (folder / "leaderboard" / "results").mkdir(parents=True, exist_ok=True)
+    paths = os.pathsep.join(filter(None, sys.path))  # of this process, the tests' among them
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    pipes["env"] = os.environ | {"PYTHONPATH": paths}
     return subprocess.Popen([sys.executable, *arguments], cwd=folder, **pipes)
 
 
@@ -38,9 +40,18 @@ def address():
 
 def said(*started):
     """What processes print to their good end."""
-    texts = [p.communicate(timeout=PATIENCE)[0] for p in started]
+    texts = ends(*started)
     assert [p.returncode for p in started] == [0] * len(started), texts
     return texts
+
+
+def ends(*started):
+    """What processes print until they end, or are killed because one of them does not."""
+    try:
+        return [p.communicate(timeout=PATIENCE)[0] for p in started]
+    finally:
+        for process in started:
+            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +83,10 @@ def pair(folder, what):
 @pytest.mark.slow
 def test_after_one_process_is_killed_the_run_goes_on_to_the_same_bits(two, tmp_path):
     leader, follower = pair(tmp_path, "killed")
-    follower.communicate(timeout=PATIENCE)
+    ends(follower)
     assert follower.returncode == -signal.SIGKILL
     leader.kill()  # which would wait for the other one
-    leader.communicate()
+    ends(leader)
     assert LAST - 2 <= attributes(tmp_path / "runs" / FOLDER)["completed"] < CYCLES
     said(*pair(tmp_path, "short"))
     one, two = (open_run(home / FOLDER) for home in (two[0], tmp_path / "runs"))
@@ -141,7 +152,7 @@ def test_the_first_process_leads_on_when_the_others_are_gone(tmp_path):
 @pytest.mark.slow
 def test_a_full_disk_of_one_process_ends_all(tmp_path):
     both = pair(tmp_path, "full")
-    texts = [p.communicate(timeout=PATIENCE)[0] for p in both]
+    texts = ends(*both)
     assert all(p.returncode for p in both), texts
     assert "No space left on device" in texts[0]
 
@@ -165,7 +176,7 @@ def test_a_mistake_of_one_process_ends_all(tmp_path, right, wrong, says):
         start(tmp_path, *command, *own, *meet, "--process", str(i))
         for i, own in enumerate((right, wrong))
     ]
-    leader, follower = (p.communicate(timeout=PATIENCE)[0] for p in both)
+    leader, follower = ends(*both)
     assert [p.returncode for p in both] == [2, 2]
     assert "another process could not go on; it says why" in leader
     assert says in follower

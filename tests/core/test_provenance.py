@@ -7,6 +7,7 @@ import sys
 
 import jax
 import pytest
+from patience import PATIENCE
 
 from dabench.core import provenance
 
@@ -28,7 +29,8 @@ def test_the_commit_is_that_of_the_checkout_and_tells_changes(tmp_path, monkeypa
     def git(*args):
         who = ["-c", "user.name=a", "-c", "user.email=a@b"]
         call = ["git", "-C", str(tmp_path), *who, *args]
-        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+        options = {"capture_output": True, "text": True, "timeout": PATIENCE}
+        return subprocess.run(call, check=True, **options).stdout.strip()
 
     (tmp_path / "dabench" / "core").mkdir(parents=True)
     for name in ("__init__.py", "core/provenance.py"):

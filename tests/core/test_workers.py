@@ -1,11 +1,11 @@
 """Processes that do the work of one: they end when it does, even if it is killed."""
 
 import os
-import subprocess
 import sys
 
 import psutil
 from joblib import cpu_count
+from patience import child
 
 from dabench.core.workers import IDLE_SECONDS, processes
 
@@ -33,11 +33,9 @@ def test_workers_end_with_the_process_that_is_killed(tmp_path):
     (tmp_path / "module.py").write_text(MODULE)
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    main = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
-    worker = psutil.Process(int(main.stdout.readline()))
-    assert worker.pid != main.pid
-    main.kill()
-    main.wait()
+    with child([sys.executable, script]) as main:
+        worker = psutil.Process(int(main.stdout.readline()))
+        assert worker.pid != main.pid
     ended, alive = psutil.wait_procs([worker], timeout=60 * IDLE_SECONDS)  # as loaded as may be
     assert ended
     assert not alive

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from dabench.leaderboard.row import STEPS
 from dabench.scores.metrics.registry import names
@@ -71,7 +72,8 @@ def site(tmp_path_factory):
     """The pages, built with warnings as errors and every reference looked up."""
     out = tmp_path_factory.mktemp("site")
     built = [sys.executable, "-m", "sphinx", "-q", "-W", "-n", "-d", out / "trees", HERE, out]
-    done = subprocess.run(list(map(str, built)), capture_output=True, text=True, check=False)
+    options = {"capture_output": True, "text": True, "timeout": PATIENCE}
+    done = subprocess.run(list(map(str, built)), check=False, **options)
     assert done.returncode == 0, done.stderr
     return out
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimised
 import pandas as pd
 
 from dabench.filters.base import Problem
@@ -46,7 +47,9 @@ def distances_to_the_mean(make, noise, repeats, key, intercept=None):
     root = np.linalg.cholesky(np.asarray(exact.cov))
     for n, count in repeats.items():
         keys = jax.random.split(jax.random.fold_in(key, n), count)
-        means = jax.jit(lambda keys, n=n: jax.lax.map(lambda k: run(method, n, k).x.mean(0), keys))
+        means = optimised.jit(
+            lambda keys, n=n: jax.lax.map(lambda k: run(method, n, k).x.mean(0), keys)
+        )
         errors = np.linalg.solve(root, np.asarray(means(keys) - exact.mean[None]).T)
         yield np.mean(errors**2, axis=0)
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimised
 import pandas as pd
 import pytest
 
@@ -37,7 +38,7 @@ def test_it_collapses_as_theory_says(observed, size, weight, key):
         _, info = method.step(keys[2], start, Observation(jnp.zeros(()), truth + error))
         return info["ess"], jnp.exp(info["log_weights"].max())
 
-    results = jax.jit(lambda keys: jax.lax.map(trial, keys, batch_size=50))(
+    results = optimised.jit(lambda keys: jax.lax.map(trial, keys, batch_size=50))(
         jax.random.split(key, trials)
     )
     for drawn, expected, digit in zip(results, (size, weight), (0.05, 0.005), strict=True):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimised
 import pytest
 from linear import matrices
 from twins import Still, distances, free, sites, sphere
@@ -134,7 +135,9 @@ def test_error_against_kalman_falls_as_the_root_of_members(method):
     errors = []
     for n in sizes:
         keys = jax.random.split(jax.random.key(n), repeats)
-        runs = jax.jit(lambda keys, n=int(n): jax.lax.map(lambda key: run(key, n), keys))(keys)
+        runs = optimised.jit(lambda keys, n=int(n): jax.lax.map(lambda key: run(key, n), keys))(
+            keys
+        )
         errors.append([float(jnp.sqrt((e**2).mean())) for e in runs])
     # the log of an error has an sd of at most 1 / sqrt(2 * 48) = 0.1, were all entries of a run one
     # number, and a slope between ends 16 apart 0.05; terms of order 1 / N tilt it a little

@@ -5,6 +5,7 @@ import shutil
 import mock_run
 import pytest
 from mock_run import SPHERE
+from patience import PATIENCE
 
 from dabench.core.layout import Channel, Layout
 from dabench.leaderboard import published, results
@@ -96,8 +97,11 @@ EAGER = """async () => {
   for (const d of document.querySelectorAll("details")) d.open = true;
   const images = [...document.images];
   for (const i of images) i.loading = "eager";
-  await Promise.all(images.map((i) => i.decode()));
-}"""
+  const late = new Promise((_, reject) => setTimeout(() => {
+    reject(new Error("not decoded: " + images.filter((i) => !i.complete).map((i) => i.src)));
+  }, PATIENCE));
+  await Promise.race([late, Promise.all(images.map((i) => i.decode()))]);
+}""".replace("PATIENCE", str(1000 * PATIENCE))
 
 
 def test_every_page_loads_from_disk_with_the_network_cut_and_says_nothing(site, browser):

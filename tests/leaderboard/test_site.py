@@ -1,11 +1,8 @@
 """The site: what it shows, that it asks for nothing, trusts nothing, and is never half there."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from html.parser import HTMLParser
@@ -14,6 +11,7 @@ from pathlib import Path
 import mock_run
 import numpy as np
 import pytest
+from patience import child
 
 from benchmarks.site import many, weight
 from dabench.core import workers
@@ -217,10 +215,9 @@ def test_a_killed_build_leaves_a_whole_site_and_the_next_one_mends_it(site, comm
     code = "import sys; from dabench.leaderboard.site import build; print('go', flush=True);"
     code += "build(sys.argv[1:2], sys.argv[2])"
     call = [sys.executable, "-c", code, str(committed), str(out)]
-    with subprocess.Popen(call, stdout=subprocess.PIPE) as process:
+    with child(call) as process:
         process.stdout.readline()
         time.sleep(0.4)
-        os.kill(process.pid, signal.SIGKILL)
     assert snapshot(out) == snapshot(site)  # the same results: each file is whole, old or new
     leaderboard.build([committed], out)
     assert snapshot(out) == snapshot(site)

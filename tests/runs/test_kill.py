@@ -70,16 +70,17 @@ def test_scores_are_whole_or_absent_before_whichever_change_the_process_dies(tmp
     files = [folder / "scores.json", folder / "scores.parquet"]
     reference = [path.read_bytes() for path in files]
     deaths = 0
-    while True:
+    for change in range(1, 20):
         for path in files:
             path.unlink(missing_ok=True)
-        code = toy.command(tmp_path, "score", str(folder), strike=(deaths + 1, signal.SIGKILL))
+        code = toy.command(tmp_path, "score", str(folder), strike=(change, signal.SIGKILL))
         for path, content in zip(files, reference, strict=True):
             assert not path.exists() or path.read_bytes() == content
         if code == 0:
             break
         assert code == -signal.SIGKILL, (tmp_path / "log.txt").read_text()
         deaths += 1
+    assert code == 0
     assert deaths >= 4  # two files, each made and moved
     assert all(path.exists() for path in files)
 

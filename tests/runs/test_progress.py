@@ -4,6 +4,7 @@ import io
 import threading
 from datetime import datetime
 
+from patience import PATIENCE
 from rich.console import Console
 
 from dabench.core import waits
@@ -39,7 +40,7 @@ def test_a_wait_is_announced_once_it_is_long(monkeypatch):
     monkeypatch.setattr(waits, "PATIENCE", 0.0)
     said = threading.Event()
     with waits.announced(lambda text: said.set(), "drawing"):
-        assert said.wait(60)
+        assert said.wait(PATIENCE)
     monkeypatch.setattr(waits, "PATIENCE", 1e5)
     quick = []
     with waits.announced(quick.append, "drawing"):

@@ -8,6 +8,7 @@ import mock_run
 import numpy as np
 import pandas as pd
 import pytest
+from patience import PATIENCE
 
 from dabench.core.errors import UserError
 from dabench.runs.archive import store
@@ -337,4 +338,4 @@ def test_what_cannot_be_scored_or_read_is_the_users_to_mend(run):
 
 def test_nothing_right_of_the_archive_imports_jax():
     code = "import sys, dabench.scores.files; sys.exit('jax' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from patience import PATIENCE
 
 from dabench.core import files
 from dabench.core.errors import UserError
@@ -134,4 +135,4 @@ def test_reading_needs_no_jax(tmp_path):
         "import sys; from dabench.runs.archive import read; run = read.open_run(sys.argv[1]);"
         "run['mean'].load(); assert 'jax' not in sys.modules, 'jax was imported'"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=1000)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=PATIENCE)

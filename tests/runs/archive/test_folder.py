@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import toy
+from patience import PATIENCE
 
 from dabench.core.errors import UserError
 from dabench.runs.archive import folder, read
@@ -58,22 +59,22 @@ def test_setting_aside_keeps_every_run(tmp_path):
 def hold(path, is_locked, release):
     with folder.lock(path):
         is_locked.set()
-        release.wait(600)
+        release.wait(PATIENCE)
 
 
 def test_two_processes_cannot_write_one_run_and_a_dead_one_holds_nothing(tmp_path):
     context = toy.processes()
     is_locked, release = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path / "seed0", is_locked, release))
+    other = context.Process(target=hold, args=(tmp_path / "seed0", is_locked, release), daemon=True)
     other.start()
-    assert is_locked.wait(600)
+    assert is_locked.wait(PATIENCE)
     with (
         pytest.raises(UserError, match=f"in use by another dabench .*process {other.pid}"),
         folder.lock(tmp_path / "seed0"),
     ):
         pass
     other.kill()
-    other.join()
+    other.join(PATIENCE)
     with folder.lock(tmp_path / "seed0"):
         pass
 

@@ -12,6 +12,7 @@ import mock_run
 import numpy as np
 import pytest
 import xarray as xr
+from patience import PATIENCE
 from toy import Model
 
 from dabench.cli.exchange import export
@@ -211,7 +212,7 @@ def test_the_official_script_runs_as_printed_and_scores_as_we_do(run, monkeypatc
     export(folder, background=True)
     line = capsys.readouterr().out.splitlines()[-1].removeprefix("evaluate  ")
     words = [sys.executable, *shlex.split(line)[1:]]
-    subprocess.run(words, cwd=checkout, check=True)
+    subprocess.run(words, cwd=checkout, check=True, timeout=PATIENCE)
     theirs = xr.load_dataset(Path(flags(line)["output_dir"]) / "probabilistic.nc")
     theirs = theirs["temperature"].isel(lead_time=0)
     members, true = (open_run(folder)[g]["temperature"][3:] for g in ("members", "truth"))
