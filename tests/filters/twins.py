@@ -5,7 +5,6 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimised
 import pandas as pd
 
 from dabench.core.layout import Channel, Layout
@@ -122,5 +121,5 @@ def twin(system, network, method, members, cycles, burn_in, seeds):
 
         return jax.lax.scan(cycle, (truth, carry), jnp.arange(cycles))[1]
 
-    scores = optimised.jit(lambda seeds: jax.lax.map(run, seeds))(jnp.asarray(seeds))
+    scores = jax.jit(lambda seeds: jax.lax.map(run, seeds))(jnp.asarray(seeds))
     return tuple(np.asarray(s)[:, burn_in:].mean(1) for s in scores)
