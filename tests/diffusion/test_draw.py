@@ -6,7 +6,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimised
 import pandas as pd
 import pytest
 from replay import replay
@@ -70,7 +69,7 @@ def test_unconditional_draws_have_the_moments_of_the_model(name, key):
     n, m = 4000, model()
     x = jnp.broadcast_to(jnp.linspace(-1, 1, SIZE), (n, SIZE))
     sampler = replace(SAMPLERS[name], levels=80)
-    drawn = optimised.jit(lambda k: draw.members(k, m, x, jnp.zeros(()), sampler, n)[0])
+    drawn = jax.jit(lambda k: draw.members(k, m, x, jnp.zeros(()), sampler, n)[0])
     x_next = np.asarray(drawn(jax.random.split(key, n)))
     assert np.all(np.abs(x_next.mean(0) - np.sin(x[0])) < 4.5 * 2 / np.sqrt(n))
     ratio = x_next.var(0).mean() / 4
