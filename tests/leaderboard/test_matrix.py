@@ -7,25 +7,27 @@ import pytest
 from dabench.leaderboard.board import Board
 from dabench.leaderboard.matrix import DRY, TOYS, grouped, matrix
 from dabench.leaderboard.standing import BEST, marks
-from dabench.scores.files import current_scores
+from dabench.scores.record import Variable
+
+CELLS = [("x", None), ("y", 250.0), ("y", 500.0)]
+OBSERVED = {"observations": [{"name": "x", "variables": ["x"], "locations": {"every": 1}}]}
 
 
-def board(folder, slug, system, **errors):
+def board(slug, system, **sizes):
+    """A board of methods with errors of some size in three fields, of which x is observed."""
     runs = []
-    for method, error in errors.items():
-        rec = mock_run.record(mock_run.SPHERE, error=error)
-        about = {"method": method, "system": mock_run.IDENTITY["system"] | {"name": system}}
-        mock_run.write(folder / slug / method, rec=rec, **about)
-        runs.append(current_scores(folder / slug / method))
+    for method, size in sizes.items():
+        values = {(cell, "rmse"): size * (1 + i) ** size for i, cell in enumerate(CELLS)}
+        run = mock_run.scores(values, method=method, system={"name": system, "digest": system})
+        names = {"x": Variable("K", (None,)), "y": Variable("K", (250.0, 500.0))}
+        runs.append(run.replace(variables=names, scenario=run.scenario | OBSERVED))
     return Board(runs, slug)
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("boards")
-    first = board(folder, "a", "mock", ensemble=2.0, fa_apf=0.5, letkf=0.4, insertion=0.1)
-    second = board(folder, "b", "held_suarez", ensemble=2.0, fa_apf=0.5)
-    return [first, second]
+def both():
+    first = board("a", "mock", ensemble=2.0, fa_apf=0.5, letkf=0.4, insertion=0.1)
+    return [first, board("b", "held_suarez", ensemble=2.0, fa_apf=0.5)]
 
 
 def lines_of(boards):
