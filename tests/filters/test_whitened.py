@@ -1,6 +1,6 @@
 """Correlated errors: methods see combinations with independent ones, and nothing is lost."""
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -33,10 +33,20 @@ GROUPS = [
 ]
 NETWORK = build([Group.model_validate(g) for g in GROUPS], SYSTEM.layout)
 PROBLEM = Problem(SYSTEM.model, NETWORK, jnp.asarray(SYSTEM.climate))
-L = np.asarray(correlate(NETWORK.correlated, jnp.eye(NETWORK.size))).T
-R = np.outer(NETWORK.error_std, NETWORK.error_std) * (L @ L.T)
-H = np.asarray(jax.jacobian(NETWORK.h)(jnp.zeros(SIZE)))
 Y = np.linspace(-1, 1, NETWORK.size)
+
+
+@cache
+def matrices() -> tuple[np.ndarray, np.ndarray]:
+    """H and R, as the network has them."""
+    factor, H = jax.jit(
+        lambda: (
+            correlate(NETWORK.correlated, jnp.eye(NETWORK.size)),
+            jax.jacobian(NETWORK.h)(jnp.zeros(SIZE)),
+        )
+    )()
+    L = np.asarray(factor).T
+    return np.asarray(H), np.outer(NETWORK.error_std, NETWORK.error_std) * (L @ L.T)
 
 
 def members() -> np.ndarray:
@@ -52,6 +62,7 @@ def analysed(make):
 
 
 def test_combinations_carry_all_the_information():
+    H, R = matrices()
     network = white(NETWORK)
     W = np.asarray(jax.jacobian(network.h)(jnp.zeros(SIZE)))
     np.testing.assert_allclose(W.T @ W, H.T @ np.linalg.solve(R, H), rtol=1e-9)
@@ -61,6 +72,7 @@ def test_combinations_carry_all_the_information():
 
 
 def test_the_kalman_filter_is_exact_and_reports_in_the_units_of_the_observations():
+    H, R = matrices()
     carry, info = analysed(kalman)
     model: Any = SYSTEM.model
     A = np.asarray(jax.jacobian(model.step)(jnp.zeros(SIZE)))
@@ -75,6 +87,7 @@ def test_the_kalman_filter_is_exact_and_reports_in_the_units_of_the_observations
 
 
 def test_the_likelihood_of_particles_is_exact():
+    H, R = matrices()
     _, info = analysed(bootstrap)
     density = multivariate_normal(np.zeros(len(R)), R)
     log_p = density.logpdf(Y - np.asarray(info["background"]) @ H.T)
@@ -83,6 +96,7 @@ def test_the_likelihood_of_particles_is_exact():
 
 
 def test_an_ensemble_transform_without_taper_has_kalmans_moments():
+    H, R = matrices()
     carry, info = analysed(partial(letkf, rtps=0.0))
     x = np.asarray(info["background"])
     P, mean = np.cov(x.T), x.mean(0)
@@ -93,6 +107,8 @@ def test_an_ensemble_transform_without_taper_has_kalmans_moments():
 
 
 def test_a_mean_is_reported_as_observed_where_members_are_not_reported():
+    H, _ = matrices()
+
     def mean_alone(problem):
         def step(key, ens, obs):
             info = background(jax.vmap(problem.network.h)(ens.x), ens.x)
