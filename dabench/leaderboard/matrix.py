@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dabench.leaderboard.board import Board, rows_by_method
+from dabench.leaderboard.methods import without_profile
 from dabench.leaderboard.row import Row, Value
 from dabench.leaderboard.standing import Marks
 from dabench.scores.observed import OBSERVED, OTHERS
@@ -45,11 +46,15 @@ def group_of(board: Board) -> str:
 def matrix(boards: Sequence[Board], marks: Mapping[str, Marks]) -> list[Line]:
     """A line for each method that any board has, in the order of tables.
 
+    Profiles and trials of a method are left to their boards.
+
     Arguments:
         marks: Marks of the best methods, by the slug of a board.
     """
-    lines = []
-    for pairs in rows_by_method(boards).values():
+    lines, methods = [], rows_by_method(boards)
+    for name, pairs in methods.items():
+        if without_profile(name) != name and without_profile(name) in methods:
+            continue
         rows = {board.slug: row for board, row in pairs}
         cells = [
             _ratios(board, rows[board.slug], marks[board.slug]) if board.slug in rows else []

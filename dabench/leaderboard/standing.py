@@ -1,6 +1,7 @@
 """Who wins a board, and by how much: sentences made from the numbers."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from dabench.leaderboard.board import Board
@@ -18,8 +19,8 @@ class Standing(NamedTuple):
     Arguments:
         kind: Kind of fields.
         ranked: Methods and their mean RMSE ratio, the best first.
-        tied: The best method and those that tests do not tell apart from it, see `pairs.Count`;
-            empty where it stands alone.
+        tied: The best method and those that tests do not tell apart from it, see `pairs.Count`, up
+            to the first one that they do; empty where it stands alone.
     """
 
     kind: str
@@ -38,7 +39,8 @@ def _standing(board: Board, kind: str) -> Standing:
     ratios = [(row, board.mean_ratio(row, kind).sort) for row in rows]
     ranked = sorted(((row, x) for row, x in ratios if x is not None), key=lambda pair: pair[1])
     cells, best = board.kinds[kind], [row for row, _ in ranked[:1]]
-    tied = [row for row, _ in ranked[1:] if board.pairs.count(best[0], row, cells).tied]
+    others = (row for row, _ in ranked[1:])
+    tied = list(takewhile(lambda row: board.pairs.count(best[0], row, cells).tied, others))
     return Standing(kind, ranked, best + tied if tied else [])
 
 

@@ -27,7 +27,8 @@ def board(slug, system, **sizes):
 @pytest.fixture(scope="module")
 def both():
     first = board("a", "mock", ensemble=2.0, fa_apf=0.5, letkf=0.4, insertion=0.1)
-    return [first, board("b", "held_suarez", ensemble=2.0, fa_apf=0.5)]
+    trial = {"fa_apf-paper": 0.45}
+    return [first, board("b", "held_suarez", ensemble=2.0, fa_apf=0.5, **trial)]
 
 
 def lines_of(boards):
@@ -43,7 +44,7 @@ def test_boards_are_grouped_by_their_systems(both):
 
 def test_each_method_has_a_line_and_dashes_where_it_was_not_run(both):
     lines = {line.row.method: line.cells for line in lines_of(both)}
-    assert list(lines) == ["fa_apf", "letkf", "insertion", "ensemble"]
+    assert list(lines) == ["fa_apf", "letkf", "insertion", "ensemble"]  # and no profile
     assert [len(cells) > 0 for cells in lines["letkf"]] == [True, False]
 
 

@@ -1,6 +1,7 @@
 """Who wins, in sentences; scorecards of two methods; notes by rules."""
 
 import json
+from types import SimpleNamespace
 
 import mock_run
 import numpy as np
@@ -49,6 +50,22 @@ def test_the_winner_is_named_with_its_lead_and_who_cannot_be_told_apart(board):
     marks = standing.marks(board)
     assert marks["observed"] == {"fa_apf": standing.BEST}
     assert marks["not observed"] == dict.fromkeys(["fa_apf", "letkf"], standing.TIED)
+
+
+def test_behind_a_method_that_is_worse_none_ties_with_the_best(board, monkeypatch):
+    """Were the last one's scores too noisy to tell, no reader would call it level."""
+    longer = Board([*board.runs, run("enkf", 0.8, 0.9)], "mock")
+    noisy = SimpleNamespace(better=0, worse=0, fields=1, tested=1)
+    monkeypatch.setattr(
+        longer.pairs,
+        "count",
+        lambda one, other, cells: SimpleNamespace(
+            **vars(noisy), tied=(other.method == "enkf") or cells == [CELLS[1]]
+        ),
+    )
+    observed, other = standing.standings(longer)
+    assert not observed.tied
+    assert [row.method for row in other.tied] == ["fa_apf", "letkf", "enkf"]
 
 
 def test_without_enough_cycles_a_lead_is_told_and_not_called_significant():
