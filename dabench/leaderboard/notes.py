@@ -113,12 +113,9 @@ def _too(word: str, kind: str, odd: Mapping[Cell, float], count: int) -> str:
 
 
 def _objective(board: Board, row: Row) -> Iterator[str]:
-    """Settings searched for another aim than the board ranks by, or not while others' were."""
+    """Settings searched for another aim than the board ranks by."""
     tuning = tuning_of(row.first)
-    if tuning is None:
-        if any(tuning_of(other.first) for other in board.rows):
-            yield "Its settings were not searched, while those of other methods were."
-    elif "all variables" in tuning.metric and len(board.kinds) > 1:
+    if tuning and "all variables" in tuning.metric and len(board.kinds) > 1:
         others = len(board.kinds[OTHERS])
         yield (
             f"Tuned for the mean over all fields ({tuning.metric}), {others} of "
