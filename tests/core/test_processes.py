@@ -62,6 +62,7 @@ def two(tmp_path_factory):
     return folder / "runs", *said(*(start(folder, *command, str(i)) for i in range(2)))
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_archive_of_one(two, tmp_path):
     folder, leader, follower = two
     assert "complete" in leader
