@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from dabench.core import devices
 from dabench.core.errors import UserError
@@ -34,8 +34,13 @@ STATES = 16  # states of the climate that the spread of a forecast is averaged o
 
 Covariance = Literal["diagonal", "dense"]
 
-Whiten = Callable[[Float[Array, "row obs"]], Float[Array, "row obs"]]
-"""v -> S^-½ v, row by row, for the covariance S of y given x."""
+Present = Bool[Array, "obs"] | None
+"""Whether each observation is there in a cycle; None: all are."""
+Whiten = Callable[[Float[Array, "row obs"], Present], Float[Array, "row obs"]]
+"""v -> S^-½ v, row by row, for the covariance S given x of the observations that are there.
+
+A combination is there if its observation is, and has no part in those that are not.
+"""
 
 
 class Mover(NamedTuple):
@@ -62,8 +67,8 @@ class Mover(NamedTuple):
             hx: h(μ(x)) of all members, in float64.
             obs: The next observations.
         """
-        y = self.whiten(obs.y[None].astype(hx.dtype))[0]
-        S, d, _ = scaled(self.whiten(hx), obs._replace(y=y), self.network)
+        y = self.whiten(obs.y[None].astype(hx.dtype), obs.present)[0]
+        S, d, _ = scaled(self.whiten(hx, obs.present), obs._replace(y=y), self.network)
         one = jnp.ones((len(self.plan.position), len(self.plan.levels)), wide())
         return Departures(S, d[None], one)
 
@@ -116,7 +121,7 @@ def diagonal(problem: Problem, factor: float) -> Whiten:
     alike = network.table.groupby(["variable", "level"], dropna=False).ngroup().to_numpy()
     spread = (np.bincount(alike, variance) / np.bincount(alike))[alike]
     std = jnp.asarray(np.sqrt(factor * (network.var + spread)), wide())
-    return lambda v: v / std[None]
+    return lambda v, present: v / std[None]
 
 
 def dense(
@@ -129,7 +134,8 @@ def dense(
 ) -> Whiten:
     """S^-½ = Λ^-½ Uᵀ R^-½ where R^-½ S R^-½ = U Λ Uᵀ, times a factor, at one state of the climate.
 
-    Eigenvalues below one, which an exact denoiser does not have, count as one.
+    Eigenvalues below one, which an exact denoiser does not have, count as one. Where observations
+    may be missing, S^-½ = L⁻¹ R^-½ of those that are there, R^-½ S R^-½ = L Lᵀ, in every cycle.
     """
     _fits_dense(problem, taper)
     x = jnp.asarray(problem.climate)[:1]
@@ -146,8 +152,23 @@ def dense(
     )[0]
     lam, U = jnp.linalg.eigh(S)
     std = jnp.asarray(problem.network.error_std, wide())
+    if problem.network.gaps:
+        return _of_those_present(factor * (U * jnp.maximum(lam, 1)[None]) @ U.T, std)
     root = U / jnp.sqrt(factor * jnp.maximum(lam, 1))[None] / std[:, None]
-    return lambda v: v @ root
+    return lambda v, present: v @ root
+
+
+def _of_those_present(S: Float[Array, "obs obs"], std: Float[Array, "obs"]) -> Whiten:
+    """L⁻¹ R^-½ v, with the identity in S for what is missing, which so stays apart."""
+
+    def whiten(v: Float[Array, "row obs"], present: Present) -> Float[Array, "row obs"]:
+        there = jnp.ones(v.shape[1:], bool) if present is None else present
+        both = there[:, None] & there[None]
+        L = jnp.linalg.cholesky(jnp.where(both, S, jnp.eye(len(S), dtype=S.dtype)))
+        v = jnp.where(there[None], v / std[None], 0)
+        return jax.scipy.linalg.solve_triangular(L, v.T, lower=True).T
+
+    return whiten
 
 
 def _fits_dense(problem: Problem, taper: Localisation) -> None:
@@ -161,11 +182,6 @@ def _fits_dense(problem: Problem, taper: Localisation) -> None:
         raise UserError(
             "covariance: dense mixes all observations, which then have no place to be localised "
             "at; set the length scales and vertical_scale to null, or use covariance: diagonal"
-        )
-    if network.gaps:
-        raise UserError(
-            "covariance: dense mixes all observations, and in this scenario some are missing in "
-            "some cycles; use covariance: diagonal"
         )
     if not len(problem.climate):
         raise UserError("covariance: dense needs a state of the climate, and the system has none")

@@ -120,7 +120,7 @@ def guided_window(
 
         # x_k ~ p(x_k | x_k-1, y_k, y_k+1)
         both = known_of_both(carry, obs, move)
-        window = joint._replace(h=stacked(network, look, obs.time), y=both.y, present=both.present)
+        window = joint._replace(h=stacked(network, look, obs), y=both.y, present=both.present)
         drawn, counts = draw.members(
             again_keys, model, before, both.time, sampler, problem.batch, window
         )
@@ -143,8 +143,8 @@ def _window_of(x: Members, before: Members, obs: Observation) -> Window:
     return Window(x, before, time, obs.y, present(obs), jnp.ones((), bool))
 
 
-LookAhead = Callable[[Float[Array, "state"], Time], Float[Array, "obs"]]
-"""(x, time of x') -> S^-½ h(μ(x))."""
+LookAhead = Callable[[Float[Array, "state"], Observation], Float[Array, "obs"]]
+"""(x, observations of x') -> S^-½ h(μ(x))."""
 
 
 def observed_ahead(
@@ -153,23 +153,23 @@ def observed_ahead(
     """The observations of the next cycle as they are seen from a state, in units of S."""
     level = sampler.sigma_max
 
-    def look(x: Float[Array, "state"], time: Time) -> Float[Array, "obs"]:
+    def look(x: Float[Array, "state"], obs: Observation) -> Float[Array, "obs"]:
         rows = x[None]
         pure = jnp.zeros((1, model.target_size), x.dtype)
-        D = model.denoiser(jnp.asarray(level, x.dtype))(pure, model.condition(rows, time))
+        D = model.denoiser(jnp.asarray(level, x.dtype))(pure, model.condition(rows, obs.time))
         hx = problem.network.h(model.next_state(D, rows)[0])
-        return move.whiten(hx[None].astype(wide()))[0].astype(x.dtype)
+        return move.whiten(hx[None].astype(wide()), obs.present)[0].astype(x.dtype)
 
     return look
 
 
-def stacked(network: Network, look: LookAhead, time: Time) -> Observe:
+def stacked(network: Network, look: LookAhead, obs: Observation) -> Observe:
     """h of two cycles: what is observed of a state, and of the next as it is seen from there.
 
     Arguments:
-        time: Time of the next state.
+        obs: Observations of the next state.
     """
-    return lambda x: jnp.concatenate([network.h(x), look(x, time)])
+    return lambda x: jnp.concatenate([network.h(x), look(x, obs)])
 
 
 def both_cycles(
@@ -177,14 +177,14 @@ def both_cycles(
 ) -> Condition:
     """The condition on the observations of two cycles, those of the second in units of S."""
     network = problem.network
-    h = stacked(network, look, jnp.zeros((), wide()))
+    h = stacked(network, look, Observation(jnp.zeros((), wide()), jnp.zeros(network.size)))
     std = np.concatenate([network.error_std, np.ones(network.size)])
     return prepare(model, h, std, replace(guidance, prior_variance=None), problem.climate)
 
 
 def known_of_both(carry: Window, obs: Observation, move: Mover) -> Observation:
     """The observations of both cycles, the second in units of S, at the time of the first."""
-    ahead = move.whiten(obs.y[None].astype(wide()))[0].astype(carry.y.dtype)
+    ahead = move.whiten(obs.y[None].astype(wide()), obs.present)[0].astype(carry.y.dtype)
     there = jnp.concatenate([carry.present, present(obs)])
     return Observation(carry.time, jnp.concatenate([carry.y, ahead]), there)
 

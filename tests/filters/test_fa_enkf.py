@@ -95,7 +95,7 @@ def test_the_order_of_members_does_not_matter(key):
 
 def test_variances_of_forecasts_are_those_of_the_model(key):
     system, p = problem(observed=(0, 1, 2, 3))
-    root = np.asarray(diagonal(p, 2.0)(jnp.ones((1, 4))))[0]
+    root = np.asarray(diagonal(p, 2.0)(jnp.ones((1, 4)), None))[0]
     variance = 1 / root**2 / 2 - 0.5**2
     # Four sites, two of them independent at least, and 16 pairs of draws: a relative standard error
     # of sqrt(2 / 32) of Q's diagonal.

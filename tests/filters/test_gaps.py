@@ -7,10 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dabench.core.errors import UserError
 from dabench.filters import enkf, insertion, oi, var4d
 from dabench.filters.base import Problem
-from dabench.filters.fa_enkf import fa_enkf
 from dabench.filters.kalman import kalman
 from dabench.observe.network import Network, Observation, build
 from dabench.scenario import plugins, settings
@@ -27,6 +25,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "ensf": {"integration": {"steps": 4}},
     "kalman": {},
     "guided": {},
+    "fa_enkf": {"covariance": "dense", "length_scale_km": None, "vertical_scale": None},
     "oi": {"covariance": "errors"},
     "4dvar": {"window": 1},
 }
@@ -116,10 +115,3 @@ def test_insertion_leaves_the_forecast_where_its_fit_is_not_complete():
     np.testing.assert_array_equal(after, background)
     after, background = step(np.ones(SIZE, bool))
     assert not np.allclose(after, background)
-
-
-def test_what_mixes_all_observations_needs_all_of_them():
-    problem = Problem(SYSTEM.model, network({"share": 0.5}), jnp.asarray(SYSTEM.climate))
-    scales = {"length_scale_km": None, "length_scale_sites": None, "vertical_scale": None}
-    with pytest.raises(UserError, match="missing in some cycles; use covariance: diagonal"):
-        fa_enkf(problem, covariance="dense", **scales)
