@@ -191,7 +191,7 @@ class Pair:
     def step(self, ancestors, before, x, sampler, jit=jax.jit):
         """Draws of the second state from states before both, and x of the first cycle."""
         network, obs = self.now.problem.network, self.earlier.obs
-        settings = {**WHOLE, "covariance": "dense", "guidance": GuidanceSettings("cg", 24)}
+        settings = {**WHOLE, "covariance": "dense", "guidance": GuidanceSettings("cg", POINTS + 1)}
         make = partial(guided_window, **settings, ancestors=ancestors, sampler=sampler)
         method = whitened(make, self.now.problem)
         there = jnp.ones((), bool)

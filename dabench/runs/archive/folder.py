@@ -3,8 +3,8 @@
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def lock(folder: Path) -> Iterator[None]:
     """Hold a run's folder alone. The system frees the lock when its process dies."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     owner = folder.with_name(f".{folder.name}.owner")
-    lock_file = FileLock(folder.with_name(f".{folder.name}.lock"), fallback_to_soft=False)
+    lock_file = FileLock(_lock_file(folder), fallback_to_soft=False)
     try:
         lock_file.acquire(timeout=0)
     except Timeout:
@@ -40,6 +40,33 @@ def lock(folder: Path) -> Iterator[None]:
     finally:
         owner.unlink(missing_ok=True)
         lock_file.release()
+
+
+@contextmanager
+def lock_new(folder: Path) -> Iterator[None]:
+    """Hold a run's folder alone while it is made; if it is not, nothing is left of the lock."""
+    missing = [parent for parent in folder.parents if not parent.exists()]
+    with ExitStack() as stack:
+        stack.callback(_remove_empty, missing)
+        stack.enter_context(lock(folder))
+        stack.callback(_remove_lock_without, folder)
+        yield
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, innermost first, as far as nothing is in them."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
+
+
+def _remove_lock_without(folder: Path) -> None:
+    if not folder.exists():
+        _lock_file(folder).unlink(missing_ok=True)
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def set_aside(folder: Path) -> Path | None:

@@ -1,6 +1,7 @@
 """A store of someone else in our names, order and units, or refused with what was found."""
 
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ NAMES = {
 """Our name of a dimension or coordinate, and the names that it may have in a store."""
 
 PRESSURE = {"hPa": 1.0, "mbar": 1.0, "mb": 1.0, "millibars": 1.0, "Pa": 0.01}
+STANDARD = ("standard", "gregorian", "proleptic_gregorian")
 HOURS = {"hours": 1.0, "hour": 1.0, "h": 1.0, "days": 24.0, "minutes": 1 / 60, "seconds": 1 / 3600}
 NEARLY = 1e-4  # relative difference of levels that are the same
 DEGREES = 1e-3  # difference of places that are the same
@@ -57,7 +59,24 @@ def open_store(place: str) -> xr.Dataset:
         )
     if path.is_dir() and not any((path / f).exists() for f in (".zgroup", "zarr.json")):
         raise UserError(f"{place}: no zarr is in this folder (no zarr.json, no .zgroup)")
-    return open_zarr(place)
+    try:
+        return open_zarr(place)
+    except UserError:
+        if calendar := _other_calendar(path):
+            raise UserError(
+                f"{place}: time: has the calendar {calendar}; dates of the standard calendar are "
+                "needed"
+            ) from None
+        raise
+
+
+def _other_calendar(path: Path) -> str | None:
+    """The calendar of a local store's times, if it is one that needs cftime to be read."""
+    with suppress(Exception):  # then it is something else that is wrong with the store
+        raw = xr.open_zarr(path, chunks=None, decode_times=False)
+        calendars = [str(v.attrs.get("calendar", STANDARD[0])) for v in raw.variables.values()]
+        return next((name for name in calendars if name not in STANDARD), None)
+    return None
 
 
 def fields(data: xr.Dataset, layout: Layout, store: str) -> Fields:
@@ -75,7 +94,8 @@ def fields(data: xr.Dataset, layout: Layout, store: str) -> Fields:
         channels = tuple(c for c in layout.channels if _has(data, c))
         if not channels:
             raise Refusal(
-                f"has none of the scenario's variables; it has {_listed(map(str, data.data_vars))}"
+                f"has none of the scenario's variables; it has {_listed(map(str, data.data_vars))},"
+                f" and {_listed(title(c) for c in layout.channels)} are needed"
             )
         converted, notes = _in_units(data, channels)
     except Refusal as e:
@@ -104,11 +124,17 @@ def _named(data: xr.Dataset) -> xr.Dataset:
     data = data.rename({theirs: ours for theirs, ours in names.items() if theirs != ours})
     unknown = [d for d in data.dims if d not in NAMES]
     if long := [f"{d} ({data.sizes[d]})" for d in unknown if data.sizes[d] != 1]:
-        raise Refusal(f"has the dimension {', '.join(long)}, whose meaning is not known here")
+        raise Refusal(
+            f"has the dimension {', '.join(long)}, whose meaning is not known here; leave one "
+            f"entry of it, or name it {_listed(NAMES)}"
+        )
     data = data.isel(dict.fromkeys(unknown, 0), drop=True)
     for name in ("latitude", "longitude", "time"):
         if name not in data.coords:
-            raise Refusal(f"has no coordinate {name}")
+            raise Refusal(
+                f"{name}: is not there; a coordinate {' or '.join(NAMES[name])} is needed, and "
+                f"{_listed(map(str, data.coords)) or 'no coordinate'} is there"
+            )
     for name in ("latitude", "longitude"):
         if name not in data.dims or not data.sizes[name]:
             raise Refusal(f"{name}: is no axis of values; fields on a global grid are needed")
@@ -122,7 +148,10 @@ def _analyses(data: xr.Dataset) -> xr.Dataset:
     times = data["time"].values
     if times.dtype.kind != "M":
         calendar = getattr(times.flat[0], "calendar", times.dtype) if times.size else times.dtype
-        raise Refusal(f"time: {calendar}, not dates of the standard calendar")
+        raise Refusal(
+            f"time: {calendar}, not dates of the standard calendar; datetime64 is needed, or "
+            "numbers with units such as 'hours since 2019-01-01'"
+        )
     if missing := np.isnat(times).sum():
         raise Refusal(f"time: {missing} of {times.size} are missing; leave those fields out")
     values, counts = np.unique(times, return_counts=True)
@@ -132,7 +161,7 @@ def _analyses(data: xr.Dataset) -> xr.Dataset:
     if "member" not in data.dims:
         return data.drop_vars("member", errors="ignore").expand_dims("member")
     if not data.sizes["member"]:
-        raise Refusal("has no members (a dimension of length 0)")
+        raise Refusal("member: the dimension has length 0; at least one member is needed")
     return data.drop_vars("member", errors="ignore")
 
 
@@ -140,11 +169,17 @@ def _lead_zero(data: xr.Dataset) -> xr.Dataset:
     if "lead" not in data.dims and "lead" not in data.coords:
         return data
     if "lead" not in data.coords:
-        raise Refusal("the leads have no coordinate that says how long they are")
+        raise Refusal(
+            f"lead: {data.sizes['lead']} leads without a coordinate; add one that says how long "
+            "they are, or leave the analyses (0 h) alone"
+        )
     hours = np.atleast_1d(_hours(data["lead"]))
     zero = np.flatnonzero(hours == 0)
     if not len(zero):
-        raise Refusal(f"has no lead 0 h, which is the analysis; it has {_listed(hours)} h")
+        raise Refusal(
+            f"lead: there is no lead 0 h, which is the analysis; it has {_listed(hours)} h, and "
+            "forecasts are not compared here"
+        )
     if len(zero) > 1:
         raise Refusal(f"lead: 0 h is there {len(zero)} times; leave one of each")
     data = data.isel(lead=zero[0]) if "lead" in data.dims else data
@@ -167,7 +202,7 @@ def _numbers(coordinate: xr.DataArray) -> np.ndarray:
         return coordinate.values.astype(float)
     except (TypeError, ValueError):
         words = _listed(np.atleast_1d(coordinate.values))
-        raise Refusal(f"{coordinate.name}: {words} are no numbers") from None
+        raise Refusal(f"{coordinate.name}: {words} are no numbers; numbers are needed") from None
 
 
 def _on_grid(data: xr.Dataset, layout: Layout) -> xr.Dataset:
@@ -176,7 +211,8 @@ def _on_grid(data: xr.Dataset, layout: Layout) -> xr.Dataset:
     longitude = np.round(_numbers(data["longitude"]) % 360, 6) % 360
     _, first = np.unique(longitude, return_index=True)  # a cyclic column is there twice
     if len(longitude) - len(first) > 1:
-        raise Refusal(f"longitude: {len(longitude) - len(first)} columns are there twice")
+        twice = len(longitude) - len(first)
+        raise Refusal(f"longitude: {twice} columns are there twice; leave one of each")
     data = data.assign_coords(longitude=longitude).isel(longitude=first)
     for name, values in layout.coords.items():
         there = data[name].values
@@ -193,7 +229,10 @@ def _on_grid(data: xr.Dataset, layout: Layout) -> xr.Dataset:
 def _with_levels(data: xr.Dataset, layout: Layout) -> xr.Dataset:
     """Levels in hPa, those of the layout exactly."""
     if "level" not in data.coords:
-        raise Refusal(f"level: {data.sizes['level']} levels without a coordinate that names them")
+        raise Refusal(
+            f"level: {data.sizes['level']} levels without a coordinate; add one with their "
+            "pressures in hPa"
+        )
     scalar = "level" not in data.dims
     data = data.expand_dims("level") if scalar else data
     level = data["level"]
@@ -205,7 +244,7 @@ def _with_levels(data: xr.Dataset, layout: Layout) -> xr.Dataset:
     for ours in {c.level for c in layout.channels if c.level is not None}:
         values[np.isclose(values, ours, rtol=NEARLY)] = ours
     if len(np.unique(values)) < len(values):
-        raise Refusal(f"level: {_listed(values)}, one of them twice")
+        raise Refusal(f"level: {_listed(values)}, one of them twice; leave one of each")
     return data.assign_coords(level=values)
 
 
@@ -229,7 +268,10 @@ def _in_units(data: xr.Dataset, channels: tuple[Channel, ...]) -> tuple[xr.Datas
             raise Refusal(f"{channel.name}: holds {variable.dtype}, and numbers are needed")
         missing = {"time", "member", "latitude", "longitude"} - set(variable.dims) - {"member"}
         if missing:
-            raise Refusal(f"{channel.name}: does not depend on {', '.join(sorted(missing))}")
+            raise Refusal(
+                f"{channel.name}: does not depend on {', '.join(sorted(missing))}; it has "
+                f"{_listed(map(str, variable.dims))}, and time, latitude, longitude are needed"
+            )
         converted[channel.name] = _converted(variable, channel, notes.append)
     return xr.Dataset(converted), notes
 
@@ -259,9 +301,11 @@ def index_of(fields: Fields, times: Shaped[np.ndarray, "cycle"], store: str) -> 
     there: Mapping[Any, int] = {t: i for i, t in enumerate(fields.data["time"].values)}
     index = np.array([there.get(t, -1) for t in times.astype(fields.data["time"].dtype)])
     if (missing := times[1:][index[1:] < 0]).size:
+        others = f" and {len(missing) - 1} other times" if len(missing) > 1 else ""
+        first, last = min(there, default=None), max(there, default=None)
         raise UserError(
-            f"{store}: has no analysis at {missing[0]}"
-            + (f" and {len(missing) - 1} other times" if len(missing) > 1 else "")
+            f"{store}: time: has no analysis at {missing[0]}{others}; it has {len(there)} from "
+            f"{first} to {last}. --cycles N takes the first N cycles of the scenario alone"
         )
     return index
 

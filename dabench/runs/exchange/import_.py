@@ -57,7 +57,7 @@ def import_store(
     problem, system = experiment.scenario, experiment.system
     fields = foreign.fields(foreign.open_store(store), system.layout, store)
     home = Path(out) / problem.name / system.name / f"external-{name}" / f"seed{problem.seed}"
-    with folder.lock(home):
+    with folder.lock_new(home):
         if read.attributes(home) is not None:
             raise UserError(f"{home}: is there already; give another --name")
         with files.new_folder(home) as part:
@@ -88,7 +88,11 @@ def _write(
         archive.append(groups)
     empty = [text for text, n in lacks.items() if n == twin.cycles and text.endswith(MISSING)]
     if len(empty) == len(fields.layout.channels):
-        raise UserError(f"{store}: has missing values in all fields of every cycle")
+        names = ", ".join(foreign.title(c) for c in fields.layout.channels[:4])
+        raise UserError(
+            f"{store}: {names}: has missing values in all fields of every cycle; fill them, or "
+            "leave out the members that are not whole"
+        )
     archive.update(completed=twin.cycles, status=str(COMPLETE), store_sha256=content.hexdigest())
     return lacks
 

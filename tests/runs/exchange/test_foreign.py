@@ -115,7 +115,7 @@ def test_what_can_be_understood_is_read_with_its_values(how):
 
 
 REFUSED = {
-    "a lead of 12 h": (lambda d: d.isel(prediction_timedelta=1), "has no lead 0 h.*it has 12.0 h"),
+    "a lead of 12 h": (lambda d: d.isel(prediction_timedelta=1), "no lead 0 h.*it has 12.0 h"),
     "leads of half a cycle": (
         lambda d: d.assign_coords(prediction_timedelta=[0.5, 1.0]),
         "no lead 0 h, .*it has 0.5, 1.0 h",
@@ -135,7 +135,7 @@ REFUSED = {
         lambda d: d.expand_dims(number=[0, 1]),
         "has number and realization, which both could be the member",
     ),
-    "no members": (lambda d: d.isel(realization=slice(0)), "has no members"),
+    "no members": (lambda d: d.isel(realization=slice(0)), "length 0; at least one"),
     "two latitudes": (lambda d: d.expand_dims(lat=[0.0, 1.0]), "has latitude and lat, which both"),
     "a dimension unknown": (lambda d: d.expand_dims(tile=3), r"dimension tile \(3\), whose"),
     "levels without names": (lambda d: d.drop_vars("level"), "2 levels without a coordinate"),
@@ -241,25 +241,29 @@ def test_heights_become_geopotential_and_unknown_units_nothing():
     assert conversion("K", "Pa") is None
 
 
-@pytest.fixture
-def experiment(monkeypatch, tmp_path):
-    """An experiment of one cycle on the small sphere, in place of a scenario's; and a store."""
+def one_cycle() -> SimpleNamespace:
+    """An experiment of one cycle on the small sphere."""
     rec = mock_run.record(mock_run.SPHERE, cycles=1)
-    monkeypatch.chdir(tmp_path)
-    seconds = (START + HOURS).astype("M8[s]").astype(float)
     layout = mock_run.SPHERE
     truth = np.stack([np.concatenate([t, t]).ravel() for t in rec.truth])
     system = SimpleNamespace(name="held_suarez", layout=layout, start="2019", digest="d", graph="")
     twin = SimpleNamespace(
         cycles=1,
-        times=seconds,
+        times=(START + HOURS).astype("M8[s]").astype(float),
         truth=truth,
         network=SimpleNamespace(table=mock_run.network(layout), size=len(rec.y[0])),
         observation=lambda k: SimpleNamespace(y=rec.y[k]),
         system=system,
     )
     scenario = change(load_scenario("temp_16deg"), cycles=1)
-    whole = SimpleNamespace(scenario=scenario, system=system, twin=twin)
+    return SimpleNamespace(scenario=scenario, system=system, twin=twin)
+
+
+@pytest.fixture
+def experiment(monkeypatch, tmp_path):
+    """An experiment of one cycle on the small sphere, in place of a scenario's; and a store."""
+    monkeypatch.chdir(tmp_path)
+    whole = one_cycle()
     monkeypatch.setattr(import_, "Experiment", lambda _: whole)
     store().to_zarr("theirs.zarr", zarr_format=2)
     return tmp_path
@@ -324,7 +328,7 @@ def test_an_import_that_fails_leaves_nothing_and_can_be_repeated(damage, pattern
     damage(experiment)
     with pytest.raises(UserError, match=pattern):
         brought_in()
-    assert not [p for p in experiment.rglob("*") if "archive.zarr" in p.parts or ".part" in p.name]
+    assert [p.name for p in experiment.iterdir()] == ["theirs.zarr"]
     store().to_zarr("theirs.zarr", zarr_format=2, mode="w")
     assert (brought_in() / "archive.zarr").exists()
 
@@ -334,7 +338,7 @@ def test_another_calendar_is_no_matter_of_a_network(tmp_path):
     days = ("time", [0, 1], {"units": "days since 2019-01-01", "calendar": "noleap"})
     place = str(tmp_path / "noleap.zarr")
     store().assign_coords(time=days).to_zarr(place, zarr_format=2)
-    with pytest.raises(UserError, match="noleap") as e:
+    with pytest.raises(UserError, match=r"noleap.zarr: time: .*noleap.*; d\S+ .*needed") as e:
         fields(foreign.open_store(place))
     assert "network" not in str(e.value)
 

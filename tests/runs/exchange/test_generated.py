@@ -1,6 +1,8 @@
 """Three hundred stores and station tables, made by chance: the right numbers, or a refusal."""
 
 import re
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -8,14 +10,16 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import xarray as xr
-from test_foreign import EXPECTED, HOURS, START, fields, store, values
+from test_foreign import EXPECTED, HOURS, START, fields, one_cycle, store, values
 
+from dabench import cli
 from dabench.core.errors import UserError
-from dabench.runs.exchange import foreign
+from dabench.runs.archive import read
+from dabench.runs.exchange import foreign, import_
 from dabench.scenario.locations import read_stations
 
 STORES = TABLES = 300
-ON_DISK = 6  # every sixth store is written, and read again
+READ, ON_DISK = 3, 12  # every third store is read, and every twelfth written and read again
 Rng = np.random.Generator
 Alter = Callable[[Rng, xr.Dataset], xr.Dataset]
 
@@ -102,28 +106,48 @@ NAMES = (
 
 WRONG: tuple[tuple[Alter, str], ...] = (
     (lambda rng, d: xr.concat([d, d], "time"), "time: .* is there 2 times; leave one"),
-    (lambda rng, d: d.assign_coords(time=[0, 12]), "time: int64, not dates"),
-    (lambda rng, d: d.expand_dims(number=[0, 1]), "number and .* both could be the member"),
-    (lambda rng, d: d.isel(realization=slice(0)), "has no members"),
-    (lambda rng, d: d.expand_dims(tile=2), r"the dimension tile \(2\), whose meaning"),
-    (with_coordinate("level", lambda x: x, units="eta"), "level: .*'eta' are not known; hPa"),
-    (with_coordinate("level", lambda x: x * 0 + 500), "level: .*one of them twice"),
-    (lambda rng, d: d.drop_vars("level"), "level: 2 levels without a coordinate"),
-    (in_units("Pa"), "temperature: is in Pa, and K is needed"),
-    (in_units("g kg-1"), "temperature: is in g kg-1, and K is needed"),
-    (lambda rng, d: d.assign_coords(prediction_timedelta=HOURS + HOURS[1]), "no lead 0 h"),
-    (lambda rng, d: d.assign_coords(prediction_timedelta=[0.5, 1.0]), "no lead 0 h.*0.5, 1.0"),
-    (lambda rng, d: d.isel(latitude=slice(2, None)), "latitude is not that of the scenario: 5"),
-    (lambda rng, d: d.isel(longitude=slice(3)), "longitude is not that of the scenario: 3"),
-    (with_coordinate("longitude", lambda x: x + 7.0), "longitude is not that of the scenario: 8"),
-    (with_coordinate("longitude", lambda x: x // 90 * 90), "longitude: 4 columns are there twice"),
-    (lambda rng, d: d.isel(longitude=0), "longitude: is no axis of values"),
-    (lambda rng, d: d.rename(temperature="t"), "none of the scenario's variables; it has t"),
+    (lambda rng, d: d.assign_coords(time=[0, 12]), "time: int64, not dates.*; datetime64 is need"),
+    (lambda rng, d: d.expand_dims(number=[0, 1]), "number and .* both could be the member; leave"),
+    (lambda rng, d: d.isel(realization=slice(0)), "member: .* length 0; at least one .* is needed"),
+    (lambda rng, d: d.expand_dims(tile=2), r"the dimension tile \(2\), .*; leave one entry"),
+    (with_coordinate("level", lambda x: x, units="eta"), "level: .*'eta' are not known; hPa.* are"),
+    (with_coordinate("level", lambda x: x * 0 + 500), "level: 500.*one of them twice; leave one"),
+    (lambda rng, d: d.drop_vars("level"), "level: 2 levels without a coordinate; add one"),
+    (in_units("Pa"), "temperature: is in Pa, and K is needed; convert it"),
+    (in_units("g kg-1"), "temperature: is in g kg-1, and K is needed; convert it"),
+    (lambda rng, d: d.assign_coords(prediction_timedelta=HOURS + HOURS[1]),
+     "lead: there is no lead 0 h.*; it has .*12.0.* h, and forecasts are not compared"),
+    (lambda rng, d: d.assign_coords(prediction_timedelta=[0.5, 1.0]),
+     "lead: there is no lead 0 h.*; it has 0.5, 1.0 h, and forecasts are not compared"),
+    (lambda rng, d: d.isel(latitude=slice(2, None)),
+     "latitude is not that of the scenario: 5 values.*; bring the store to the scenario's grid"),
+    (lambda rng, d: d.isel(longitude=slice(3)),
+     "longitude is not that of the scenario: 3 values.*; bring the store to the scenario's grid"),
+    (with_coordinate("longitude", lambda x: x + 7.0),
+     "longitude is not that of the scenario: 8 values.*; bring the store to the scenario's grid"),
+    (with_coordinate("longitude", lambda x: x // 90 * 90),
+     "longitude: 4 columns are there twice; leave one"),
+    (lambda rng, d: d.isel(longitude=0), "longitude: is no axis of values; fields .* are needed"),
+    (lambda rng, d: d.rename(temperature="t"),
+     "none of the scenario's variables; it has t, and .*temperature 250 hPa.* are needed"),
     (lambda rng, d: d.assign(temperature=d["temperature"].isel(time=0, drop=True)),
-     "temperature: does not depend on time"),
-    (lambda rng, d: d.assign(temperature=d["temperature"].astype(str)), "temperature: holds"),
+     "temperature: does not depend on time; it has .*, and time, latitude, longitude are needed"),
+    (lambda rng, d: d.assign(temperature=d["temperature"].astype(str)),
+     "temperature: holds .*, and numbers are needed"),
 )  # fmt: skip
-"""What no store may be, and what is said of it."""
+"""What no store may be, and what is said of it: the name, what was found, and what would do."""
+
+LATER: tuple[tuple[Alter, str], ...] = (
+    (lambda rng, d: d.assign_coords(
+        time=("time", [0, 12], {"units": "hours since 2019-01-01", "calendar": "noleap"})),
+     "time: has the calendar noleap; dates of the standard calendar are needed"),
+    (lambda rng, d: d * np.nan, "temperature 250 hPa, .*: has missing values in all .*; fill them"),
+    (lambda rng, d: d.assign_coords(time=d["time"] - HOURS[1]),
+     "time: has no analysis at 2019-01-01T12.*; it has 2 from 2018-12-31T12.* --cycles N"),
+    (lambda rng, d: d.drop_vars("longitude"),
+     "longitude: is not there; a coordinate longitude or lon is needed, and .*latitude.* is there"),
+)  # fmt: skip
+"""The same for what the whole import alone finds, in values, times and files."""
 
 
 class Case(NamedTuple):
@@ -156,8 +180,8 @@ def case(number: int) -> Case:
     return Case(data.transpose(*order, ...), expected, wrong)
 
 
-def stored(data: xr.Dataset, number: int, home: Path) -> xr.Dataset:
-    """A store written to disk in one of several formats, chunkings and packings, and opened."""
+def stored(data: xr.Dataset, number: int, home: Path) -> str:
+    """The place of a store that is written in one of several formats, chunkings and packings."""
     rng, place = np.random.default_rng(number), home / f"{number}.zarr"
     encoding = {}
     if "temperature" in data and data["temperature"].dtype.kind == "f":
@@ -166,17 +190,18 @@ def stored(data: xr.Dataset, number: int, home: Path) -> xr.Dataset:
         encoding = {"temperature": [{}, packed, single][rng.integers(3)]}
     version = int(rng.choice([2, 3]))
     data.to_zarr(place, zarr_format=version, consolidated=False, encoding=encoding)
-    return foreign.open_store(str(place))
+    return str(place)
 
 
 @pytest.mark.filterwarnings("ignore")  # of writers, on formats that others may not read
 def test_a_store_is_read_with_its_numbers_or_refused_by_name(tmp_path):
+    """A third of the stores, with all faults; the whole import takes all, on disk."""
     refused = 0
-    for number in range(STORES):
+    for number in range(0, STORES, READ):
         data, expected, wrong = case(number)
         try:
-            if number % ON_DISK == 1 and wrong is None:
-                data = stored(data, number, tmp_path)
+            if number % ON_DISK == 3 and wrong is None:
+                data = foreign.open_store(stored(data, number, tmp_path))
             part = fields(data)
         except UserError as refusal:
             text = str(refusal)
@@ -190,7 +215,69 @@ def test_a_store_is_read_with_its_numbers_or_refused_by_name(tmp_path):
         levels = [[250.0, 500.0].index(c.level or 0.0) for c in part.layout.channels]
         np.testing.assert_allclose(read, expected[:, :, levels], atol=2e-5, err_msg=str(number))
         assert levels == [0, 1]
-    assert refused == STORES // 4
+    assert refused == STORES // 4 // READ
+
+
+@pytest.fixture
+def imported(monkeypatch, tmp_path, capsys):
+    """`dabench import` of a store for the experiment of one cycle: exit code and messages."""
+    monkeypatch.chdir(tmp_path)
+    whole = one_cycle()
+    monkeypatch.setattr(import_, "Experiment", lambda _: whole)
+
+    def call(name):
+        command = ["dabench", "import", f"{name}.zarr", "--scenario", "temp_16deg"]
+        monkeypatch.setattr(sys, "argv", [*command, "--name", str(name)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code or 0, capsys.readouterr().err
+
+    return call
+
+
+def assert_imported(imported, number: int, fault: int | None = None) -> None:
+    """One store is a run with its numbers, or refused with exit code 2, and leaves nothing.
+
+    Arguments:
+        imported: The command.
+        number: Number of the store.
+        fault: Number of one more fault, which the whole import alone finds.
+    """
+    data, expected, wrong = case(number)
+    if fault is not None:
+        rng = np.random.default_rng(number)
+        alter, wrong = LATER[fault]
+        data = alter(rng, store().isel(prediction_timedelta=0, drop=True))
+    stored(data, number, Path())
+    code, message = imported(number)
+    shutil.rmtree(f"{number}.zarr")
+    if wrong is not None:
+        assert code == 2, (number, message)
+        assert re.search(f"{number}.zarr: .*{wrong}", message.replace("\n", " ")), (number, message)
+        assert "Traceback" not in message
+        assert list(Path().iterdir()) == [], number
+        return
+    assert code == 0, (number, message)
+    run = read.open_run(Path(f"runs/temp_16deg/held_suarez/external-{number}/seed0"))
+    members = np.asarray(run["members"]["temperature"]).reshape(2, -1, 2, 56)
+    np.testing.assert_allclose(members, expected, atol=2e-5, err_msg=str(number))
+    shutil.rmtree("runs")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_import_has_the_numbers_of_a_store_or_exits_and_leaves_nothing(imported):
+    """What the whole import alone finds, some other faults, and some stores without one."""
+    for fault in range(len(LATER)):
+        assert_imported(imported, 1, fault)
+    for number in (*range(0, 4 * len(WRONG), 20), 1, 2, 3):
+        assert_imported(imported, number)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_three_hundred_imports_have_the_numbers_of_their_stores_or_exit(imported):
+    for number in range(STORES):
+        assert_imported(imported, number)
 
 
 SEPARATORS = (",", ";")
