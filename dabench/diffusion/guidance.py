@@ -206,27 +206,6 @@ def _along_gradient(update: "KalmanUpdate") -> Float[Array, "member target"]:
     return update.apply(update.innovation / jnp.where(length > 0, length, 1))[1]
 
 
-def log_evidence(
-    model: DiffusionModel,
-    condition: Condition,
-    denoise: Map,
-    sigma: Float[Array, ""],
-    z: Float[Array, "member target"],
-    x: Members,
-) -> tuple[Float[Array, "member"], Float[Array, "member target"]]:
-    """log N(y; h(D), R + H V Hᵀ) up to a constant, in float64, and D.
-
-    Negative eigenvalues of H V Hᵀ (which an exact denoiser does not have) are set to zero.
-    Arguments are those of `posterior_mean`.
-    """
-    errors = jnp.asarray(condition.error_std, z.dtype)
-    update = kalman_update(model, condition, denoise, sigma, z, x, errors)
-    lam, U = jnp.linalg.eigh(_matrix(update))
-    lam = jnp.maximum(lam, 1)
-    along = (update.innovation[:, None].astype(wide()) @ U)[:, 0]
-    return -0.5 * (along**2 / lam + jnp.log(lam)).sum(-1), update.mean
-
-
 def innovation_covariance(
     model: DiffusionModel,
     condition: Condition,
@@ -240,7 +219,7 @@ def innovation_covariance(
     Arguments are those of `posterior_mean`.
     """
     errors = jnp.asarray(condition.error_std, z.dtype)
-    return _matrix(kalman_update(model, condition, denoise, sigma, z, x, errors))
+    return matrix(kalman_update(model, condition, denoise, sigma, z, x, errors))
 
 
 class Jacobian(NamedTuple):
@@ -293,7 +272,7 @@ def kalman_update(
     return KalmanUpdate(D, innovation, error_var, H, apply)
 
 
-def _matrix(update: KalmanUpdate) -> Float[Array, "member obs obs"]:
+def matrix(update: KalmanUpdate) -> Float[Array, "member obs obs"]:
     """The matrix of the system in float64, symmetrised; one product an observation."""
     innovation = update.innovation
     unit = jnp.eye(innovation.shape[1], dtype=innovation.dtype)

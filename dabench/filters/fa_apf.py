@@ -1,6 +1,7 @@
 """The fully adapted auxiliary particle filter: choose ancestors by y, then draw given y."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -8,18 +9,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from dabench.core import devices
-from dabench.core.bounds import Positive
+from dabench.core.bounds import Positive, Times
 from dabench.core.errors import UserError
 from dabench.core.precision import wide
 from dabench.core.types import Members, Time
 from dabench.diffusion import draw
 from dabench.diffusion.batches import batch_by_batch
-from dabench.diffusion.guidance import (
-    DENSE_LIMIT,
-    Condition,
-    GuidanceSettings,
-    log_evidence,
-)
+from dabench.diffusion.evidence import log_evidence
+from dabench.diffusion.guidance import DENSE_LIMIT, Condition, GuidanceSettings
 from dabench.diffusion.model import DiffusionModel, Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
 from dabench.filters.forecast import condition_on, diffusion_model
@@ -42,6 +39,7 @@ def fa_apf(
     *,
     ess: tuple[Positive, Positive] | None = (0.5, 0.9),
     weight: Literal["dirac", "gaussian"] = "dirac",
+    rank: Times | None = None,
     alpha: AlphaSearch = SEARCH,
     first_weights: bool = True,
     resampling: Scheme = "systematic",
@@ -59,7 +57,10 @@ def fa_apf(
             saves the members that this costs, as the authors do.
         weight: How p(y | x) is had from the denoised mean mu of x': `dirac`, N(y; h(mu), R), as in
             the paper; or `gaussian`, N(y; h(mu), R + H Cov[x' | x] Hᵀ), exact where the model is
-            Gaussian, for up to 2000 observations.
+            Gaussian.
+        rank: Number of directions in which H Cov[x' | x] Hᵀ of the `gaussian` weight is had, for
+            two products each; in the others the forecast counts as certain. null: all, one product
+            an observation, for up to 2000 observations.
         resampling: How ancestors are drawn.
         guidance: How draws are conditioned on y.
         sampler: Sampler of the draws; null is the model's own.
@@ -68,7 +69,8 @@ def fa_apf(
     model, network = diffusion_model(problem.model), problem.network
     sampler = sampler or model.sampler
     template = condition_on(problem, guidance)
-    look_ahead = {"dirac": dirac, "gaussian": gaussian}[weight](problem, model, sampler)
+    look_ahead = _look_ahead(weight, rank)(problem, model, sampler)
+    look_products = look_ahead_products(network, weight, rank)
     window = window_of(ess)
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
@@ -95,7 +97,7 @@ def fa_apf(
         )
         info = Info(**counts)
         info["evaluations"] = counts["evaluations"] + 1
-        info["products"] = counts["products"] + (network.size if weight == "gaussian" else 0)
+        info["products"] = counts["products"] + look_products
         info |= {"ess": effective_sample_size(log_w), "alpha": exponent, "log_weights": log_w}
         info |= {"ancestor": ancestor, "background_obs": hx.mean(0, dtype=wide())}
         return Ensemble(x_next), info
@@ -127,6 +129,17 @@ LookAhead = Callable[
 """(members, time, condition) -> (log p(y | x) up to a constant, h of the mean of x')."""
 
 
+def _look_ahead(
+    weight: str, rank: int | None
+) -> Callable[[Problem, DiffusionModel, Sampler], LookAhead]:
+    """The maker of one kind of weight; UserError for a rank that it has no use for."""
+    if weight == "gaussian":
+        return partial(gaussian, rank=rank)
+    if rank is not None:
+        raise UserError(f"filter.rank: {rank} is of weight: gaussian; leave it out, or set that")
+    return dirac
+
+
 def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookAhead:
     """p(y | x) ~ N(y; h(mu), R), as if the forecast had no spread (the paper's equation 7)."""
     network = problem.network
@@ -139,9 +152,12 @@ def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookAhea
     return look_ahead
 
 
-def gaussian(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookAhead:
+def gaussian(
+    problem: Problem, model: DiffusionModel, sampler: Sampler, rank: int | None = None
+) -> LookAhead:
     """p(y | x) ~ N(y; h(mu), R + H V Hᵀ), V = Cov[target | pure noise] by Tweedie's formula."""
-    _fits_dense(problem.network)
+    if rank is None:
+        _fits_dense(problem.network)
 
     def look_ahead(start: draw.Start, time: Time, condition: Condition):
         sigma = jnp.asarray(sampler.sigma_max, start.x.dtype)
@@ -151,7 +167,7 @@ def gaussian(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookA
             z = sigma * jax.vmap(model.noise)(start.key)
             context = draw.context_of(model, start, time)
             log_p, D = log_evidence(
-                model, condition, lambda z: denoise(z, context), sigma, z, start.x
+                model, condition, lambda z: denoise(z, context), sigma, z, start.x, rank
             )
             return log_p, jax.vmap(problem.network.h)(model.next_state(D, start.x))
 
@@ -163,9 +179,16 @@ def gaussian(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookA
 def _fits_dense(network: Network) -> None:
     if network.size > DENSE_LIMIT:
         raise UserError(
-            f"weight: gaussian takes up to {DENSE_LIMIT} observations and this scenario has "
-            f"{network.size}; use weight: dirac"
+            f"weight: gaussian takes up to {DENSE_LIMIT} observations without a rank and this "
+            f"scenario has {network.size}; set rank: 64, say, or use weight: dirac"
         )
+
+
+def look_ahead_products(network: Network, weight: str, rank: int | None) -> int:
+    """Jacobian products of one look-ahead."""
+    if weight == "dirac":
+        return 0
+    return network.size if rank is None or rank >= network.size else 2 * rank
 
 
 def window_of(ess: tuple[float, float] | None) -> Callable[[int], tuple[float, float]] | None:

@@ -8,10 +8,12 @@ import numpy as np
 import optimised
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal
 
 from dabench.core.layout import Channel, Layout
 from dabench.diffusion import draw
-from dabench.diffusion.guidance import Condition, GuidanceSettings, log_evidence, posterior_mean
+from dabench.diffusion.evidence import log_evidence
+from dabench.diffusion.guidance import Condition, GuidanceSettings, posterior_mean
 from dabench.diffusion.model import Sampler
 from dabench.diffusion.samplers import noise_levels
 from dabench.observe.network import Network
@@ -144,6 +146,24 @@ def test_log_evidence_is_the_density_of_y(noise, key):
     r = y - np.asarray(D) @ H.T
     expected = -0.5 * np.sum(r * np.linalg.solve(S, r.T).T, -1) - 0.5 * np.linalg.slogdet(S)[1]
     constant = 16 * np.log(STD)
+    np.testing.assert_allclose(log_p, expected + constant, rtol=1e-8)
+
+
+def test_few_directions_do_where_forecasts_vary_in_few(key):
+    """The 16 observed sites, each observed three times: H V Hᵀ has rank 16 of 48."""
+    m, sigma, times = model("correlated"), jnp.asarray(80.0), 3
+    z, x = sigma * jax.vmap(m.noise)(jax.random.split(key, 4)), jnp.zeros((4, SIZE))
+    y = np.random.default_rng(2).normal(size=16 * times)
+    denoise, h = m.denoiser(sigma), lambda x: jnp.tile(x[OBSERVED], times)
+    condition = Condition(h, np.full(16 * times, STD), jnp.asarray(y))
+    log_p, D = jax.jit(
+        lambda z: log_evidence(m, condition, lambda z: denoise(z, ()), sigma, z, x, rank=16)
+    )(z)
+    P, thrice = m.model_cov, np.tile(H, (times, 1))
+    V = P - P @ np.linalg.solve(P + 80.0**2 * m.noise_cov_matrix, P)
+    density = multivariate_normal(np.zeros(len(y)), thrice @ V @ thrice.T + STD**2 * np.eye(len(y)))
+    expected = density.logpdf(y - np.asarray(D) @ thrice.T)
+    constant = len(y) * (np.log(STD) + 0.5 * np.log(2 * np.pi))
     np.testing.assert_allclose(log_p, expected + constant, rtol=1e-8)
 
 

@@ -1,5 +1,7 @@
 """FA-APF against the Kalman filter: exact weights, the rate of convergence, the window of alpha."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,14 @@ from dabench.diffusion.guidance import Condition, GuidanceSettings
 from dabench.diffusion.model import Sampler
 from dabench.filters.bootstrap import bootstrap
 from dabench.filters.ensemble import ensemble
-from dabench.filters.fa_apf import dirac, fa_apf, gaussian, least_members, window_of
+from dabench.filters.fa_apf import (
+    dirac,
+    fa_apf,
+    gaussian,
+    least_members,
+    look_ahead_products,
+    window_of,
+)
 from dabench.filters.guided import guided
 from dabench.observe.network import Network, Observation
 
@@ -29,14 +38,14 @@ def log_evidence(system, network, x, y):
     return -0.5 * np.sum(r * np.linalg.solve(S, r.T).T, -1)
 
 
-def look(rule, p, x, y, key):
+def look(rule, p, x, y, key, **settings):
     model, sampler = p.model, Sampler(sigma_max=1e6)  # where D is the prior mean to six digits
 
     @jax.jit
     def weights(keys, x, y):
         start = draw.Start(keys, x, context=())
         condition = Condition(p.network.h, p.network.error_std, y, EXACT)
-        return rule(p, model, sampler)(start, jnp.zeros(()), condition)[0]
+        return rule(p, model, sampler, **settings)(start, jnp.zeros(()), condition)[0]
 
     return weights(jax.random.split(key, len(x)), x, y)
 
@@ -47,6 +56,17 @@ def test_the_finer_weight_is_exact(noise, key):
     x, y = system.climate[:20], jnp.array([0.3, -1.0])
     log_w = look(gaussian, p, x, y, key)
     expected = log_evidence(system, p.network, x, y)
+    np.testing.assert_allclose(log_w - log_w[0], expected - expected[0], rtol=1e-4, atol=1e-4)
+
+
+def test_the_finer_weight_takes_any_number_of_observations_in_few_directions(key):
+    """Two sites, each observed a thousand times and one once more: two directions are all."""
+    system, p = problem("correlated")
+    n = 2001
+    many = Network(lambda x: jnp.resize(p.network.h(x), n), np.full(n, 9.0), pd.DataFrame(), True)
+    x, y = system.climate[:20], jax.random.normal(jax.random.fold_in(key, 1), (n,))
+    log_w = look(gaussian, p._replace(network=many), x, y, key, rank=2)
+    expected = log_evidence(system, many, x, y)
     np.testing.assert_allclose(log_w - log_w[0], expected - expected[0], rtol=1e-4, atol=1e-4)
 
 
@@ -150,7 +170,7 @@ def test_the_window_is_in_members_or_in_fractions_of_them():
     assert [least_members(ess) for ess in windows] == [61, 13, 1, 1, 1]
 
 
-def test_the_finer_weight_counts_a_product_an_observation(key):
+def test_the_finer_weight_counts_a_product_an_observation_or_two_a_direction(key):
     system, p = problem()
     obs = Observation(jnp.zeros(()), jnp.array([3.0, -3.0]))
     counts = []
@@ -159,6 +179,9 @@ def test_the_finer_weight_counts_a_product_an_observation(key):
         info = jax.jit(method.step)(key, method.init(system.climate[:8]), obs)[1]
         counts.append(info["products"])
     assert counts == [6 * 4, 6 * 4 + 2]
+    ranks = [look_ahead_products(p.network, "gaussian", rank) for rank in (None, 1, 2, 5)]
+    assert ranks == [2, 2, 2, 2]
+    assert look_ahead_products(replace(p.network, error_std=np.ones(20)), "gaussian", 5) == 10
 
 
 def test_methods_that_need_a_denoiser_say_so():
@@ -178,3 +201,5 @@ def test_methods_that_need_a_denoiser_say_so():
     )
     with pytest.raises(UserError, match="up to 2000 observations"):
         fa_apf(p._replace(network=many), weight="gaussian")
+    with pytest.raises(UserError, match="rank: 64 is of weight: gaussian"):
+        fa_apf(p, rank=64)
