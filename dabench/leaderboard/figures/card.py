@@ -51,8 +51,8 @@ def _map(figure: Figure, left: float, name: str, field: Field, run: Scores, shad
     axes = place(figure, left, 1.25, MAP, MAP * globe.RATIO)
     pictures = run.pictures["fields"]  # type: ignore[index]
     grid = Grid(tuple(pictures["latitude"]), tuple(pictures["longitude"]))
-    outline = globe.set_up(axes, LIGHT.ink)
-    globe.image(axes, outline, field, grid, cmap=shades.colours, norm=shades.scale)
+    map = globe.whole(axes, LIGHT.ink)
+    map.image(field, grid, cmap=shades.colours, norm=shades.scale)
     if run.system["name"] in ON_EARTH:
-        globe.coasts(axes)
+        map.coasts()
     axes.set_title(name, fontsize=12, pad=5, loc="center")

@@ -14,7 +14,7 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.transforms import IdentityTransform
+from matplotlib.transforms import IdentityTransform, Transform
 
 from dabench.leaderboard.figures.coastlines import coastlines
 
@@ -66,21 +66,64 @@ def _nearest(grid: Grid) -> Int[np.ndarray, "2 row column"]:
     return np.stack(np.broadcast_arrays(row[:, None], np.abs(turn).argmin(-1)))
 
 
-def set_up(axes: Axes, edge: str, lines: str = GREY) -> PathPatch:
-    """Make axes those of a map with an outline and a few lines; returns the outline.
+class Map(NamedTuple):
+    """A map in axes, which it may share with others.
 
     Arguments:
-        edge, lines: Colours of the outline and of the lines inside.
+        axes: Where it is drawn.
+        place: From the projection of a globe of radius 1 to the axes' figure.
+        outline: Outline of the map.
     """
+
+    axes: Axes
+    place: Transform
+    outline: PathPatch
+
+    def image(self, field: Field, grid: Grid, **look: Any) -> AxesImage:
+        """Draw a field, each pixel in the colour of the nearest point of its grid.
+
+        Arguments:
+            look: Arguments of `imshow`.
+        """
+        row, column = _nearest(grid)
+        extent = (-HALF_WIDTH, HALF_WIDTH, -HALF_HEIGHT, HALF_HEIGHT)
+        look |= {"extent": extent, "aspect": "auto", "interpolation": "none"}
+        drawn = self.axes.imshow(field[row, column], transform=self.place, **look)
+        drawn.set_clip_path(self.outline)
+        return drawn
+
+    def coasts(self, colour: str = GREY) -> None:
+        """Draw the coasts of the Earth."""
+        self.axes.add_artist(Lines(_coasts(), colour, self.place, width=0.5))
+
+
+def whole(axes: Axes, edge: str, lines: str = GREY) -> Map:
+    """A map that fills its axes; colours as in `part`."""
     axes.set(xlim=(-HALF_WIDTH, HALF_WIDTH), ylim=(-HALF_HEIGHT, HALF_HEIGHT))
     axes.set_axis_off()
-    around = np.linspace(-90, 90, 91)
-    border = np.concatenate([_line(180.0, around), _line(-180.0, around[::-1])])
-    outline = PathPatch(Path(border, closed=True), fill=False, edgecolor=edge, lw=0.5)
+    return part(axes, axes.transData, edge, lines)
+
+
+def part(axes: Axes, place: Transform, edge: str, lines: str = GREY) -> Map:
+    """A map at a place in axes, with its outline and a few lines.
+
+    Arguments:
+        place: As in `Map`.
+        edge, lines: Colours of the outline and of the lines inside.
+    """
+    outline = PathPatch(_border(), fill=False, edgecolor=edge, lw=0.5, transform=place)
     outline.set(alpha=0.5, clip_on=False, zorder=2.5)
     axes.add_artist(outline)
-    axes.add_artist(Lines(_lines_inside(), lines, width=0.4, opacity=0.25))
-    return outline
+    axes.add_artist(Lines(_lines_inside(), lines, place, width=0.4, opacity=0.25))
+    return Map(axes, place, outline)
+
+
+@cache
+def _border() -> Path:
+    """The outline of the globe."""
+    around = np.linspace(-90, 90, 91)
+    border = np.concatenate([_line(180.0, around), _line(-180.0, around[::-1])])
+    return Path(border, closed=True)
 
 
 @cache
@@ -90,27 +133,6 @@ def _lines_inside() -> Path:
     meridians = [_line(float(lon), around) for lon in MERIDIANS]
     parallels = [_line(np.array([-180.0, 180.0]), float(lat)) for lat in PARALLELS]
     return Path.make_compound_path(*map(Path, (*meridians, *parallels)))
-
-
-def image(axes: Axes, outline: PathPatch, field: Field, grid: Grid, **look: Any) -> AxesImage:
-    """Draw a field, each pixel in the colour of the nearest point of its grid.
-
-    Arguments:
-        outline: Outline of the map.
-        look: Arguments of `imshow`.
-    """
-    row, column = _nearest(grid)
-    extent = (-HALF_WIDTH, HALF_WIDTH, -HALF_HEIGHT, HALF_HEIGHT)
-    drawn = axes.imshow(
-        field[row, column], extent=extent, aspect="auto", interpolation="none", **look
-    )
-    drawn.set_clip_path(outline)
-    return drawn
-
-
-def coasts(axes: Axes, colour: str = GREY) -> None:
-    """Draw the coasts of the Earth."""
-    axes.add_artist(Lines(_coasts(), colour, width=0.5))
 
 
 @cache
@@ -131,19 +153,23 @@ class Lines(Artist):
     Arguments:
         path: The lines, on a globe of radius 1.
         colour: Colour of the lines.
+        place: As in `Map`.
         width: Width of the lines in points.
         opacity: Between 0 and 1.
     """
 
     zorder = 2.2
 
-    def __init__(self, path: Path, colour: str, *, width: float, opacity: float = 1.0):
+    def __init__(
+        self, path: Path, colour: str, place: Transform, *, width: float, opacity: float = 1.0
+    ):
         super().__init__()
+        self.set_transform(place)
         self.path, self.colour, self.width, self.opacity = path, colour, width, opacity
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw the lines at the size that the map has now."""
-        place = self.axes.transData  # type: ignore[union-attr]
+        place = self.get_transform()
         across, up = place.transform((1.0, 1.0)) - place.transform((0.0, 0.0))
         lines = _simplified(self.path, round(float(across), 3), round(float(up), 3))
         context = renderer.new_gc()

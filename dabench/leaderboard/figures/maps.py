@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D
 
 from dabench.leaderboard.figures import globe
 from dabench.leaderboard.figures.coastlines import ON_EARTH
@@ -38,6 +38,8 @@ FAINT = 1 / 3
 """Errors below this share of the scale of all errors would be blank: they have their own."""
 HEAD, ABOVE, GAP = 0.35, 0.35, 0.12
 """Room above all maps and above each one, and between two maps, inches."""
+POINTS = 72
+"""Points in an inch."""
 
 
 class Shades(NamedTuple):
@@ -107,7 +109,7 @@ def _size_of_error(run: Scores, cell: Cell, cycle: int) -> str:
 
 
 class Tiles:
-    """A figure of maps of one grid in rows.
+    """A figure of maps of one grid in rows, all in the same axes, since axes take long to make.
 
     Arguments:
         count: Number of maps.
@@ -120,15 +122,17 @@ class Tiles:
         self.columns = FEW_COLUMNS if is_narrow() else COLUMNS
         self.wide, rows = width() / self.columns - GAP, -(-count // self.columns)
         self.high = self.wide * globe.RATIO
-        self.figure = new_figure(HEAD + rows * (ABOVE + self.high) + 0.05)
+        height = HEAD + rows * (ABOVE + self.high) + 0.05
+        self.figure = new_figure(height)
+        self.all = place(self.figure, 0, 0, width(), height)
+        self.all.set(xlim=(0, width()), ylim=(0, height))
+        self.all.set_axis_off()
 
-    def _axes(self, at: int, low: float = 0.0, height: float = 1.0) -> Axes:
-        """Axes in tile number `at`, over a part of its height."""
+    def _corner(self, at: int) -> tuple[float, float]:
+        """Left and top of tile number `at`, inches from the lower left."""
         row, column = divmod(at, self.columns)
         top = float(self.figure.get_size_inches()[1]) - HEAD - row * (ABOVE + self.high) - ABOVE
-        left = column * (self.wide + GAP) + GAP / 2
-        bottom = top - self.high * (1 - low)
-        return place(self.figure, left, bottom, self.wide, self.high * height)
+        return column * (self.wide + GAP) + GAP / 2, top
 
     def map(
         self,
@@ -146,23 +150,19 @@ class Tiles:
         Arguments:
             aside: Small print in a line below its title.
         """
-        axes = self._axes(at)
-        outline = globe.set_up(axes, palette.ink)
-        globe.image(axes, outline, values, self.grid, cmap=shades.colours, norm=shades.scale)
+        left, top = self._corner(at)
+        size = self.wide / (2 * globe.HALF_WIDTH)
+        middle = left + self.wide / 2, top - self.high / 2
+        projected = Affine2D().scale(size).translate(*middle) + self.all.transData
+        map = globe.part(self.all, projected, palette.ink)
+        map.image(values, self.grid, cmap=shades.colours, norm=shades.scale)
         if self.coasts:
-            globe.coasts(axes)
-        axes.set_title(
-            name,
-            fontsize=SMALL,
-            fontweight="bold" if bold else "normal",
-            pad=11 if aside else 3,
-            loc="left",
-        )
+            map.coasts()
+        weight, above = "bold" if bold else "normal", (11 if aside else 3) / POINTS
+        self.all.text(left, top + above, name, fontsize=SMALL, fontweight=weight)
         if aside:
-            axes.annotate(
-                aside, (0, 1), (0, 2.5), xycoords="axes fraction", textcoords="offset points",
-                fontsize=SMALL - 1.5, color=palette.soft, va="bottom",
-            )  # fmt: skip
+            look = {"fontsize": SMALL - 1.5, "color": palette.soft}
+            self.all.text(left, top + 2.5 / POINTS, aside, va="bottom", **look)
 
     def bar(self, at: int, down: float, shades: Shades, name: str) -> None:
         """What the colours mean.
@@ -170,7 +170,8 @@ class Tiles:
         Arguments:
             down: Place in the tile as a share of its height.
         """
-        axes = self._axes(at, 1 - down, 0.1)
+        left, top = self._corner(at)
+        axes = place(self.figure, left, top - down * self.high, self.wide, 0.1 * self.high)
         mappable = ScalarMappable(shades.scale, shades.colours)
         middle = (shades.low + shades.high) / 2
         ticks = [shades.low, middle, shades.high]

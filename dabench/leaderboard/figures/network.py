@@ -60,15 +60,15 @@ def network(groups: Sequence[Group], system: str, palette: Palette) -> Figure:
 
 def _map(axes: Axes, system: str, palette: Palette) -> None:
     """The map beneath the observations."""
-    outline = globe.set_up(axes, palette.ink, palette.ink)
+    map = globe.whole(axes, palette.ink, palette.ink)
     if system == ON_SPEEDY:
         mask = land()
         rows, columns = mask.shape
         grid = Grid(tuple(np.linspace(-90, 90, rows)), tuple(np.arange(columns) * 360 / columns))
         field = np.where(mask, LAND, np.nan)
-        globe.image(axes, outline, field, grid, cmap="gray", vmin=0, vmax=1, alpha=0.25)
+        map.image(field, grid, cmap="gray", vmin=0, vmax=1, alpha=0.25)
     if system in ON_EARTH:
-        globe.coasts(axes, palette.soft)
+        map.coasts(palette.soft)
 
 
 def _draw(axes: Axes, group: Group, text: str, colour: str, marker: str) -> None:

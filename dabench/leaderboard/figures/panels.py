@@ -8,6 +8,7 @@ figures of a page have letters of one size, and quickly. Figures are as wide as 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -169,6 +170,7 @@ def legend_height(names: Iterable[str]) -> float:
     return HEADING + LEGEND_ROW * -(-len(names) // legend_columns(names))
 
 
+@cache
 def text_width(text: str, size: float = 8.5) -> float:
     """Width of a text in inches."""
     return float(TextPath((0, 0), text, size=size).get_extents().width) / 72 if text else 0.0

@@ -110,6 +110,7 @@ def _settings(palette: Palette) -> dict[Any, Any]:
         "axes.linewidth": 0.8,
         "grid.color": palette.line,
         "grid.linewidth": 0.6,
+        "image.composite_image": False,  # each map has an image of its own
         "text.parse_math": False,  # texts come from results
         "xtick.labelsize": 8,
         "xtick.major.size": 3,

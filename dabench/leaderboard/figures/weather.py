@@ -54,8 +54,9 @@ def _draw_row(
     look = {"cmap": PALETTES.get(row.variable, PALETTE), "vmin": low, "vmax": high}
     for axes, column, field in zip(line, columns, row.values, strict=True):
         axes.set_box_aspect(globe.RATIO)
-        drawn = globe.image(axes, globe.set_up(axes, LIGHT.ink), field, grid, **look)
+        map = globe.whole(axes, LIGHT.ink)
+        drawn = map.image(field, grid, **look)
         if coasts:
-            globe.coasts(axes)
+            map.coasts()
         axes.set_title(f"{row.title}, {column}", fontsize=6.5)
     figure.colorbar(drawn, ax=line, shrink=0.9, pad=0.01)

@@ -1,12 +1,16 @@
 """Maps, network and density: what they show, and of which runs."""
 
+from itertools import combinations
+
 import numpy as np
 from figure_runs import run, with_pictures
+from matplotlib.patches import PathPatch
 
 from dabench.leaderboard.figures.coastlines import ON_EARTH
-from dabench.leaderboard.figures.globe import Lines
+from dabench.leaderboard.figures.globe import RATIO, Lines
 from dabench.leaderboard.figures.maps import maps
 from dabench.leaderboard.figures.network import network
+from dabench.leaderboard.figures.panels import SMALL
 from dabench.leaderboard.figures.style import LIGHT, look
 from dabench.runs.archive.read import open_run
 
@@ -17,16 +21,17 @@ def test_maps_leave_out_runs_that_have_not_come_so_far(folders, tmp_path):
     short = run(tmp_path / "short", "letkf", cycles=7)
     first = {"b": with_pictures(short), "a": with_pictures(folders[0])}
     figure = maps(first, CELL, 9, LIGHT)
-    titles = [axes.get_title("left") for axes in figure.axes]
+    names, bars = figure.axes[0].texts, [axes.get_title("left") for axes in figure.axes[1:]]
     assert figure.texts[0].get_text() == "2m temperature, day 4.5"
-    assert titles == ["Truth", "truth and means, K", "errors of the means, K", "a",
-                      "error of the mean"]  # fmt: skip
+    titles = [text.get_text() for text in names if not is_aside(text)]
+    assert titles == ["Truth", "a", "error of the mean"]
+    assert bars == ["truth and means, K", "errors of the means, K"]
 
 
 def test_a_map_shows_the_truth_north_up_with_greenwich_in_the_middle(folders):
     figure = maps({"a": with_pictures(folders[0])}, CELL, 6, LIGHT)
     truth = open_run(folders[0])["truth"]["2m_temperature"].isel(cycle=6)
-    (image,) = figure.axes[0].images
+    image = figure.axes[0].images[0]
     pixels = image.get_array()
     high, wide = pixels.shape
     half = np.ptp(truth.values) / 254
@@ -45,18 +50,35 @@ def test_each_method_has_its_numbers_and_small_errors_their_own_colours(folders,
     precise = with_pictures(run(tmp_path / "precise", "fa_apf", error=0.01))
     rough = with_pictures(folders[0])
     figure = maps({"a": precise, "b": rough}, CELL, 6, LIGHT)
-    asides = {axes.get_title("left"): aside_of(axes) for axes in figure.axes}
+    texts = figure.axes[0].texts
+    asides = [text for text in texts if is_aside(text)]
     rmse = precise.series(CELL, "rmse")[6]
-    assert asides["a"].startswith(f"RMSE {rmse:.2g}, spread ")
-    errors = [axes for axes in figure.axes if axes.get_title("left") == "error of the mean"]
-    assert [aside_of(axes)[:10] for axes in errors] == ["own colour", ""]
-    small, large = (axes.images[0].get_clim()[1] for axes in errors)
+    assert [text.get_text()[:4] for text in asides] == ["RMSE", "own ", "RMSE"]
+    assert asides[0].get_text().startswith(f"RMSE {rmse:.2g}, spread ")
+    errors = [text for text in texts if text.get_text() == "error of the mean"]
+    assert asides[1].get_position()[0] == errors[0].get_position()[0]
+    small, large = (image.get_clim()[1] for image in figure.axes[0].images[2::2])
     assert small < large / 3
 
 
-def aside_of(axes) -> str:
-    """The small print below a map's title."""
-    return "".join(text.get_text() for text in axes.texts)
+def test_every_map_lies_in_its_tile_below_its_title(folders):
+    runs = {name: with_pictures(folders[0]) for name in "abc"}
+    figure = maps(runs, CELL, 6, LIGHT)
+    axes = figure.axes[0]
+    boxes = [outline.get_window_extent() for outline in axes.findobj(PathPatch)]
+    titles = [text.get_window_extent() for text in axes.texts if not is_aside(text)]
+    assert len(boxes) == len(axes.images) == len(titles) == 7
+    for box, title in zip(boxes, titles, strict=True):
+        assert abs(box.width / box.height * RATIO - 1) < 1e-6
+        assert abs(title.x0 - box.x0) < 1e-6
+        assert 0 <= title.y0 - box.y1 < 0.25 * figure.dpi
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert all(figure.bbox.containsx(box.x1) and figure.bbox.containsy(box.y0) for box in boxes)
+
+
+def is_aside(text) -> bool:
+    """Whether a text is the small print below a map's title."""
+    return text.get_fontsize() < SMALL
 
 
 def line_sets(axes) -> int:
@@ -71,9 +93,9 @@ def test_coasts_are_drawn_where_the_places_are_on_the_earth(folders):
     networks = {
         name: network(run.pictures["network"], name, LIGHT).axes[0] for name, run in on.items()
     }
-    assert drawn == dict.fromkeys(ON_EARTH, 2) | {"dry": 1}
+    assert drawn == dict.fromkeys(ON_EARTH, 3 * 2) | {"dry": 3}  # three maps
     assert {name for name, axes in networks.items() if axes.images} == {"speedy"}
-    assert {name: line_sets(axes) for name, axes in networks.items()} == drawn
+    assert {name: 3 * line_sets(axes) for name, axes in networks.items()} == drawn
 
 
 def test_a_long_legend_of_the_network_is_wrapped_and_inside():
