@@ -1,5 +1,6 @@
 """Reports of weather services as tables: the right values, and an account of what is left out."""
 
+import runpy
 import sys
 import zipfile
 from pathlib import Path
@@ -173,6 +174,22 @@ def test_real_messages_have_the_numbers_of_their_elements(tmp_path):
     assert about.loc["40913"].tolist() == ["2018-11-02T12:00:00", 36.67, 68.92]
     assert account.stations == 4
     assert account.taken.total() == len(read)
+
+
+def test_the_real_messages_are_cut_by_their_lengths_from_the_samples(tmp_path):
+    """Samples of the same messages, with headings, others between, and `BUFR` among their data."""
+    cut = runpy.run_path(str(DATA / "bufr" / "cut.py"))
+    content = (DATA / "bufr" / "reports.bufr").read_bytes()
+    first, second, third, fourth = cut["messages"](content)
+    other = b"BUFR" + (19).to_bytes(3, "big") + b"\x04BUFR7777777"
+    (tmp_path / "temp.bufr").write_bytes(b"IUSD01\r\n" + first + b"\r\n" + second + other)
+    (tmp_path / "perf_synop.bufr").write_bytes(third + other + fourth)
+    cut["main"](tmp_path, tmp_path / "again.bufr")
+    assert (tmp_path / "again.bufr").read_bytes() == content
+    (tmp_path / "perf_synop.bufr").write_bytes(third[:-1])
+    with pytest.raises(ValueError, match="at byte 0 is not whole"):
+        cut["main"](tmp_path, tmp_path / "cut.bufr")
+    assert not (tmp_path / "cut.bufr").exists()
 
 
 def test_a_message_that_is_cut_is_told_by_its_file(tmp_path):
