@@ -1,29 +1,28 @@
 """The fully adapted auxiliary particle filter: choose ancestors by y, then draw given y."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from dabench.core import devices
 from dabench.core.bounds import Positive, Times
 from dabench.core.errors import UserError
 from dabench.core.precision import wide
-from dabench.core.types import Members, Time
+from dabench.core.types import Members
 from dabench.diffusion import draw
-from dabench.diffusion.batches import batch_by_batch
-from dabench.diffusion.evidence import log_evidence
-from dabench.diffusion.guidance import DENSE_LIMIT, Condition, GuidanceSettings
-from dabench.diffusion.model import DiffusionModel, Sampler
+from dabench.diffusion.guidance import GuidanceSettings
+from dabench.diffusion.model import Sampler
 from dabench.filters.base import Ensemble, Filter, Info, Problem, split_key
+from dabench.filters.blended import LocalWeights, blending
 from dabench.filters.forecast import condition_on, diffusion_model
+from dabench.filters.look_ahead import look_ahead_of, look_ahead_products
 from dabench.filters.particles.resample import Scheme, resample
-from dabench.filters.particles.weights import SEARCH, AlphaSearch, log_likelihood, normalise, temper
+from dabench.filters.particles.weights import SEARCH, AlphaSearch, normalise, temper
 from dabench.filters.particles.weights import ess as effective_sample_size
-from dabench.observe.network import Network, Observation
+from dabench.observe.network import Observation
 
 DEFAULT = GuidanceSettings()
 SEARCH_SPACE = {
@@ -43,6 +42,7 @@ def fa_apf(
     alpha: AlphaSearch = SEARCH,
     first_weights: bool = True,
     resampling: Scheme = "systematic",
+    local: LocalWeights | None = None,
     guidance: GuidanceSettings = DEFAULT,
     sampler: Sampler | None = None,
 ) -> Filter:
@@ -62,6 +62,8 @@ def fa_apf(
             two products each; in the others the forecast counts as certain. null: all, one product
             an observation, for up to 2000 observations.
         resampling: How ancestors are drawn.
+        local: Weights that differ from point to point, by which ancestors are blended instead of
+            drawn; of all settings above they have none. null: one weight a member.
         guidance: How draws are conditioned on y.
         sampler: Sampler of the draws; null is the model's own.
     Source: Savary, Rozet & Louppe (2025), arXiv:2509.18811; Pitt & Shephard (1999).
@@ -69,27 +71,25 @@ def fa_apf(
     model, network = diffusion_model(problem.model), problem.network
     sampler = sampler or model.sampler
     template = condition_on(problem, guidance)
-    look_ahead = _look_ahead(weight, rank)(problem, model, sampler)
+    look_ahead = look_ahead_of(weight, rank, local is not None)(problem, model, sampler)
     look_products = look_ahead_products(network, weight, rank)
-    window = window_of(ess)
+    if local is not None:
+        choose = blended(problem, local)
+    else:
+        choose = resampled(window_of(ess), alpha, first_weights, resampling)
 
     def step(key: Key[Array, ""], ens: Ensemble, obs: Observation) -> tuple[Ensemble, Info]:
         n, condition = len(ens.x), template._replace(y=obs.y, present=obs.present)
         draw_keys, look_keys, resample_key = _split(key, n)
         context = draw.contexts(model, ens.x, obs.time, problem.batch)
 
-        # w_i ~ p(y | x_i)^alpha
+        # log p(y | x_i)
         start = draw.Start(look_keys, ens.x, context)
         log_p, hx = devices.share(lambda start: look_ahead(start, obs.time, condition), start)
-        log_p = devices.gather(log_p)
-        if not first_weights:
-            log_p = jnp.where(_all_alike(ens.x), 0, log_p)
-        exponent = temper(log_p, *window(n), alpha) if window else jnp.ones((), wide())
-        log_w = normalise(exponent * log_p)
+        look = Look(ens.x, context, devices.gather(log_p), hx)
 
-        # a_i ~ w
-        ancestor = resample(resampling, resample_key, jnp.exp(log_w))
-        x, context = devices.take((ens.x, context), ancestor)
+        # x_{a_i} ~ p(x | y)
+        x, context, chosen = choose(resample_key, look, obs)
 
         # x'_i ~ p(x' | x_{a_i}, y)
         x_next, counts = draw.members(
@@ -98,11 +98,61 @@ def fa_apf(
         info = Info(**counts)
         info["evaluations"] = counts["evaluations"] + 1
         info["products"] = counts["products"] + look_products
-        info |= {"ess": effective_sample_size(log_w), "alpha": exponent, "log_weights": log_w}
-        info |= {"ancestor": ancestor, "background_obs": hx.mean(0, dtype=wide())}
+        info |= chosen | Info(background_obs=hx.mean(0, dtype=wide()))
         return Ensemble(x_next), info
 
-    return Filter(Ensemble, step, least_members(ess))
+    return Filter(Ensemble, step, 2 if local else least_members(ess))
+
+
+class Look(NamedTuple):
+    """Members as the look-ahead sees them.
+
+    Arguments:
+        x: (member, state) current states.
+        context: What `draw.contexts` makes of them.
+        log_p: (member,) log p(y | x) up to a constant.
+        hx: (member, obs) h of the mean of x'.
+    """
+
+    x: Members
+    context: PyTree
+    log_p: Float[Array, "member"]
+    hx: Float[Array, "member obs"]
+
+
+Choose = Callable[[Key[Array, ""], Look, Observation], tuple[Members, PyTree, Info]]
+"""(key, look, observations) -> (ancestors of all slots, their contexts, diagnostics)."""
+
+
+def resampled(
+    window: Callable[[int], tuple[float, float]] | None,
+    alpha: AlphaSearch,
+    first_weights: bool,
+    resampling: Scheme,
+) -> Choose:
+    """Ancestors a_i ~ w with w_i ~ p(y | x_i)^alpha."""
+
+    def choose(key: Key[Array, ""], look: Look, _: Observation) -> tuple[Members, PyTree, Info]:
+        log_p = look.log_p
+        if not first_weights:
+            log_p = jnp.where(_all_alike(look.x), 0, log_p)
+        exponent = temper(log_p, *window(len(log_p)), alpha) if window else jnp.ones((), wide())
+        log_w = normalise(exponent * log_p)
+        ancestor = resample(resampling, key, jnp.exp(log_w))
+        info = Info(ess=effective_sample_size(log_w), alpha=exponent, log_weights=log_w)
+        return *devices.take((look.x, look.context), ancestor), info | Info(ancestor=ancestor)
+
+    return choose
+
+
+def blended(problem: Problem, local: LocalWeights) -> Choose:
+    """Ancestors with the mean and the covariance that local weights give, point by point."""
+    blend = blending(problem, local)
+
+    def choose(_: Key[Array, ""], look: Look, obs: Observation) -> tuple[Members, PyTree, Info]:
+        return blend(look.x, devices.gather(look.hx).astype(wide()), obs), None, Info()
+
+    return choose
 
 
 def _all_alike(x: Members) -> Bool[Array, ""]:
@@ -121,74 +171,6 @@ def _split(key: Key[Array, ""], n: int) -> StepKeys:
     draw_keys, analysis = split_key(key, n)
     look, resample_key = jax.random.split(analysis)
     return StepKeys(draw_keys, split_key(look, n)[0], resample_key)
-
-
-LookAhead = Callable[
-    [draw.Start, Time, Condition], tuple[Float[Array, "member"], Float[Array, "member obs"]]
-]
-"""(members, time, condition) -> (log p(y | x) up to a constant, h of the mean of x')."""
-
-
-def _look_ahead(
-    weight: str, rank: int | None
-) -> Callable[[Problem, DiffusionModel, Sampler], LookAhead]:
-    """The maker of one kind of weight; UserError for a rank that it has no use for."""
-    if weight == "gaussian":
-        return partial(gaussian, rank=rank)
-    if rank is not None:
-        raise UserError(f"filter.rank: {rank} is of weight: gaussian; leave it out, or set that")
-    return dirac
-
-
-def dirac(problem: Problem, model: DiffusionModel, sampler: Sampler) -> LookAhead:
-    """p(y | x) ~ N(y; h(mu), R), as if the forecast had no spread (the paper's equation 7)."""
-    network = problem.network
-
-    def look_ahead(start: draw.Start, time: Time, condition: Condition):
-        z = draw.expected_target(start, model, time, sampler, problem.batch)
-        hx = jax.vmap(network.h)(model.next_state(z, start.x))
-        return log_likelihood(hx, Observation(time, condition.y, condition.present), network), hx
-
-    return look_ahead
-
-
-def gaussian(
-    problem: Problem, model: DiffusionModel, sampler: Sampler, rank: int | None = None
-) -> LookAhead:
-    """p(y | x) ~ N(y; h(mu), R + H V Hᵀ), V = Cov[target | pure noise] by Tweedie's formula."""
-    if rank is None:
-        _fits_dense(problem.network)
-
-    def look_ahead(start: draw.Start, time: Time, condition: Condition):
-        sigma = jnp.asarray(sampler.sigma_max, start.x.dtype)
-        denoise = model.denoiser(sigma)
-
-        def one_batch(start: draw.Start):
-            z = sigma * jax.vmap(model.noise)(start.key)
-            context = draw.context_of(model, start, time)
-            log_p, D = log_evidence(
-                model, condition, lambda z: denoise(z, context), sigma, z, start.x, rank
-            )
-            return log_p, jax.vmap(problem.network.h)(model.next_state(D, start.x))
-
-        return batch_by_batch(one_batch, start, problem.batch)
-
-    return look_ahead
-
-
-def _fits_dense(network: Network) -> None:
-    if network.size > DENSE_LIMIT:
-        raise UserError(
-            f"weight: gaussian takes up to {DENSE_LIMIT} observations without a rank and this "
-            f"scenario has {network.size}; set rank: 64, say, or use weight: dirac"
-        )
-
-
-def look_ahead_products(network: Network, weight: str, rank: int | None) -> int:
-    """Jacobian products of one look-ahead."""
-    if weight == "dirac":
-        return 0
-    return network.size if rank is None or rank >= network.size else 2 * rank
 
 
 def window_of(ess: tuple[float, float] | None) -> Callable[[int], tuple[float, float]] | None:

@@ -16,15 +16,9 @@ from dabench.diffusion.guidance import Condition, GuidanceSettings
 from dabench.diffusion.model import Sampler
 from dabench.filters.bootstrap import bootstrap
 from dabench.filters.ensemble import ensemble
-from dabench.filters.fa_apf import (
-    dirac,
-    fa_apf,
-    gaussian,
-    least_members,
-    look_ahead_products,
-    window_of,
-)
+from dabench.filters.fa_apf import fa_apf, least_members, window_of
 from dabench.filters.guided import guided
+from dabench.filters.look_ahead import dirac, gaussian, look_ahead_products
 from dabench.observe.network import Network, Observation
 
 EXACT = GuidanceSettings("cg", 3)

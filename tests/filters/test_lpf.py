@@ -11,7 +11,8 @@ from dabench.core.layout import Channel, Layout
 from dabench.filters.base import Problem
 from dabench.filters.local.plan import make_plan
 from dabench.filters.local.taper import localisation
-from dabench.filters.lpf import lpf, second_order
+from dabench.filters.local.weighted import second_order
+from dabench.filters.lpf import lpf
 from dabench.observe.network import Observation
 
 LINE = Layout((Channel("x"),), {"site": np.arange(5)}, dtype="float64")

@@ -10,6 +10,7 @@ plan         which points are analysed together, and from which observations
 routes       sums over the observations near a unit, three ways; what a solver gets
 gramian      functions of the Gram matrix SᵀS, for solvers
 square_root  a solver, the transform of the LETKF
+weighted     a solver, the mean and the covariance of weighted particles
 combine      A T from all blocks, added to the members
 nodes        weights at every n-th point, interpolated to the points between
 inflation    inflation after an analysis, and estimated from innovations
