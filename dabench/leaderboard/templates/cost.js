@@ -46,16 +46,16 @@ function best(points) {
   return front;
 }
 
-// Beside a point, at the nearest height where the fewest other names, points and lines are.
+// Beside a point, at the nearest height where the fewest other names and points are, and then lines.
 function beside(x, y, name, taken, { width, height }) {
   const wide = name.length * LETTER, boxes = [];
-  for (let step = 0; step < 12; step++) {
+  for (let step = 0; step < 24; step++) {
     const dy = (step % 2 ? 1 : -1) * Math.ceil(step / 2) * LINE_HEIGHT;
     for (const left of [x + 9, x - 9 - wide]) boxes.push({ left, right: left + wide, top: y + dy - 8, low: y + dy + 7 });
   }
   const inside = boxes.filter((box) => box.left > ROOM.left && box.right < width - 2 && box.top > 0 && box.low < height - ROOM.bottom);
   const meets = (a, b) => a.left < b.right && b.left < a.right && a.top < b.low && b.top < a.low;
-  const clashes = (one) => taken.filter((other) => meets(one, other)).length;
+  const clashes = (one) => taken.reduce((sum, other) => sum + (meets(one, other) ? (other.line ? 1 : 10) : 0), 0);
   const box = (inside.length ? inside : boxes).reduce((best, one) => (clashes(one) < clashes(best) ? one : best));
   taken.push(box);
   return box;
@@ -107,8 +107,8 @@ function chart(place) {
     picture.append(drawn("path", { class: "front", d: front.map((p, i) => (i ? `H${p.cx}V${p.cy}` : `M${p.cx} ${p.cy}`)).join("") }));
     const taken = placed.map(({ cx, cy }) => ({ left: cx - 6, right: cx + 6, top: cy - 6, low: cy + 6 }));
     front.slice(1).forEach((p, i) => taken.push(
-      { left: front[i].cx, right: p.cx, top: front[i].cy - 1, low: front[i].cy + 1 },
-      { left: p.cx - 1, right: p.cx + 1, top: front[i].cy, low: p.cy },
+      { line: true, left: front[i].cx, right: p.cx, top: front[i].cy - 1, low: front[i].cy + 1 },
+      { line: true, left: p.cx - 1, right: p.cx + 1, top: front[i].cy, low: p.cy },
     ));
     for (const point of placed) picture.append(mark(point, own, taken, { width, height }));
   }
