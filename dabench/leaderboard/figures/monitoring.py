@@ -13,6 +13,7 @@ from dabench.leaderboard.figures.curves import LOGARITHMIC, mark_spinup, thinned
 from dabench.leaderboard.figures.panels import (
     Range,
     add_legend,
+    columns_of,
     label,
     legend_height,
     panels,
@@ -47,7 +48,7 @@ def counts(runs: Sequence[Scores], palette: Palette) -> Figure | None:
     styles = palette.styles(first)
     names = {PRESENT: LineStyle(palette.soft, ())}
     names |= {f"{display_name(m)}: rejected": LineStyle(styles[m].colour, ()) for m in lines}
-    columns = min(3, len(groups))
+    columns = columns_of(min(3, len(groups)))
     figure, all_axes = panels(len(groups), columns, above=legend_height(names))
     add_legend(figure, "Values by cycle; the line on top is the network", names)
     run = next(iter(first.values()))
@@ -70,7 +71,7 @@ def departures(runs: Sequence[Scores], palette: Palette) -> Figure | None:
         return None
     styles = palette.styles(first)
     names = {display_name(method): LineStyle(styles[method].colour, ()) for method in first}
-    columns = min(3, len(groups))
+    columns = columns_of(min(3, len(groups)))
     figure, all_axes = panels(len(groups), columns, above=legend_height(names))
     add_legend(figure, "RMS over error std by cycle: O−B (lines) and O−A (dots)", names)
     for axes, group in zip(all_axes, groups, strict=True):

@@ -13,6 +13,7 @@ from dabench.leaderboard.figures.monitoring import is_wide, monitored
 from dabench.leaderboard.figures.panels import (
     Range,
     add_legend,
+    columns_of,
     label,
     legend_height,
     panels,
@@ -66,15 +67,14 @@ def profiles(runs: Sequence[Scores], palette: Palette) -> Figure | None:
         return None
     regions = [r for r in REGION_NAMES if any(r == line.region for line in lines[fields[0]])]
     names = {display_name(method): LineStyle(styles[method].colour, ()) for method in first}
-    figure, all_axes = panels(
-        len(fields) * len(regions), len(regions), above=legend_height(names), height=HEIGHT
-    )
+    count, columns = len(fields) * len(regions), columns_of(len(regions))
+    figure, all_axes = panels(count, columns, above=legend_height(names), height=HEIGHT)
     add_legend(figure, "RMS by level, hPa: O−B (lines) and O−A (dots)", names)
     for i, axes in enumerate(all_axes):
         field, region = fields[i // len(regions)], regions[i % len(regions)]
         log = is_wide(np.concatenate([line.numbers for line in lines[field]]))
         unit = ", ".join(filter(None, (units(field.units), "log" if log else "")))
-        heading = title(field.variable) if region == regions[0] else ""
+        heading = title(field.variable) if i % columns == 0 else ""
         label(axes, palette, heading, unit=REGION_NAMES[region], x=unit)
         _draw(axes, lines[field], region, log=log)
     return figure
