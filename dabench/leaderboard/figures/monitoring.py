@@ -14,6 +14,7 @@ from dabench.leaderboard.figures.panels import (
     Range,
     add_legend,
     columns_of,
+    is_narrow,
     label,
     legend_height,
     panels,
@@ -145,8 +146,14 @@ def _cycles(run: Scores) -> Sequence[Mapping[str, Any]]:
 
 
 def _set_time(axes: Axes, run: Scores, palette: Palette, heading: str, unit: str = "") -> None:
-    """Title, time axis and the shade of the cycles that are not scored."""
-    label(axes, palette, heading, unit=unit, x=time_label(run))
+    """Title, time axis and the shade of the cycles that are not scored.
+
+    Beside the names of groups narrow panels have no room for what their numbers are.
+    """
+    x = time_label(run)
+    if unit and is_narrow():
+        x, unit = f"{x}; numbers {unit}", ""
+    label(axes, palette, heading, unit=unit, x=x)
     time, _ = thinned(run, np.zeros(len(run.seconds)))
     half = (time[1] - time[0]) / 2
     set_range(axes, "x", Range(0.0, float(time[-1]) + half), 6)

@@ -13,6 +13,7 @@ from dabench.leaderboard.figures.monitoring import is_wide, monitored
 from dabench.leaderboard.figures.panels import (
     Range,
     add_legend,
+    cell_title,
     columns_of,
     label,
     legend_height,
@@ -21,7 +22,7 @@ from dabench.leaderboard.figures.panels import (
     tick_text,
 )
 from dabench.leaderboard.figures.style import DOTTED, LineStyle, Palette
-from dabench.leaderboard.format import title, units
+from dabench.leaderboard.format import units
 from dabench.leaderboard.methods import display_name
 from dabench.leaderboard.monitoring import REGION_NAMES
 from dabench.scores.record import GLOBAL, Scores
@@ -74,7 +75,7 @@ def profiles(runs: Sequence[Scores], palette: Palette) -> Figure | None:
         field, region = fields[i // len(regions)], regions[i % len(regions)]
         log = is_wide(np.concatenate([line.numbers for line in lines[field]]))
         unit = ", ".join(filter(None, (units(field.units), "log" if log else "")))
-        heading = title(field.variable) if i % columns == 0 else ""
+        heading = cell_title(field.variable, None) if i % columns == 0 else ""
         label(axes, palette, heading, unit=REGION_NAMES[region], x=unit)
         _draw(axes, lines[field], region, log=log)
     return figure
