@@ -1,14 +1,18 @@
 """Tables and figures of the fit to observations, from archives with gaps and rejections."""
 
+from itertools import combinations
+
 import mock_run
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from dabench.core.quality import BACKGROUND, BUDDY
 from dabench.leaderboard.board import Board
 from dabench.leaderboard.figures import monitoring as figures
+from dabench.leaderboard.figures.panels import NARROW, of_width
 from dabench.leaderboard.figures.profiles import profiles
-from dabench.leaderboard.figures.style import LIGHT
+from dabench.leaderboard.figures.style import LIGHT, look
 from dabench.leaderboard.monitoring import by_group, monitored, rejections
 from dabench.scores.score import score
 
@@ -115,3 +119,11 @@ def test_profiles_have_a_panel_for_each_region(tmp_path):
         line, _ = axes.lines
         np.testing.assert_allclose(line.get_xdata(), row["rms"])
         np.testing.assert_array_equal(line.get_ydata(), [250.0, 500.0])
+    with look(LIGHT), of_width(NARROW):
+        narrow = profiles([run.replace(observations=upper)], LIGHT)
+        narrow.draw_without_rendering()
+    texts = {axes.get_title(side) for axes in narrow.axes for side in ("left", "right")} - {""}
+    titles = [text for text in narrow.findobj(Text) if text.get_text() in texts]
+    boxes = [text.get_window_extent() for text in titles]
+    assert len(boxes) > len(narrow.axes)
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
