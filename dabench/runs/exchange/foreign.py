@@ -301,11 +301,11 @@ def index_of(fields: Fields, times: Shaped[np.ndarray, "cycle"], store: str) -> 
     there: Mapping[Any, int] = {t: i for i, t in enumerate(fields.data["time"].values)}
     index = np.array([there.get(t, -1) for t in times.astype(fields.data["time"].dtype)])
     if (missing := times[1:][index[1:] < 0]).size:
-        others = f" and {len(missing) - 1} other times" if len(missing) > 1 else ""
-        first, last = min(there, default=None), max(there, default=None)
+        others = f" and {len(missing) - 1} more times" if len(missing) > 1 else ""
+        span = f"{len(there)} from {min(there)} to {max(there)}" if there else "none"
         raise UserError(
-            f"{store}: time: has no analysis at {missing[0]}{others}; it has {len(there)} from "
-            f"{first} to {last}. --cycles N takes the first N cycles of the scenario alone"
+            f"{store}: time: has no analysis at {missing[0]}{others}; it has {span}. "
+            "--cycles N takes the first N cycles of the scenario alone"
         )
     return index
 

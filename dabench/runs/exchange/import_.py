@@ -72,6 +72,7 @@ def _write(
 ) -> Counter[str]:
     """Write all cycles; the number of cycles in which each channel has missing values."""
     twin, content, lacks = experiment.twin, hashlib.sha256(), Counter[str]()
+    far = np.ones(len(fields.layout.channels), bool)
     times = (np.asarray(twin.times) * 1e9).astype("int64").astype("M8[ns]")
     index = foreign.index_of(fields, times, store)
     for k in range(twin.cycles + 1):
@@ -84,17 +85,38 @@ def _write(
             archive.create(groups, twin.times, about(experiment, store, name, fields))
         else:
             lacks.update(_lacking(members, record.truth[0], fields))
+            far = _elsewhere(members, record.truth[0]) & far
         content.update(np.ascontiguousarray(members, fields.layout.dtype).tobytes())
         archive.append(groups)
-    empty = [text for text, n in lacks.items() if n == twin.cycles and text.endswith(MISSING)]
-    if len(empty) == len(fields.layout.channels):
-        names = ", ".join(foreign.title(c) for c in fields.layout.channels[:4])
+    _refuse_nonsense(fields, lacks, far, twin.cycles, store)
+    archive.update(completed=twin.cycles, status=str(COMPLETE), store_sha256=content.hexdigest())
+    return lacks
+
+
+def _refuse_nonsense(
+    fields: Fields, lacks: Counter[str], far: np.ndarray, cycles: int, store: str
+) -> None:
+    """UserError for a store without values, or with one of a variable that cannot be right.
+
+    Arguments:
+        lacks: Number of cycles in which each channel has missing values.
+        far: Whether each channel is elsewhere than the truth, in every cycle.
+    """
+    channels = fields.layout.channels
+    empty = [text for text, n in lacks.items() if n == cycles and text.endswith(MISSING)]
+    if len(empty) == len(channels):
+        names = ", ".join(foreign.title(c) for c in channels[:4])
         raise UserError(
             f"{store}: {names}: has missing values in all fields of every cycle; fill them, or "
             "leave out the members that are not whole"
         )
-    archive.update(completed=twin.cycles, status=str(COMPLETE), store_sha256=content.hexdigest())
-    return lacks
+    if far.any():
+        channel = channels[int(far.argmax())]
+        raise UserError(
+            f"{store}: {foreign.title(channel)}: its mean is further from the truth's, in every "
+            "cycle, than the truth's smallest value from its largest; are its units "
+            f"{channel.units} as it says? Correct or convert them"
+        )
 
 
 def _lacking(members: np.ndarray, truth: np.ndarray, fields: Fields) -> list[str]:
@@ -117,6 +139,23 @@ def _lacking(members: np.ndarray, truth: np.ndarray, fields: Fields) -> list[str
     ]
 
 
+def _elsewhere(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Whether channels are further from the truth on average than all of the truth is wide.
+
+    No analysis is, whose units are what they are said to be.
+
+    Arguments:
+        members: Values (member, channel, point), of which those that are finite count.
+        truth: Values (channel, point).
+    """
+    there = np.isfinite(members) & np.isfinite(truth)
+    count = there.sum((0, 2))
+    apart = np.where(there, np.where(there, members, 0).astype(float) - truth, 0).sum((0, 2))
+    width = np.nanmax(truth, 1) - np.nanmin(truth, 1)
+    flat = (members == members[..., :1]).all(-1).any(0)  # chunks may be lost
+    return (width > 0) & (np.abs(apart) > width * count) & (count > 0) & ~flat
+
+
 def _taken(fields: Fields) -> str:
     members = fields.data.sizes["member"]
     return f"taken: {len(fields.layout.channels)} fields of {members} members"
@@ -137,12 +176,20 @@ def _record(k: int, twin: Twin, fields: Fields, members: np.ndarray) -> Record:
         time=twin.times[k],
         truth=np.asarray(full.now(twin.truth[k]))[channels],
         mean=mean,
-        spread=members.std(0, ddof=1, dtype=float) if len(members) > 1 else np.zeros_like(mean),
+        spread=_spread(members),
         members=members.astype(layout.dtype),
         y=np.asarray(twin.observation(k).y) if k else np.full(twin.network.size, np.nan),
         info={},
     )
     return jax.tree.map(lambda a: np.asarray(a)[None], record)
+
+
+def _spread(members: np.ndarray) -> np.ndarray:
+    """Their standard deviation; infinite values, of which there is a note, have none."""
+    if len(members) == 1:
+        return np.zeros(members.shape[1:])
+    with np.errstate(invalid="ignore"):
+        return members.std(0, ddof=1, dtype=float)
 
 
 def _members(fields: Fields, index: int, store: str) -> np.ndarray:
@@ -151,12 +198,17 @@ def _members(fields: Fields, index: int, store: str) -> np.ndarray:
     if index < 0:
         return np.full((fields.data.sizes["member"], len(layout.channels), layout.points), np.nan)
     here = fields.data.isel(time=index)
-    try:
-        return layout.from_dataset(here.load(), ("member",))
-    except Exception as e:  # whatever a codec raises for a damaged chunk
-        reason = f"{type(e).__name__}: {e}".splitlines()[0][:200]
-        time = here["time"].values
-        raise UserError(f"{store}: {time} cannot be read ({reason}); is a chunk damaged?") from None
+    for name, variable in here.data_vars.items():
+        try:
+            variable.load()
+        except Exception as e:  # whatever a codec raises for a damaged chunk
+            reason = f"{type(e).__name__}: {e}".splitlines()[0][:200]
+            time = here["time"].values.astype("M8[s]")
+            raise UserError(
+                f"{store}: {name}: {time} cannot be read ({reason}); is a chunk damaged? Copy the "
+                "store again"
+            ) from None
+    return layout.from_dataset(here, ("member",))
 
 
 def about(experiment: Experiment, store: str, name: str, fields: Fields) -> dict[str, Any]:

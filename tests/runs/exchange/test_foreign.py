@@ -312,6 +312,19 @@ def nothing_but_nan(root):
     (store() * np.nan).to_zarr("theirs.zarr", zarr_format=2, mode="w")
 
 
+def kelvin_as_celsius(root):
+    with_units(store(), "degC").to_zarr("theirs.zarr", zarr_format=2, mode="w")
+
+
+def celsius_without_units(root):
+    data = store() - 273.15
+    data.to_zarr("theirs.zarr", zarr_format=2, mode="w")
+
+
+def no_time_at_all(root):
+    store().isel(time=slice(0)).to_zarr("theirs.zarr", zarr_format=2, mode="w")
+
+
 def a_time_missing(root):
     store().isel(time=[0]).to_zarr("theirs.zarr", zarr_format=2, mode="w")
 
@@ -319,8 +332,14 @@ def a_time_missing(root):
 @pytest.mark.parametrize(
     ("damage", "pattern"),
     [
-        (damaged_chunk, "cannot be read .*; is a chunk damaged?"),
+        (
+            damaged_chunk,
+            "temperature: 2019-01-01T00:00:00 cannot be read .*damaged.*Copy",
+        ),
         (nothing_but_nan, "has missing values in all fields of every cycle"),
+        (kelvin_as_celsius, "temperature 250 hPa: its mean .*; are its units K as it says?"),
+        (celsius_without_units, "temperature 250 hPa: its mean .*; are its units K as it says?"),
+        (no_time_at_all, "time: has no analysis at 2019-01-01T12.*; it has none"),
         (a_time_missing, "has no analysis at 2019-01-01T12"),
     ],
 )

@@ -5,6 +5,7 @@ directions (no averaging), precipitation is that of the 12 hours before, values 
 """
 
 import time as clock
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -308,7 +309,9 @@ def open_zarr(place: str) -> xr.Dataset:
     elif not Path(place).exists():
         raise UserError(f"{place}: there is no such archive")
     try:
-        return xr.open_zarr(place, chunks=None, storage_options=options or None)
+        with warnings.catch_warnings():  # a store may be without consolidated metadata
+            warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
+            return xr.open_zarr(place, chunks=None, storage_options=options or None)
     except ImportError as e:
         raise UserError(
             f"{place}: {e}. Reading archives from the network needs: pip install 'dabench[era5]'"
