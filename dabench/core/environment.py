@@ -61,11 +61,25 @@ def _about_files(error: OSError) -> str | None:
 
 
 def _from_backends(error: Exception) -> bool:
-    """Whether JAX was looking for its devices; an assertion of it has no text."""
+    """Whether JAX was looking for its devices; an assertion of it has no text.
+
+    JAX may have taken its own frames out of the traceback; then it is asked for its devices again.
+    """
+    if not isinstance(error, AssertionError) or str(error):
+        return False
     frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, AssertionError) and any(
-        frame.filename.endswith("xla_bridge.py") for frame in frames
+    return any(frame.filename.endswith("xla_bridge.py") for frame in frames) or (
+        bool(os.environ.get("JAX_PLATFORMS")) and not _has_devices()
     )
+
+
+def _has_devices() -> bool:
+    import jax
+
+    try:
+        return bool(jax.devices())
+    except (AssertionError, RuntimeError):
+        return False
 
 
 def print_anywhere(streams: Iterable[TextIO] | None = None) -> None:

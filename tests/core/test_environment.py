@@ -103,6 +103,19 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
         assert message(error).startswith("JAX_PLATFORMS=cuda: JAX finds no such device")
 
 
+def test_an_assertion_of_jax_without_its_frames_is_no_device_if_there_is_none(monkeypatch):
+    """As JAX raises it from within a compiled function, its own frames taken out."""
+
+    def no_devices():
+        raise AssertionError
+
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    assert environment.explained(error := AssertionError()) is error  # the CPU is there
+    monkeypatch.setattr("jax.devices", no_devices)
+    assert str(environment.explained(error)).startswith("JAX_PLATFORMS=cuda: JAX finds no such")
+    assert environment.explained(error := AssertionError("more faces than there are")) is error
+
+
 def test_a_user_without_a_home_can_run_and_is_told_where_a_folder_is_needed(monkeypatch):
     for variable in ("HOME", "XDG_CACHE_HOME", cache.VARIABLE):
         monkeypatch.delenv(variable, raising=False)
